@@ -1,0 +1,1 @@
+//! Opaque access tokens, good for `/userinfo` only.

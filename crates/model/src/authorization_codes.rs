@@ -1,0 +1,1 @@
+//! Authorization codes: single use, bound to client, redirect URI and PKCE challenge.

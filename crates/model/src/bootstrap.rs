@@ -1,0 +1,1 @@
+//! What a tenant holds from its first moment (management contract §5).

@@ -1,0 +1,124 @@
+//! Time: milliseconds since the epoch from a clock that is passed in, so that tests and `doorward dev` can move it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// A moment, in milliseconds since the Unix epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The moment `millis` milliseconds after the epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch: what the database stores.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch: what JWT claims hold (RFC 7519 §2, NumericDate).
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This moment moved by `seconds`, which may be negative.
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
+    /// ISO 8601 in UTC with milliseconds and `Z` (management contract §2.8).
+    pub fn iso(self) -> String {
+        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        format!("{moment:.3}")
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.iso())
+    }
+}
+
+impl From<Timestamp> for db::Value {
+    fn from(moment: Timestamp) -> Self {
+        db::Value::Int(moment.0)
+    }
+}
+
+impl From<Option<Timestamp>> for db::Value {
+    fn from(moment: Option<Timestamp>) -> Self {
+        moment.map_or(db::Value::Null, Self::from)
+    }
+}
+
+impl db::FromValue for Timestamp {
+    fn from_value(value: db::Value) -> Result<Self, db::Error> {
+        i64::from_value(value).map(Self)
+    }
+}
+
+/// Where the time comes from. Clones share one offset.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    offset: Arc<AtomicI64>,
+    base: Base,
+}
+
+#[derive(Clone, Debug)]
+enum Base {
+    System,
+    Fixed(i64),
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self { offset: Arc::default(), base: Base::System }
+    }
+
+    /// A clock that stands still at `moment` until it is advanced.
+    pub fn fixed(moment: Timestamp) -> Self {
+        Self { offset: Arc::default(), base: Base::Fixed(moment.0) }
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> Timestamp {
+        let base = match self.base {
+            Base::Fixed(millis) => millis,
+            Base::System => system_millis(),
+        };
+        Timestamp(base + self.offset.load(Ordering::Relaxed))
+    }
+
+    /// Moves this clock and all its clones by `seconds`, which may be negative.
+    pub fn advance(&self, seconds: i64) {
+        self.offset.fetch_add(seconds.saturating_mul(1000), Ordering::Relaxed);
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+fn system_millis() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_with_milliseconds_and_z() {
+        assert_eq!(Timestamp::from_millis(1_674_673_226_539).iso(), "2023-01-25T19:00:26.539Z");
+        assert_eq!(Timestamp::from_millis(0).iso(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn clones_of_a_clock_move_together() {
+        let clock = Clock::fixed(Timestamp::from_millis(5_000));
+        let other = clock.clone();
+        clock.advance(2);
+        assert_eq!(other.now().millis(), 7_000);
+    }
+}

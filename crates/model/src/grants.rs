@@ -1,0 +1,1 @@
+//! Consents: what a user has allowed a client on an API.

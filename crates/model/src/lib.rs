@@ -1,0 +1,33 @@
+//! What exists: one file or folder per family with its type, its rules and its SQL. No HTTP types.
+
+pub mod access_tokens;
+pub mod app;
+pub mod authorization_codes;
+pub mod bootstrap;
+pub mod branding;
+pub mod client_grants;
+pub mod clients;
+pub mod clock;
+pub mod connections;
+pub mod credentials;
+pub mod grants;
+pub mod identities;
+pub mod ids;
+pub mod jose;
+pub mod keys;
+pub mod logs;
+pub mod migrations;
+pub mod passwords;
+pub mod random;
+pub mod refresh_tokens;
+pub mod resource_servers;
+pub mod seal;
+pub mod sessions;
+pub mod tenants;
+pub mod transactions;
+pub mod users;
+
+pub use app::{App, Model, Peer};
+pub use clock::{Clock, Timestamp};
+pub use ids::{ClientId, TenantId, UserId};
+pub use random::Random;

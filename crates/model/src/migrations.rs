@@ -1,0 +1,18 @@
+//! The schema's migrations: numbered, only added, never edited once released.
+
+use db::Migration;
+
+/// One SQL text for both engines.
+const fn shared(version: u32, name: &'static str, sql: &'static str) -> Migration {
+    Migration { version, name, sqlite: sql, postgres: sql }
+}
+
+/// Every migration, in order.
+pub static MIGRATIONS: &[Migration] = &[
+    shared(1, "tenants", include_str!("../migrations/0001_tenants.sql")),
+    shared(2, "configuration", include_str!("../migrations/0002_configuration.sql")),
+    shared(3, "users", include_str!("../migrations/0003_users.sql")),
+    shared(4, "sessions", include_str!("../migrations/0004_sessions.sql")),
+    shared(5, "logs", include_str!("../migrations/0005_logs.sql")),
+    shared(6, "keys", include_str!("../migrations/0006_keys.sql")),
+];

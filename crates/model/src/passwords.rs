@@ -1,0 +1,1 @@
+//! Password hashing on its own bounded pool.
