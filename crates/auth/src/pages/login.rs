@@ -1,0 +1,109 @@
+//! The sign-in page, `/u/login`.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::{ICON, Look, Page, SCRIPT, STYLE, form_url};
+
+/// Asks for an e-mail or username and a password.
+///
+/// Posts `username`, `password`, `state`, `_csrf` and `action=default` to `/u/login?state=…`.
+#[derive(Template, Debug)]
+#[template(path = "login.html")]
+pub struct LoginPage {
+    /// The tenant's look.
+    pub look: Look,
+    /// The name of the app that asks.
+    pub client_name: String,
+    /// The login transaction.
+    pub state: String,
+    /// The token that proves the form is ours.
+    pub csrf: String,
+    /// What the person typed before, or the request's `login_hint`.
+    pub username: String,
+    /// What went wrong with the last try.
+    pub error: Option<LoginError>,
+    /// The signup page, where signing up is allowed.
+    pub signup_url: Option<String>,
+    /// Where the form may lead in the end: [`super::form_action_source`] of the redirect URI.
+    pub form_action_origin: Option<String>,
+}
+
+/// Why a try to sign in failed, as far as the person may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginError {
+    /// The username field was empty.
+    NoUsername,
+    /// The password field was empty.
+    NoPassword,
+    /// No such user, or not their password: the two look alike.
+    WrongCredentials,
+    /// The account is blocked (said only after the right password).
+    UserBlocked,
+    /// Too many tries from here or for this account.
+    TooManyAttempts,
+    /// The server has no time for another password now.
+    Busy,
+    /// The form was too old or not ours; trying again works.
+    FormExpired,
+}
+
+impl LoginError {
+    /// The key of its text.
+    pub fn text_key(self) -> &'static str {
+        match self {
+            Self::NoUsername => "login/login/no-username",
+            Self::NoPassword => "login/login/no-password",
+            Self::WrongCredentials => "login/login/wrong-credentials",
+            Self::UserBlocked => "login/login/user-blocked",
+            Self::TooManyAttempts => "login/login/too-many-failures",
+            Self::Busy => "login/login/busy",
+            Self::FormExpired => "login/login/form-expired",
+        }
+    }
+
+    /// The status of a page that shows it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::FormExpired => StatusCode::FORBIDDEN,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl LoginPage {
+    fn form_url(&self) -> String {
+        form_url("/u/login", &self.state)
+    }
+
+    fn username_is_wrong(&self) -> bool {
+        matches!(self.error, Some(LoginError::NoUsername | LoginError::WrongCredentials))
+    }
+
+    fn password_is_wrong(&self) -> bool {
+        matches!(self.error, Some(LoginError::NoPassword | LoginError::WrongCredentials))
+    }
+}
+
+impl Page for LoginPage {
+    fn look(&self) -> &Look {
+        &self.look
+    }
+
+    fn page_title(&self) -> &'static str {
+        "login/login/pageTitle"
+    }
+
+    fn values(&self) -> Vec<(&'static str, &str)> {
+        vec![("clientName", &self.client_name)]
+    }
+}
+
+impl IntoResponse for LoginPage {
+    fn into_response(self) -> Response {
+        self.answer(self.error.map_or(StatusCode::OK, LoginError::status), self.form_action_origin.as_deref())
+    }
+}

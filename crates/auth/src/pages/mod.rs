@@ -1,0 +1,84 @@
+//! The hosted pages: one struct and one template each. They post plain forms, work without JavaScript, and take every
+//! word from `texts/en.json`.
+
+pub mod assets;
+mod colour;
+mod consent;
+mod error;
+mod form_post;
+mod login;
+mod logout;
+mod look;
+mod policy;
+mod signup;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod web_message;
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+pub use consent::{ConsentPage, ScopeLine};
+pub use error::{ErrorKind, ErrorPage};
+pub use form_post::FormPostPage;
+pub use login::{LoginError, LoginPage};
+pub use logout::{LoggedOutPage, LogoutConfirmPage};
+pub use look::{DEFAULT_PRIMARY, Footer, Look};
+pub use policy::{Html, form_action_source};
+pub use signup::{PasswordHint, SignupError, SignupPage};
+pub use texts::Texts;
+pub use web_message::{Relay, WebMessagePage};
+
+use assets::{ICON, SCRIPT, STYLE};
+
+/// What every page with the tenant's look has in common: what `layout.html` asks for.
+trait Page: Template {
+    /// The tenant's look.
+    fn look(&self) -> &Look;
+
+    /// The key of the page's title in the window.
+    fn page_title(&self) -> &'static str;
+
+    /// What fills the placeholders of the page's texts, besides `companyName`.
+    fn values(&self) -> Vec<(&'static str, &str)> {
+        Vec::new()
+    }
+
+    /// Text `key` with its placeholders filled.
+    fn t(&self, key: &str) -> String {
+        let mut values = self.values();
+        values.push(("companyName", &self.look().tenant_name));
+        Texts::of(&self.look().lang).fill(key, &values)
+    }
+
+    /// The page as a response. Forms may lead to us and to `form_action`.
+    fn answer(&self, status: StatusCode, form_action: Option<&str>) -> Response {
+        let body = self.render().expect("writing to a string cannot fail");
+        Html {
+            status,
+            body,
+            form_action: form_action.map(str::to_owned),
+            style: Some(self.look().style().to_owned()),
+            script: None,
+            framed: false,
+        }
+        .into_response()
+    }
+}
+
+/// Where the form of a page posts: the page itself, with `state` also in the URL so that a reload finds its way.
+fn form_url(path: &str, state: &str) -> String {
+    let query: String =
+        percent_encoding::utf8_percent_encode(state, percent_encoding::NON_ALPHANUMERIC).to_string();
+    format!("{path}?state={query}")
+}
+
+/// At most 64 characters of a value that somebody else chose; what was cut off shows as `…`.
+fn excerpt(value: &str) -> String {
+    if value.chars().count() <= 64 {
+        return value.to_owned();
+    }
+    value.chars().take(63).chain(['…']).collect()
+}

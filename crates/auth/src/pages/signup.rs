@@ -1,0 +1,175 @@
+//! The sign-up page, `/u/signup`.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use super::{ICON, Look, Page, SCRIPT, STYLE, form_url};
+
+/// Asks for what a new account needs.
+///
+/// Posts `email`, `username` (where the connection asks for one), `password`, `state`, `_csrf` and `action=default` to
+/// `/u/signup?state=…`.
+#[derive(Template, Debug)]
+#[template(path = "signup.html")]
+pub struct SignupPage {
+    /// The tenant's look.
+    pub look: Look,
+    /// The name of the app that asks.
+    pub client_name: String,
+    /// The login transaction.
+    pub state: String,
+    /// The token that proves the form is ours.
+    pub csrf: String,
+    /// What the person typed before, or the request's `login_hint`.
+    pub email: String,
+    /// Where the connection asks for a username: what the person typed before, maybe nothing.
+    pub username: Option<String>,
+    /// What the connection asks of a password.
+    pub hints: Vec<PasswordHint>,
+    /// What went wrong with the last try.
+    pub errors: Vec<SignupError>,
+    /// The sign-in page, for those who have an account.
+    pub login_url: String,
+    /// Where the form may lead in the end: [`super::form_action_source`] of the redirect URI.
+    pub form_action_origin: Option<String>,
+}
+
+/// One thing that a connection asks of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordHint {
+    /// At least so many characters.
+    Length(u32),
+    /// Lower case, upper case and a number (`fair`).
+    LowerUpperNumber,
+    /// Three of lower case, upper case, numbers and special characters (`good`, `excellent`).
+    ThreeKinds,
+    /// No character more than twice in a row (`excellent`).
+    NoRepeats,
+}
+
+/// Why an account could not be made, as far as the person may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignupError {
+    /// The e-mail field was empty.
+    NoEmail,
+    /// Not an e-mail address.
+    InvalidEmail,
+    /// The username field was empty.
+    NoUsername,
+    /// A username that the connection does not allow.
+    InvalidUsername,
+    /// The password field was empty.
+    NoPassword,
+    /// The password does not do what the hints ask.
+    WeakPassword,
+    /// The password is too long.
+    LongPassword,
+    /// There is such an account, or there is another reason not to make it: the two look alike.
+    CannotSignUp,
+    /// Too many tries from here.
+    TooManyAttempts,
+    /// The server has no time for another password now.
+    Busy,
+    /// The form was too old or not ours; trying again works.
+    FormExpired,
+}
+
+/// A field of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field {
+    Email,
+    Username,
+    Password,
+}
+
+impl SignupError {
+    /// The key of its text.
+    pub fn text_key(self) -> &'static str {
+        match self {
+            Self::NoEmail => "signup/signup/no-email",
+            Self::InvalidEmail => "signup/signup/invalid-email-format",
+            Self::NoUsername => "signup/signup/no-username",
+            Self::InvalidUsername => "signup/signup/invalid-username",
+            Self::NoPassword => "signup/signup/no-password",
+            Self::WeakPassword => "signup/signup/password-too-weak",
+            Self::LongPassword => "signup/signup/password-too-long",
+            Self::CannotSignUp => "signup/signup/cannot-sign-up",
+            Self::TooManyAttempts => "signup/signup/too-many-signups",
+            Self::Busy => "signup/signup/busy",
+            Self::FormExpired => "signup/signup/form-expired",
+        }
+    }
+
+    /// The status of a page that shows it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::FormExpired => StatusCode::FORBIDDEN,
+            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn field(self) -> Option<Field> {
+        match self {
+            Self::NoEmail | Self::InvalidEmail => Some(Field::Email),
+            Self::NoUsername | Self::InvalidUsername => Some(Field::Username),
+            Self::NoPassword | Self::WeakPassword | Self::LongPassword => Some(Field::Password),
+            Self::CannotSignUp | Self::TooManyAttempts | Self::Busy | Self::FormExpired => None,
+        }
+    }
+}
+
+impl SignupPage {
+    fn form_url(&self) -> String {
+        form_url("/u/signup", &self.state)
+    }
+
+    /// The error that belongs to a field.
+    fn wrong(&self, field: Field) -> Option<SignupError> {
+        self.errors.iter().copied().find(|error| error.field() == Some(field))
+    }
+
+    /// What a screen reader reads with the password field: its error, then the hints.
+    fn password_described_by(&self) -> Option<&'static str> {
+        match (self.wrong(Field::Password).is_some(), self.hints.is_empty()) {
+            (true, false) => Some("password-error password-hints"),
+            (true, true) => Some("password-error"),
+            (false, false) => Some("password-hints"),
+            (false, true) => None,
+        }
+    }
+
+    fn hint(&self, hint: &PasswordHint) -> String {
+        match *hint {
+            PasswordHint::Length(least) => {
+                self.t("signup/signup/passwordLength").replace("${length}", &least.to_string())
+            }
+            PasswordHint::LowerUpperNumber => self.t("signup/signup/passwordLowerUpperNumber"),
+            PasswordHint::ThreeKinds => self.t("signup/signup/passwordThreeKinds"),
+            PasswordHint::NoRepeats => self.t("signup/signup/passwordNoRepeats"),
+        }
+    }
+}
+
+impl Page for SignupPage {
+    fn look(&self) -> &Look {
+        &self.look
+    }
+
+    fn page_title(&self) -> &'static str {
+        "signup/signup/pageTitle"
+    }
+
+    fn values(&self) -> Vec<(&'static str, &str)> {
+        vec![("clientName", &self.client_name)]
+    }
+}
+
+impl IntoResponse for SignupPage {
+    fn into_response(self) -> Response {
+        let status = self.errors.first().map_or(StatusCode::OK, |error| error.status());
+        self.answer(status, self.form_action_origin.as_deref())
+    }
+}
