@@ -1,2 +1,187 @@
 //! The only crate that names a database driver: reads, optimistic batches, the SQLite writer thread,
 //! the PostgreSQL pool, the configuration cache and migrations.
+
+mod batch;
+mod cache;
+mod changes;
+mod error;
+mod migrations;
+mod postgres;
+mod retry;
+mod sqlite;
+mod value;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use batch::{Added, Batch, MOST_STATEMENTS, Outcome, Sql};
+pub use error::{AsError, Error};
+pub use migrations::Migration;
+pub use tokio::task::JoinHandle;
+pub use value::{FromValue, Row, Value};
+
+use cache::{Cache, Key};
+use postgres::Postgres;
+use sqlite::Sqlite;
+
+/// A database. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Db(Arc<Shared>);
+
+struct Shared {
+    engine: Engine,
+    cache: Arc<Cache>,
+}
+
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl Db {
+    /// Opens `sqlite:PATH`, which is created when missing and then belongs to this process alone, or `postgres://…`.
+    ///
+    /// A PostgreSQL address takes the usual parameters, and of ours `pool_size` (16 unless told). Errors: `Failed`.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let cache = Arc::new(Cache::new());
+        let engine = match url.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => {
+                Engine::Sqlite(Sqlite::open(path, cache.clone()).await?)
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                Engine::Postgres(Postgres::open(url, cache.clone()).await?)
+            }
+            _ => return Err(Error::Failed("a database is named sqlite:PATH or postgres://…".into())),
+        };
+        Ok(Self(Arc::new(Shared { engine, cache })))
+    }
+
+    /// Brings the schema up to date: all pending migrations or none. Nodes may start at the same time.
+    ///
+    /// Errors: `Failed` when a migration that ran was edited since, or when the database is newer than this program.
+    pub async fn migrate(&self, migrations: &'static [Migration]) -> Result<(), Error> {
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.migrate(migrations).await,
+            Engine::Postgres(postgres) => postgres.migrate(migrations).await,
+        }
+    }
+
+    /// Runs a `SELECT` by key, or one with a bound: on SQLite it runs right here.
+    pub async fn read(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let sql = sql.into();
+        params.iter().try_for_each(Value::check)?;
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.read(&sql, &params),
+            Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
+        }
+    }
+
+    /// The first row of a `SELECT`, if there is one.
+    pub async fn read_one(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Option<Row>, Error> {
+        Ok(self.read(sql, params).await?.into_iter().next())
+    }
+
+    /// A `SELECT` that may take long: it keeps no worker from its other tasks.
+    pub async fn scan(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let sql = sql.into();
+        params.iter().try_for_each(Value::check)?;
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.scan(sql, params).await,
+            Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
+        }
+    }
+
+    /// Several queries that see one moment, in one round trip. Answers in their order.
+    pub async fn snapshot(&self, queries: Vec<(Sql, Vec<Value>)>) -> Result<Vec<Vec<Row>>, Error> {
+        queries.iter().flat_map(|(_, params)| params).try_for_each(Value::check)?;
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.snapshot(&queries),
+            Engine::Postgres(postgres) => postgres.snapshot(&queries).await,
+        }
+    }
+
+    /// Writes the whole batch or nothing of it. Once polled it may run to its end though the future is dropped.
+    pub async fn commit(&self, mut batch: Batch) -> Result<Outcome, Error> {
+        batch.check()?;
+        if batch.is_empty() {
+            return Ok(Outcome::default());
+        }
+        let own = batch.statements.len();
+        batch.log_changes();
+        let mut outcome = match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.commit(batch).await?,
+            Engine::Postgres(postgres) => postgres.commit(batch).await?,
+        };
+        outcome.affected.truncate(own);
+        outcome.rows.truncate(own);
+        Ok(outcome)
+    }
+
+    /// Decides, commits, and decides anew on `Conflict` or `Retry`, also when a read inside `decide` met it: at most 20 times, with
+    /// growing random pauses. `decide` reads what it needs each time it is called, and has no effects but its batch.
+    pub async fn retry<T, E, F>(&self, mut decide: impl FnMut() -> F) -> Result<T, E>
+    where
+        E: From<Error> + AsError,
+        F: Future<Output = Result<(Batch, T), E>>,
+    {
+        let started = Instant::now();
+        for attempt in 1.. {
+            let error = match decide().await {
+                Ok((batch, value)) => match self.commit(batch).await {
+                    Ok(_) => return Ok(value),
+                    Err(error) => E::from(error),
+                },
+                Err(error) => error,
+            };
+            let again = error.as_error().is_some_and(Error::may_retry);
+            if !again || attempt == retry::ATTEMPTS || started.elapsed() > retry::LONGEST {
+                return Err(error);
+            }
+            tokio::time::sleep(retry::pause(attempt)).await;
+        }
+        Err(E::from(Error::Retry))
+    }
+
+    /// The configuration `(kind, tenant, id)`, or what `load` finds. It is kept for at most 60 seconds, the knowledge that there is
+    /// none for 5; a batch that says [`changed`](Batch::changed) drops it, and a value loaded before that is never kept after it.
+    /// One `kind` has one type, or the answer is `Failed`.
+    pub async fn cached<T: Send + Sync + 'static>(
+        &self,
+        kind: &'static str,
+        tenant: &str,
+        id: &str,
+        load: impl Future<Output = Result<Option<T>, Error>>,
+    ) -> Result<Option<Arc<T>>, Error> {
+        self.0.cache.get(Key::new(kind, tenant, id), load).await
+    }
+
+    /// Drops from the cache what other nodes change, within about a second, until the database is closed or dropped.
+    pub fn follow_changes(&self) -> JoinHandle<()> {
+        tokio::spawn(changes::follow(Arc::downgrade(&self.0)))
+    }
+
+    /// Sets what is done when the embedded database cannot go on and what it wrote last is not known: an I/O error, or a panic of the
+    /// writer. Unless told, the process ends with status 70; a hook has to end it too, since nothing can be written any more.
+    pub fn on_broken(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
+        if let Engine::Sqlite(sqlite) = &self.0.engine {
+            sqlite.on_broken(Arc::new(hook));
+        }
+    }
+
+    /// Finishes what is being written and closes. Whatever comes later is `Failed`.
+    pub async fn close(&self) {
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match &self.0.engine {
+            Engine::Sqlite(_) => "Db(SQLite)",
+            Engine::Postgres(_) => "Db(PostgreSQL)",
+        })
+    }
+}

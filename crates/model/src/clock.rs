@@ -47,12 +47,6 @@ impl From<Timestamp> for db::Value {
     }
 }
 
-impl From<Option<Timestamp>> for db::Value {
-    fn from(moment: Option<Timestamp>) -> Self {
-        moment.map_or(db::Value::Null, Self::from)
-    }
-}
-
 impl db::FromValue for Timestamp {
     fn from_value(value: db::Value) -> Result<Self, db::Error> {
         i64::from_value(value).map(Self)

@@ -34,7 +34,9 @@ impl Random {
     pub fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
             Source::System => {
-                SystemRandom::new().fill(bytes).expect("the operating system's generator never fails once it runs");
+                SystemRandom::new()
+                    .fill(bytes)
+                    .expect("the operating system's generator never fails once it runs");
             }
             Source::Seeded { seed, position } => {
                 for chunk in bytes.chunks_mut(32) {

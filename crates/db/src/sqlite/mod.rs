@@ -1,0 +1,214 @@
+//! SQLite: inline reads on pooled connections, and one thread that writes.
+
+mod migrate;
+mod statements;
+mod writer;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use self::statements::run;
+use self::writer::{Job, Work, Writer};
+use crate::cache::Cache;
+use crate::{Batch, Error, Migration, Outcome, Row, Sql, Value};
+
+/// How many batches may wait for the writer before their callers wait for room.
+const QUEUE: usize = 4096;
+/// How many scans run at a time.
+const SCANS: usize = 8;
+/// Prepared statements kept per connection: more than the program has.
+const STATEMENTS: usize = 1024;
+
+type Hook = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What is done when the writer cannot go on: its last answers are `Unknown`, and only a start from the file tells what was written.
+pub(crate) struct Broken(RwLock<Hook>);
+
+impl Broken {
+    fn new() -> Self {
+        Self(RwLock::new(Arc::new(|_| std::process::exit(70))))
+    }
+
+    fn set(&self, hook: Hook) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = hook;
+    }
+
+    fn report(&self, cause: &str) {
+        tracing::error!(cause, "the database's writer has ended");
+        let hook = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        hook(cause);
+    }
+}
+
+pub(crate) struct Sqlite {
+    readers: Arc<Readers>,
+    scans: Semaphore,
+    queue: mpsc::Sender<Job>,
+    broken: Arc<Broken>,
+}
+
+impl Sqlite {
+    /// Opens or creates the file and starts the writer.
+    pub async fn open(path: &str, cache: Arc<Cache>) -> Result<Self, Error> {
+        let path = PathBuf::from(path);
+        tokio::task::spawn_blocking(move || Self::open_file(path, cache))
+            .await
+            .map_err(|error| Error::Failed(format!("opening the database: {error}")))?
+    }
+
+    fn open_file(path: PathBuf, cache: Arc<Cache>) -> Result<Self, Error> {
+        let lock = lock(&path)?;
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+            .and_then(|connection| {
+                connection.pragma_update(None, "journal_mode", "WAL")?;
+                connection.pragma_update(None, "synchronous", "FULL")?;
+                connection.pragma_update(None, "fullfsync", true)?;
+                connection.pragma_update(None, "foreign_keys", true)?;
+                connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+                Ok(connection)
+            })
+            .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let broken = Arc::new(Broken::new());
+        let writer = Writer { connection, queue: jobs, cache, broken: broken.clone(), lock };
+        std::thread::Builder::new()
+            .name("db-writer".into())
+            .spawn(|| writer.run())
+            .map_err(|error| Error::Failed(format!("starting the writer: {error}")))?;
+        let readers = Arc::new(Readers { path, idle: Mutex::default() });
+        readers.give_back(readers.take()?);
+        Ok(Self { readers, scans: Semaphore::new(SCANS), queue, broken })
+    }
+
+    pub fn on_broken(&self, hook: Hook) {
+        self.broken.set(hook);
+    }
+
+    /// On the caller's own thread: a point read is cheaper than a hop.
+    pub fn read(&self, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {
+        self.readers.with(|connection| select(connection, sql, params))
+    }
+
+    pub async fn scan(&self, sql: Sql, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let _permit = self.scans.acquire().await.map_err(|_| closed())?;
+        let readers = self.readers.clone();
+        tokio::task::spawn_blocking(move || readers.with(|connection| select(connection, &sql, &params)))
+            .await
+            .map_err(|error| Error::Failed(format!("a scan: {error}")))?
+    }
+
+    pub fn snapshot(&self, queries: &[(Sql, Vec<Value>)]) -> Result<Vec<Vec<Row>>, Error> {
+        self.readers.with(|connection| {
+            let control = |sql: &'static str| select(connection, &sql.into(), &[]).map(|_| ());
+            control("BEGIN")?;
+            let answers = queries.iter().map(|(sql, params)| select(connection, sql, params)).collect();
+            control("COMMIT")?;
+            answers
+        })
+    }
+
+    pub async fn commit(&self, batch: Batch) -> Result<Outcome, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Job::Commit(Work { batch, reply })).await.map_err(|_| closed())?;
+        answer.await.unwrap_or(Err(Error::Unknown))
+    }
+
+    pub async fn migrate(&self, migrations: &'static [Migration]) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.queue.send(Job::Migrate(migrations, reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    pub async fn close(&self) {
+        let (reply, answer) = oneshot::channel();
+        self.readers.clear();
+        if self.queue.send(Job::Close(reply)).await.is_ok() {
+            let _ = answer.await;
+        }
+    }
+}
+
+fn closed() -> Error {
+    Error::Failed("the database is closed".into())
+}
+
+fn select(connection: &Connection, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {
+    run(connection, sql, params).map(|(rows, _)| rows).map_err(|failure| failure.into_error(connection, sql))
+}
+
+/// Takes `PATH.lock` for this process: two processes on one file would each have a writer and a cache.
+fn lock(path: &Path) -> Result<File, Error> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let cannot =
+        |error: &dyn std::fmt::Display| Error::Failed(format!("{}: {error}", Path::new(&beside).display()));
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&beside)
+        .map_err(|error| cannot(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Failed(format!(
+            "{} is in use by another process; only one may open it",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(cannot(&error)),
+    }
+}
+
+/// A connection as both the writer and the readers want it: text in double quotes is never taken for a string, and `LIKE`
+/// heeds case, as on PostgreSQL.
+fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "case_sensitive_like", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+/// The connections that read: as many as threads have read at the same time.
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let connection = self.take()?;
+        let result = read(&connection);
+        self.give_back(connection);
+        result
+    }
+
+    fn take(&self) -> Result<Connection, Error> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+                .map_err(|error| Error::Failed(format!("{}: {error}", self.path.display()))),
+        }
+    }
+
+    /// One that is still in a transaction is closed instead.
+    fn give_back(&self, connection: Connection) {
+        if connection.is_autocommit() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+    }
+
+    fn clear(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

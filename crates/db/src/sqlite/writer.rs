@@ -1,0 +1,274 @@
+//! The one thread that writes: it takes what is queued, runs each batch in a savepoint, commits once, and answers all.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::oneshot::Sender;
+
+use super::Broken;
+use super::migrate::migrate;
+use super::statements::{Failure, run};
+use crate::cache::Cache;
+use crate::{Batch, Error, Migration, Outcome};
+
+/// The most batches that share a commit.
+const MOST_BATCHES: usize = 512;
+/// How long a group may take in batches that wait already. It never waits for one that has not come.
+const LONGEST: Duration = Duration::from_millis(10);
+
+/// What the thread is asked for.
+pub(super) enum Job {
+    Commit(Work),
+    Migrate(&'static [Migration], Sender<Result<(), Error>>),
+    /// Finish what is queued, take nothing more, move the log into the file and end.
+    Close(Sender<()>),
+}
+
+/// A batch and who waits for it. Its caller may have gone; it runs all the same.
+pub(super) struct Work {
+    pub batch: Batch,
+    pub reply: Sender<Result<Outcome, Error>>,
+}
+
+impl Work {
+    fn answer(self, result: Result<Outcome, Error>) {
+        let _ = self.reply.send(result);
+    }
+}
+
+pub(super) struct Writer {
+    pub connection: Connection,
+    pub queue: Receiver<Job>,
+    pub cache: Arc<Cache>,
+    pub broken: Arc<Broken>,
+    /// Held as long as the connection is open.
+    pub lock: File,
+}
+
+/// Why a group cannot go on as it is.
+enum Stop {
+    /// SQLite has rolled the whole transaction back (`SQLITE_FULL`, for one): each batch has to run alone.
+    RolledBack(Error),
+    /// The file cannot be trusted.
+    Broken(String),
+}
+
+impl Writer {
+    /// Works until the queue is closed, or the file breaks.
+    pub fn run(mut self) {
+        let on_panic = OnPanic(self.broken.clone());
+        let mut next = self.queue.blocking_recv();
+        let mut closed = Vec::new();
+        while let Some(job) = next {
+            let after = match job {
+                Job::Commit(work) => self.group(work),
+                Job::Migrate(migrations, reply) => {
+                    let _ = reply.send(migrate(&mut self.connection, migrations));
+                    Ok(None)
+                }
+                Job::Close(done) => {
+                    self.queue.close();
+                    closed.push(done);
+                    Ok(None)
+                }
+            };
+            next = match after {
+                Ok(Some(job)) => Some(job),
+                Ok(None) => self.queue.blocking_recv(),
+                Err(cause) => return self.broken.report(&cause),
+            };
+        }
+        if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
+            tracing::warn!(%error, "the log stays beside the database file until the next start");
+        }
+        drop(self.connection);
+        drop(self.lock);
+        drop(on_panic);
+        for done in closed {
+            let _ = done.send(());
+        }
+    }
+
+    /// Runs `first` and what waits behind it, and commits it all at once. Answers the job that ended the group, if one did;
+    /// the error says why the thread has to end.
+    fn group(&mut self, first: Work) -> Result<Option<Job>, String> {
+        if let Err(failure) = self.simple("BEGIN IMMEDIATE") {
+            first.answer(Err(began(failure, &self.connection)));
+            return Ok(None);
+        }
+        let started = Instant::now();
+        let mut done = Vec::new();
+        let mut ended_by = None;
+        let mut next = Some(first);
+        while let Some(work) = next.take() {
+            match self.attempt(&work.batch) {
+                Ok(result) => done.push((work, result)),
+                Err(stop) => {
+                    done.push((work, Err(Error::Retry)));
+                    return self.stopped(done, stop);
+                }
+            }
+            if done.len() < MOST_BATCHES && started.elapsed() < LONGEST {
+                match self.queue.try_recv() {
+                    Ok(Job::Commit(work)) => next = Some(work),
+                    Ok(other) => ended_by = Some(other),
+                    Err(_) => {}
+                }
+            }
+        }
+        if let Err(failure) = self.simple("COMMIT") {
+            let stop = self.commit_failed(failure);
+            let after = self.stopped(done, stop)?;
+            return Ok(ended_by.or(after));
+        }
+        self.answer(done);
+        Ok(ended_by)
+    }
+
+    /// Runs one batch in a savepoint. The inner result is the batch's own, and after an error nothing of it is left.
+    fn attempt(&self, batch: &Batch) -> Result<Result<Outcome, Error>, Stop> {
+        self.control("SAVEPOINT batch")?;
+        let mut outcome = Outcome::default();
+        let mut failed = None;
+        for (position, statement) in batch.statements.iter().enumerate() {
+            match run(&self.connection, &statement.sql, &statement.params) {
+                Ok((rows, affected)) if statement.expect.holds(affected) => {
+                    outcome.affected.push(affected);
+                    outcome.rows.push(rows);
+                }
+                Ok((_, affected)) => {
+                    failed = Some(Error::Conflict { statement: position, affected });
+                    break;
+                }
+                Err(failure) => {
+                    failed = Some(self.survive(failure, &statement.sql)?);
+                    break;
+                }
+            }
+        }
+        if failed.is_some() {
+            self.control("ROLLBACK TO batch")?;
+        }
+        self.control("RELEASE batch")?;
+        Ok(failed.map_or(Ok(outcome), Err))
+    }
+
+    /// The batch's own error, if the transaction has outlived it.
+    fn survive(&self, failure: Failure, sql: &str) -> Result<Error, Stop> {
+        if failure.breaks_the_file() {
+            return Err(Stop::Broken(format!("{}", failure.into_error(&self.connection, sql))));
+        }
+        let gone = failure.code() == Some(ErrorCode::DiskFull) || self.connection.is_autocommit();
+        let error = failure.into_error(&self.connection, sql);
+        if gone { Err(Stop::RolledBack(error)) } else { Ok(error) }
+    }
+
+    /// A savepoint's own statements never fail but with the transaction.
+    fn control(&self, sql: &'static str) -> Result<(), Stop> {
+        self.simple(sql).map_err(|failure| match self.survive(failure, sql) {
+            Ok(error) => Stop::Broken(error.to_string()),
+            Err(stop) => stop,
+        })
+    }
+
+    /// A full disk leaves no commit frame, and a busy file none either; after anything else the transaction may be in the log.
+    fn commit_failed(&self, failure: Failure) -> Stop {
+        let known = matches!(failure.code(), Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy));
+        let error = failure.into_error(&self.connection, "COMMIT");
+        if known { Stop::RolledBack(error) } else { Stop::Broken(error.to_string()) }
+    }
+
+    /// Answers a group whose transaction has failed.
+    fn stopped(
+        &mut self,
+        done: Vec<(Work, Result<Outcome, Error>)>,
+        stop: Stop,
+    ) -> Result<Option<Job>, String> {
+        match stop {
+            Stop::RolledBack(_) => {
+                let mut left = done.into_iter().map(|(work, _)| work);
+                while let Some(work) = left.next() {
+                    if let Err(cause) = self.alone(work) {
+                        left.for_each(|work| work.answer(Err(Error::Unknown)));
+                        return Err(cause);
+                    }
+                }
+                Ok(None)
+            }
+            Stop::Broken(cause) => {
+                self.unknown(done.into_iter().map(|(work, _)| work));
+                Err(cause)
+            }
+        }
+    }
+
+    /// Runs a batch as its own transaction.
+    fn alone(&mut self, work: Work) -> Result<(), String> {
+        if !self.connection.is_autocommit() {
+            let _ = self.simple("ROLLBACK");
+        }
+        if let Err(failure) = self.simple("BEGIN IMMEDIATE") {
+            work.answer(Err(began(failure, &self.connection)));
+            return Ok(());
+        }
+        let committed = self.attempt(&work.batch).and_then(|result| match self.simple("COMMIT") {
+            Ok(()) => Ok(result),
+            Err(failure) => Err(self.commit_failed(failure)),
+        });
+        match committed {
+            Ok(result) => self.answer(vec![(work, result)]),
+            Err(Stop::RolledBack(error)) => {
+                if !self.connection.is_autocommit() {
+                    let _ = self.simple("ROLLBACK");
+                }
+                work.answer(Err(error));
+            }
+            Err(Stop::Broken(cause)) => {
+                self.unknown([work]);
+                return Err(cause);
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops what the batches changed from the cache, and then answers: whoever has the answer reads its own write.
+    fn answer(&self, done: Vec<(Work, Result<Outcome, Error>)>) {
+        for (work, _) in done.iter().filter(|(_, result)| result.is_ok()) {
+            work.batch.changes.iter().for_each(|key| self.cache.invalidate(key));
+        }
+        for (work, result) in done {
+            work.answer(result);
+        }
+    }
+
+    fn unknown(&self, works: impl IntoIterator<Item = Work>) {
+        for work in works {
+            work.batch.changes.iter().for_each(|key| self.cache.invalidate(key));
+            work.answer(Err(Error::Unknown));
+        }
+    }
+
+    fn simple(&self, sql: &'static str) -> Result<(), Failure> {
+        run(&self.connection, &sql.into(), &[]).map(|_| ())
+    }
+}
+
+/// Nothing runs without a transaction, so nothing was written.
+fn began(failure: Failure, connection: &Connection) -> Error {
+    tracing::warn!(cause = %failure.into_error(connection, "BEGIN IMMEDIATE"), "no transaction could be begun");
+    Error::Retry
+}
+
+/// Without the thread nothing can be written, and what its last group wrote is not known: the process has to end.
+struct OnPanic(Arc<Broken>);
+
+impl Drop for OnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.report("the writer panicked");
+        }
+    }
+}
