@@ -1,1 +1,344 @@
 //! APIs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use db::{Batch, Row, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json, json};
+
+use crate::clock::Timestamp;
+use crate::ids::TenantId;
+use crate::paging::{self, List, Page, Paging};
+use crate::random::Random;
+use crate::{Model, document};
+
+/// The scopes of the Management API that a user's token may hold. They are not in the API's own list.
+pub const CURRENT_USER_SCOPES: [&str; 7] = [
+    "read:current_user",
+    "update:current_user_metadata",
+    "create:current_user_metadata",
+    "delete:current_user_metadata",
+    "update:current_user_identities",
+    "create:current_user_device_credentials",
+    "delete:current_user_device_credentials",
+];
+
+/// An API: the body of `GET /api/v2/resource-servers/{id}`.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResourceServer {
+    /// 24 hexadecimal digits.
+    pub id: String,
+    /// What people call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What `audience` and `aud` say; never changes.
+    pub identifier: String,
+    /// Whether refresh tokens are given for it.
+    pub allow_offline_access: bool,
+    /// Whether first-party clients get along without consent.
+    pub skip_consent_for_verifiable_first_party_clients: bool,
+    /// Who needs a client grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_type_authorization: Option<SubjectTypeAuthorization>,
+    /// Seconds that an access token lasts.
+    pub token_lifetime: i64,
+    /// Seconds that an access token from `/authorize` lasts.
+    pub token_lifetime_for_web: i64,
+    /// `RS256`, `HS256`, `PS256` or `RS512`.
+    pub signing_alg: String,
+    /// The secret of HS256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_secret: Option<String>,
+    /// The scopes; absent until set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<Scope>>,
+    /// Whether it is the tenant's own API.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_system: bool,
+    /// Whether a user's scopes are those of their permissions (RBAC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforce_policies: Option<bool>,
+    /// The claims of its access tokens: `access_token`, `access_token_authz`, `rfc9068_profile` or `rfc9068_profile_authz`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_dialect: Option<String>,
+    /// Settings that are kept as given.
+    #[serde(flatten)]
+    pub other: Map<String, Json>,
+    /// The row's version.
+    #[serde(skip)]
+    pub version: i64,
+}
+
+/// One scope of an API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    /// As in `scope`.
+    pub value: String,
+    /// What consent says it allows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+}
+
+/// What a subject needs for a token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubjectTypeAuthorization {
+    /// Tokens for a user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<SubjectPolicy>,
+    /// Tokens that a client gets for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<SubjectPolicy>,
+}
+
+/// The policy for one kind of subject.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubjectPolicy {
+    /// Which.
+    pub policy: Policy,
+}
+
+/// Who gets tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// Every first-party client.
+    AllowAll,
+    /// Nobody.
+    DenyAll,
+    /// Clients with a client grant for this subject type, and its scopes only.
+    RequireClientGrant,
+}
+
+impl fmt::Debug for ResourceServer {
+    /// Without the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResourceServer")
+            .field("id", &self.id)
+            .field("identifier", &self.identifier)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ResourceServer {
+    /// An API with what the service fills in, and then what `body` says.
+    pub fn new(random: &Random, body: &Map<String, Json>) -> Result<Self, serde_json::Error> {
+        let mut doc = json!({
+            "id": random.hex(24),
+            "allow_offline_access": false,
+            "skip_consent_for_verifiable_first_party_clients": false,
+            "subject_type_authorization":
+                { "user": { "policy": "allow_all" }, "client": { "policy": "require_client_grant" } },
+            "token_lifetime": 86_400,
+            "token_lifetime_for_web": 7_200,
+            "signing_alg": "RS256",
+        });
+        for (key, value) in body {
+            if key != "id" && key != "is_system" && !value.is_null() {
+                doc[key] = value.clone();
+            }
+        }
+        let mut api: Self = serde_json::from_value(doc)?;
+        api.version = 1;
+        api.complete(random);
+        Ok(api)
+    }
+
+    /// The API after a PATCH; its identifier never changes.
+    pub fn patched(&self, random: &Random, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
+        let mut api: Self = document::patch(self, patch, &[])?;
+        api.id.clone_from(&self.id);
+        api.identifier.clone_from(&self.identifier);
+        api.is_system = self.is_system;
+        api.version = self.version;
+        api.complete(random);
+        Ok(api)
+    }
+
+    /// What one setting brings with it: HS256 a secret, either RBAC setting the other, and a browser's tokens last no
+    /// longer than others.
+    fn complete(&mut self, random: &Random) {
+        if self.signing_alg == "HS256" {
+            self.signing_secret.get_or_insert_with(|| random.alphanumeric(32));
+        }
+        if self.enforce_policies.is_some() || self.token_dialect.is_some() {
+            self.enforce_policies.get_or_insert(false);
+            self.token_dialect.get_or_insert_with(|| "access_token".into());
+        }
+        self.token_lifetime_for_web = self.token_lifetime_for_web.min(self.token_lifetime);
+    }
+
+    /// Whether it may be changed and removed: the tenant's own API may not.
+    pub fn is_fixed(&self) -> bool {
+        self.is_system
+    }
+
+    /// Whether it lists the scope.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.scopes.iter().flatten().any(|one| one.value == scope)
+    }
+
+    /// What a user's token needs; everyone may have one when nothing is said.
+    pub fn user_policy(&self) -> Policy {
+        let said = self.subject_type_authorization.as_ref().and_then(|said| said.user.as_ref());
+        said.map_or(Policy::AllowAll, |said| said.policy)
+    }
+
+    /// What a client's own token needs; a grant when nothing is said.
+    pub fn client_policy(&self) -> Policy {
+        let said = self.subject_type_authorization.as_ref().and_then(|said| said.client.as_ref());
+        said.map_or(Policy::RequireClientGrant, |said| said.policy)
+    }
+}
+
+/// What a list is narrowed to.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The APIs of these identifiers; all when empty.
+    pub identifiers: Vec<String>,
+}
+
+/// What is in columns of its own.
+const ELSEWHERE: [&str; 1] = ["signing_secret"];
+const COLUMNS: &str = "signing_secret, doc, version";
+
+fn parse(app: &Model, tenant: &TenantId, mut row: Row) -> Result<ResourceServer, db::Error> {
+    let sealed: Option<Vec<u8>> = row.take()?;
+    let doc = row.take()?;
+    let mut api = ResourceServer { version: row.take()?, ..document::parse(doc)? };
+    if let Some(sealed) = sealed {
+        api.signing_secret = Some(document::unseal(app, &seal_context(tenant, &api.id), &sealed)?);
+    }
+    Ok(api)
+}
+
+fn seal_context(tenant: &TenantId, id: &str) -> String {
+    format!("resource_servers/{tenant}/{id}/signing_secret")
+}
+
+/// The API of an id. Cached.
+pub async fn find(
+    app: &Model,
+    tenant: &TenantId,
+    id: &str,
+) -> Result<Option<Arc<ResourceServer>>, db::Error> {
+    app.db.cached("resource_servers", tenant.as_str(), id, load_by_id(app, tenant, id)).await
+}
+
+/// The API of an identifier, an `audience`. Cached.
+pub async fn find_by_identifier(
+    app: &Model,
+    tenant: &TenantId,
+    identifier: &str,
+) -> Result<Option<Arc<ResourceServer>>, db::Error> {
+    let id = app
+        .db
+        .cached("resource_server_identifiers", tenant.as_str(), identifier, async {
+            let sql = "SELECT id FROM resource_servers WHERE tenant = $1 AND identifier = $2";
+            let row = app.db.read_one(sql, params![tenant, identifier]).await?;
+            row.map(|mut row| row.take::<String>()).transpose()
+        })
+        .await?;
+    match id {
+        Some(id) => find(app, tenant, &id).await,
+        None => Ok(None),
+    }
+}
+
+async fn load_by_id(
+    app: &Model,
+    tenant: &TenantId,
+    id: &str,
+) -> Result<Option<ResourceServer>, db::Error> {
+    let sql = "SELECT signing_secret, doc, version FROM resource_servers WHERE tenant = $1 AND id = $2";
+    let row = app.db.read_one(sql, params![tenant, id]).await?;
+    row.map(|row| parse(app, tenant, row)).transpose()
+}
+
+/// The API of an id or an identifier, as it stands in the database: what a change begins with.
+pub async fn load(
+    app: &Model,
+    tenant: &TenantId,
+    id_or_identifier: &str,
+) -> Result<Option<ResourceServer>, db::Error> {
+    if let Some(api) = load_by_id(app, tenant, id_or_identifier).await? {
+        return Ok(Some(api));
+    }
+    let sql = "SELECT signing_secret, doc, version FROM resource_servers WHERE tenant = $1 AND identifier = $2";
+    let row = app.db.read_one(sql, params![tenant, id_or_identifier]).await?;
+    row.map(|row| parse(app, tenant, row)).transpose()
+}
+
+/// A page of APIs, oldest first.
+pub async fn list(
+    app: &Model,
+    tenant: &TenantId,
+    filter: &Filter,
+    paging: &Paging,
+) -> Result<Page<ResourceServer>, paging::Error> {
+    let mut list = List::new(tenant, "resource_servers", ["created_at", "id"], COLUMNS);
+    list.one_of("identifier", &filter.identifiers);
+    Ok(list.read(app, paging).await?.map(|row| parse(app, tenant, row))?)
+}
+
+/// Adds an API. A second one of the same identifier is `Unique("resource_servers_identifier")`.
+pub fn insert(app: &Model, batch: &mut Batch, tenant: &TenantId, api: &ResourceServer, now: Timestamp) {
+    batch
+        .execute(
+            "INSERT INTO resource_servers \
+             (tenant, id, identifier, is_system, signing_secret, doc, created_at, version) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            params![
+                tenant,
+                &api.id,
+                &api.identifier,
+                api.is_system,
+                sealed_secret(app, tenant, api),
+                document::column(api, &ELSEWHERE),
+                now,
+                api.version
+            ],
+        )
+        .expect(1);
+    batch.changed("resource_server_identifiers", tenant.as_str(), &api.identifier);
+    batch.changed("resource_servers", tenant.as_str(), &api.id);
+}
+
+/// Writes a changed API, if nobody else has since it was read.
+pub fn save(app: &Model, batch: &mut Batch, tenant: &TenantId, api: &mut ResourceServer) {
+    let read = api.version;
+    api.version += 1;
+    batch
+        .execute(
+            "UPDATE resource_servers SET signing_secret = $1, doc = $2, version = $3 \
+             WHERE tenant = $4 AND id = $5 AND version = $6",
+            params![
+                sealed_secret(app, tenant, api),
+                document::column(api, &ELSEWHERE),
+                api.version,
+                tenant,
+                &api.id,
+                read
+            ],
+        )
+        .expect(1);
+    batch.changed("resource_servers", tenant.as_str(), &api.id);
+}
+
+/// Removes an API with its client grants, if nobody has changed it since it was read.
+pub fn remove(batch: &mut Batch, tenant: &TenantId, api: &ResourceServer) {
+    batch
+        .execute(
+            "DELETE FROM resource_servers WHERE tenant = $1 AND id = $2 AND version = $3",
+            params![tenant, &api.id, api.version],
+        )
+        .expect(1);
+    batch.changed("resource_server_identifiers", tenant.as_str(), &api.identifier);
+    batch.changed("resource_servers", tenant.as_str(), &api.id);
+}
+
+fn sealed_secret(app: &Model, tenant: &TenantId, api: &ResourceServer) -> Option<Vec<u8>> {
+    let secret = api.signing_secret.as_ref()?;
+    Some(app.seal.seal(&seal_context(tenant, &api.id), secret.as_bytes()))
+}

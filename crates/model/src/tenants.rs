@@ -1,1 +1,379 @@
 //! Tenants, their domains and settings.
+
+use std::sync::Arc;
+
+use db::{Batch, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Number, Value as Json, json};
+
+use crate::clients::urls;
+use crate::clock::Timestamp;
+use crate::ids::TenantId;
+use crate::{Model, document};
+
+/// What a host name leads to: the tenant, and who it says it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenant {
+    /// The key of all its rows.
+    pub id: TenantId,
+    /// The tenant's name: `tenant` in Management API answers.
+    pub name: String,
+    /// The host the request came in on, with its port if it has one.
+    pub host: String,
+    /// `https://host[:port]/`: the `iss` of tokens asked for at this host.
+    pub issuer: String,
+}
+
+impl Tenant {
+    /// The Management API's identifier.
+    pub fn management_audience(&self) -> String {
+        format!("{}api/v2/", self.issuer)
+    }
+
+    /// The audience of access tokens for `/userinfo`.
+    pub fn userinfo_audience(&self) -> String {
+        format!("{}userinfo", self.issuer)
+    }
+}
+
+/// The tenant that `host` (as in the Host header, in any case) leads to. Cached.
+pub async fn resolve(app: &Model, host: &str) -> Result<Option<Arc<Tenant>>, db::Error> {
+    let host = host.to_ascii_lowercase();
+    app.db
+        .cached("domains", "", &host, async {
+            let sql = "SELECT t.id, t.name, d.host, d.issuer FROM domains d JOIN tenants t ON t.id = d.tenant \
+                       WHERE d.host = $1";
+            let Some(mut row) = app.db.read_one(sql, params![&host]).await? else { return Ok(None) };
+            Ok(Some(Tenant { id: row.take()?, name: row.take()?, host: row.take()?, issuer: row.take()? }))
+        })
+        .await
+}
+
+/// Every tenant with its first host, by age: what a program start and a key rotation go through.
+pub async fn all(app: &Model) -> Result<Vec<Tenant>, db::Error> {
+    let sql = "SELECT t.id, t.name, d.host, d.issuer FROM tenants t JOIN domains d ON d.tenant = t.id \
+               WHERE NOT EXISTS (SELECT 1 FROM domains e WHERE e.tenant = d.tenant AND \
+               (e.created_at < d.created_at OR (e.created_at = d.created_at AND e.host < d.host))) \
+               ORDER BY t.created_at, t.id";
+    let rows = app.db.scan(sql, params![]).await?;
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(Tenant { id: row.take()?, name: row.take()?, host: row.take()?, issuer: row.take()? })
+        })
+        .collect()
+}
+
+/// Adds a tenant. Its unique keys are reported as `tenants_pkey` and `domains_pkey` or the database's like.
+pub fn insert(batch: &mut Batch, tenant: &Tenant, now: Timestamp) {
+    batch
+        .execute(
+            "INSERT INTO tenants (id, name, created_at) VALUES ($1, $2, $3)",
+            params![&tenant.id, &tenant.name, now],
+        )
+        .expect(1);
+    insert_domain(batch, tenant, now);
+}
+
+/// Makes `tenant.host` lead to the tenant.
+pub fn insert_domain(batch: &mut Batch, tenant: &Tenant, now: Timestamp) {
+    batch
+        .execute(
+            "INSERT INTO domains (host, tenant, issuer, created_at) VALUES ($1, $2, $3, $4)",
+            params![&tenant.host, &tenant.id, &tenant.issuer, now],
+        )
+        .expect(1);
+    batch.changed("domains", "", &tenant.host);
+}
+
+/// The tenant's settings: the body of `GET /api/v2/tenants/settings`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Where logout may return to without a client.
+    #[serde(default)]
+    pub allowed_logout_urls: Vec<String>,
+    /// Authentication context classes offered in discovery.
+    #[serde(default)]
+    pub acr_values_supported: Vec<String>,
+    /// The classic password-change page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_password: Option<Json>,
+    /// The API that a request without `audience` means; empty for none.
+    #[serde(default)]
+    pub default_audience: String,
+    /// The connection that password grants use; empty for none.
+    #[serde(default)]
+    pub default_directory: String,
+    /// Where a login page without a live transaction sends the browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_redirection_uri: Option<String>,
+    /// Languages of the pages; the first is the default.
+    #[serde(default)]
+    pub enabled_locales: Vec<String>,
+    /// The page for errors that cannot be sent to the client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_page: Option<ErrorPage>,
+    /// Switches; see [`Settings::flag`].
+    #[serde(default)]
+    pub flags: Map<String, Json>,
+    /// The tenant's name on pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub friendly_name: Option<String>,
+    /// The classic MFA page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guardian_mfa_page: Option<Json>,
+    /// Hours without use after which a session ends.
+    pub idle_session_lifetime: Number,
+    /// Hours after which a non-persistent session ends.
+    pub ephemeral_session_lifetime: Number,
+    /// Hours without use after which a non-persistent session ends.
+    pub idle_ephemeral_session_lifetime: Number,
+    /// The logo on pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub picture_url: Option<String>,
+    /// The runtime of extension code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox_version: Option<String>,
+    /// Hours after which a session ends.
+    pub session_lifetime: Number,
+    /// Whom users may write to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support_email: Option<String>,
+    /// Where users find help.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub support_url: Option<String>,
+    /// `oidc_logout_prompt_enabled`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<Json>,
+    /// `rp_logout_end_session_endpoint_discovery`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oidc_logout: Option<Json>,
+    /// Whether an organization's name may be used in place of its id, and is put into tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_organization_name_in_authentication_api: Option<bool>,
+    /// Whether pushed authorization requests are accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed_authorization_requests_supported: Option<bool>,
+    /// Mutual TLS endpoint aliases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtls: Option<Json>,
+    /// Colours of the pages, as older tools set them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub universal_login: Option<Json>,
+    /// Whether browsers keep the session cookie when they close.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_cookie: Option<SessionCookie>,
+    /// The runtimes of extension code that may be chosen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sandbox_versions_available: Vec<String>,
+    /// Settings that are kept as given.
+    #[serde(flatten)]
+    pub other: Map<String, Json>,
+    /// The row's version.
+    #[serde(skip)]
+    pub version: i64,
+}
+
+/// The tenant's own error page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorPage {
+    /// Markup to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub html: Option<String>,
+    /// Whether the page links to the log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub show_log_link: Option<bool>,
+    /// Where to send the browser instead; empty for nowhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// How the session cookie is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCookie {
+    /// `persistent` or `non-persistent`.
+    pub mode: String,
+}
+
+impl Settings {
+    /// What a new tenant has (management contract §4.9).
+    pub fn new(friendly_name: &str) -> Self {
+        Self {
+            allowed_logout_urls: vec![],
+            acr_values_supported: vec![],
+            change_password: Some(json!({ "enabled": false, "html": "" })),
+            default_audience: String::new(),
+            default_directory: String::new(),
+            default_redirection_uri: None,
+            enabled_locales: vec!["en".into()],
+            error_page: Some(ErrorPage {
+                html: Some(String::new()),
+                show_log_link: Some(false),
+                url: Some(String::new()),
+            }),
+            flags: default_flags(),
+            friendly_name: Some(friendly_name.into()),
+            guardian_mfa_page: Some(json!({ "enabled": false, "html": "" })),
+            idle_session_lifetime: 72.into(),
+            ephemeral_session_lifetime: 72.into(),
+            idle_ephemeral_session_lifetime: 24.into(),
+            picture_url: None,
+            sandbox_version: Some("22".into()),
+            session_lifetime: 168.into(),
+            support_email: None,
+            support_url: None,
+            sessions: Some(json!({ "oidc_logout_prompt_enabled": true })),
+            oidc_logout: Some(json!({ "rp_logout_end_session_endpoint_discovery": true })),
+            allow_organization_name_in_authentication_api: None,
+            pushed_authorization_requests_supported: Some(false),
+            mtls: None,
+            universal_login: None,
+            session_cookie: Some(SessionCookie { mode: "persistent".into() }),
+            sandbox_versions_available: vec!["22".into(), "18".into()],
+            other: Map::from_iter([("resource_parameter_profile".into(), json!("audience"))]),
+            version: 1,
+        }
+    }
+
+    /// The settings after a PATCH: `flags` merges by key, all else is replaced, and `…_in_minutes` becomes hours.
+    pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
+        let mut patch = patch.clone();
+        for key in LIFETIMES {
+            if let Some(minutes) = patch.shift_remove(&format!("{key}_in_minutes")).and_then(|v| v.as_i64()) {
+                patch.insert(key.into(), hours(minutes));
+            }
+        }
+        // A flag may be set to anything but is never unset; a setting without which there is no session neither.
+        patch.retain(|key, value| !(value.is_null() && LIFETIMES.contains(&key.as_str())));
+        let mut settings: Self = document::patch(self, &patch, &["flags"])?;
+        settings.version = self.version;
+        Ok(settings)
+    }
+
+    /// Whether a switch is on; one that was never set is off.
+    pub fn flag(&self, name: &str) -> bool {
+        self.flags.get(name).and_then(Json::as_bool).unwrap_or(false)
+    }
+
+    /// Seconds after which a session ends, and seconds without use after which it ends.
+    pub fn session_seconds(&self) -> (i64, i64) {
+        if self.sessions_persist() {
+            (seconds(&self.session_lifetime), seconds(&self.idle_session_lifetime))
+        } else {
+            (seconds(&self.ephemeral_session_lifetime), seconds(&self.idle_ephemeral_session_lifetime))
+        }
+    }
+
+    /// Whether the session cookie outlives the browser's window.
+    pub fn sessions_persist(&self) -> bool {
+        self.session_cookie.as_ref().is_none_or(|cookie| cookie.mode != "non-persistent")
+    }
+
+    /// Whether logout without an id token asks the user first; on unless switched off.
+    pub fn prompts_on_logout(&self) -> bool {
+        let on = self.sessions.as_ref().and_then(|sessions| sessions.get("oidc_logout_prompt_enabled"));
+        on.and_then(Json::as_bool).unwrap_or(true)
+    }
+
+    /// Whether discovery names `/oidc/logout`; on unless switched off.
+    pub fn publishes_end_session(&self) -> bool {
+        let on = self.oidc_logout.as_ref();
+        let on = on.and_then(|settings| settings.get("rp_logout_end_session_endpoint_discovery"));
+        on.and_then(Json::as_bool).unwrap_or(true)
+    }
+
+    /// Whether `/v2/logout` may return to `url` when no client is named: query and fragment do not count.
+    pub fn allows_logout_url(&self, url: &str) -> bool {
+        self.allowed_logout_urls.iter().any(|listed| urls::matches_logout(listed, url))
+    }
+
+    /// Whether `/oidc/logout` may return to `uri` when no client is named: compared with its query.
+    pub fn allows_post_logout_redirect(&self, uri: &str) -> bool {
+        self.allowed_logout_urls.iter().any(|listed| urls::matches(listed, uri))
+    }
+
+    /// The API that a request without `audience` means.
+    pub fn default_audience(&self) -> Option<&str> {
+        Some(self.default_audience.as_str()).filter(|audience| !audience.is_empty())
+    }
+
+    /// The connection that a password grant without `realm` uses.
+    pub fn default_directory(&self) -> Option<&str> {
+        Some(self.default_directory.as_str()).filter(|name| !name.is_empty())
+    }
+}
+
+const LIFETIMES: [&str; 4] = [
+    "session_lifetime",
+    "idle_session_lifetime",
+    "ephemeral_session_lifetime",
+    "idle_ephemeral_session_lifetime",
+];
+
+fn default_flags() -> Map<String, Json> {
+    [
+        ("allow_changing_enable_sso", false),
+        ("disable_impersonation", true),
+        ("enable_dynamic_client_registration", false),
+        ("enable_public_signup_user_exists_error", true),
+        ("enable_sso", true),
+        ("universal_login", true),
+        ("use_scope_descriptions_for_consent", false),
+        ("revoke_refresh_token_grant", false),
+        ("disable_clickjack_protection_headers", false),
+    ]
+    .into_iter()
+    .map(|(flag, on)| (flag.to_owned(), on.into()))
+    .collect()
+}
+
+/// Minutes as hours: a whole number where it is one, as the real service answers.
+fn hours(minutes: i64) -> Json {
+    if minutes % 60 == 0 { (minutes / 60).into() } else { (minutes as f64 / 60.0).into() }
+}
+
+fn seconds(hours: &Number) -> i64 {
+    (hours.as_f64().unwrap_or_default() * 3600.0).round() as i64
+}
+
+/// The tenant's settings. Cached; the defaults when a tenant has none.
+pub async fn settings(app: &Model, tenant: &TenantId) -> Result<Arc<Settings>, db::Error> {
+    let found = app
+        .db
+        .cached("settings", tenant.as_str(), "", async { load_settings(app, tenant).await.map(Some) })
+        .await?;
+    Ok(found.unwrap_or_else(|| Arc::new(Settings::new(tenant.as_str()))))
+}
+
+/// The tenant's settings as they stand in the database: what a change begins with.
+pub async fn load_settings(app: &Model, tenant: &TenantId) -> Result<Settings, db::Error> {
+    let sql = "SELECT doc, version FROM settings WHERE tenant = $1";
+    let Some(mut row) = app.db.read_one(sql, params![tenant]).await? else {
+        return Ok(Settings { version: 0, ..Settings::new(tenant.as_str()) });
+    };
+    let doc = row.take()?;
+    Ok(Settings { version: row.take()?, ..document::parse(doc)? })
+}
+
+/// Adds the settings of a new tenant.
+pub fn insert_settings(batch: &mut Batch, tenant: &TenantId, settings: &Settings, now: Timestamp) {
+    batch
+        .execute(
+            "INSERT INTO settings (tenant, doc, created_at, version) VALUES ($1, $2, $3, $4)",
+            params![tenant, document::column(settings, &[]), now, settings.version],
+        )
+        .expect(1);
+    batch.changed("settings", tenant.as_str(), "");
+}
+
+/// Writes changed settings, if nobody else has since they were read.
+pub fn save_settings(batch: &mut Batch, tenant: &TenantId, settings: &mut Settings) {
+    let read = settings.version;
+    settings.version += 1;
+    batch
+        .execute(
+            "UPDATE settings SET doc = $1, version = $2 WHERE tenant = $3 AND version = $4",
+            params![document::column(settings, &[]), settings.version, tenant, read],
+        )
+        .expect(1);
+    batch.changed("settings", tenant.as_str(), "");
+}

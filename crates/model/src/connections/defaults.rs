@@ -1,0 +1,126 @@
+//! What the service fills into a new connection, by strategy (management contract §4.2).
+
+use serde_json::{Map, Value as Json, json};
+
+/// Strategies whose users belong to an organization's own directory.
+const ENTERPRISE: [&str; 10] = [
+    "ad",
+    "adfs",
+    "auth0-adldap",
+    "google-apps",
+    "ip",
+    "office365",
+    "oidc",
+    "okta",
+    "pingfederate",
+    "samlp",
+];
+
+/// The fields beside `options` of a connection for which nothing but a name and a strategy is known.
+pub(super) fn connection(name: &str, strategy: &str) -> Map<String, Json> {
+    let mut fields = object(json!({ "is_domain_connection": false }));
+    if ENTERPRISE.contains(&strategy) || strategy == "waad" {
+        fields.insert("show_as_button".into(), false.into());
+    }
+    if !["sms", "email", "ad"].contains(&strategy) {
+        fields.insert("authentication".into(), json!({ "active": true }));
+        fields.insert("connected_accounts".into(), json!({ "active": false }));
+    }
+    if ["waad", "okta", "oidc"].contains(&strategy) {
+        fields.insert("display_name".into(), name.into());
+    }
+    fields.insert("enabled_clients".into(), json!([]));
+    fields.insert("realms".into(), json!([name]));
+    fields
+}
+
+/// The given options over those of the strategy.
+pub(super) fn options(strategy: &str, given: &Map<String, Json>) -> Map<String, Json> {
+    let mut options = object(match strategy {
+        "auth0" => json!({
+            "mfa": { "active": true, "return_enroll_settings": true },
+            "passwordPolicy": "good",
+            "strategy_version": 2,
+            "authentication_methods": { "password": { "enabled": true }, "passkey": { "enabled": false } },
+            "passkey_options": {
+                "challenge_ui": "both",
+                "progressive_enrollment_enabled": true,
+                "local_enrollment_enabled": true
+            },
+            "brute_force_protection": true
+        }),
+        "sms" | "email" | "ad" => json!({ "brute_force_protection": true }),
+        "google-oauth2" | "google-apps" => {
+            json!({ "email": true, "profile": true, "scope": ["email", "profile"] })
+        }
+        "facebook" => json!({ "scope": "" }),
+        "github" | "salesforce" | "salesforce-community" => json!({ "scope": [] }),
+        "linkedin" => json!({ "profile": true, "scope": ["r_basicprofile"] }),
+        "windowslive" => json!({ "signin": true, "scope": ["wl.signin"] }),
+        "line" => json!({ "scope": ["openid", "profile"] }),
+        "oidc" => json!({
+            "type": "front_channel",
+            "schema_version": "oidc-V4",
+            "attribute_map": { "mapping_mode": "bind_all" },
+            "connection_settings": { "pkce": "auto" }
+        }),
+        "waad" => json!({ "useCommonEndpoint": false }),
+        _ => json!({}),
+    });
+    // The newer way to say how strong passwords must be takes the place of the older.
+    if given.contains_key("password_options") {
+        options.shift_remove("passwordPolicy");
+    }
+    for (key, value) in given {
+        options.insert(key.clone(), value.clone());
+    }
+    options
+}
+
+fn object(value: Json) -> Map<String, Json> {
+    match value {
+        Json::Object(object) => object,
+        other => unreachable!("{other} is written as an object"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_goes_over_the_defaults() {
+        let given = object(json!({ "passwordPolicy": "low", "disable_signup": true }));
+        let options = options("auth0", &given);
+        assert_eq!(
+            (&options["passwordPolicy"], &options["disable_signup"], &options["brute_force_protection"]),
+            (&json!("low"), &json!(true), &json!(true))
+        );
+    }
+
+    #[test]
+    fn the_newer_password_options_stand_alone() {
+        let given = object(json!({ "password_options": { "complexity": { "min_length": 15 } } }));
+        assert!(!options("auth0", &given).contains_key("passwordPolicy"));
+    }
+
+    #[test]
+    fn a_connection_is_filled_in_by_strategy() {
+        assert_eq!(
+            Json::Object(connection("okta-1", "okta")),
+            json!({
+                "is_domain_connection": false,
+                "show_as_button": false,
+                "authentication": { "active": true },
+                "connected_accounts": { "active": false },
+                "display_name": "okta-1",
+                "enabled_clients": [],
+                "realms": ["okta-1"]
+            })
+        );
+        assert_eq!(
+            Json::Object(connection("sms", "sms")),
+            json!({ "is_domain_connection": false, "enabled_clients": [], "realms": ["sms"] })
+        );
+    }
+}

@@ -1,0 +1,119 @@
+//! Stored documents: how a configuration struct becomes its `doc` column, comes back, and takes a PATCH.
+
+use db::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value as Json};
+
+use crate::Model;
+
+/// The struct as a JSON object: its wire names, absent values left out.
+pub fn object<T: Serialize>(value: &T) -> Map<String, Json> {
+    match serde_json::to_value(value) {
+        Ok(Json::Object(object)) => object,
+        other => unreachable!("a configuration struct serialises to an object, not {other:?}"),
+    }
+}
+
+/// The `doc` column of a struct, without the keys that have columns or tables of their own.
+pub fn column<T: Serialize>(value: &T, elsewhere: &[&str]) -> Value {
+    let mut object = object(value);
+    object.retain(|key, _| !elsewhere.contains(&key.as_str()));
+    Value::from(object)
+}
+
+/// The struct that a `doc` column holds.
+pub fn parse<T: DeserializeOwned>(doc: Map<String, Json>) -> Result<T, db::Error> {
+    serde_json::from_value(Json::Object(doc))
+        .map_err(|error| db::Error::Failed(format!("a stored document does not parse: {error}")))
+}
+
+/// The text that was sealed into a column. What does not open is a damaged row or the wrong master key.
+pub fn unseal(app: &Model, context: &str, sealed: &[u8]) -> Result<String, db::Error> {
+    let plain = app
+        .seal
+        .open(context, sealed)
+        .map_err(|_| db::Error::Failed(format!("{context} does not open with the master key")))?;
+    String::from_utf8(plain.to_vec()).map_err(|_| db::Error::Failed(format!("{context} holds no text")))
+}
+
+/// The struct after a PATCH: named keys are replaced whole and `null` unsets (management contract §4.1).
+///
+/// The keys in `merged` hold objects that merge by key instead. The error says which value does not fit its field.
+pub fn patch<T: Serialize + DeserializeOwned>(
+    current: &T,
+    patch: &Map<String, Json>,
+    merged: &[&str],
+) -> Result<T, serde_json::Error> {
+    let mut doc = object(current);
+    for (key, value) in patch {
+        match (doc.get_mut(key), value) {
+            (_, Json::Null) => {
+                doc.shift_remove(key);
+            }
+            (Some(Json::Object(old)), Json::Object(new)) if merged.contains(&key.as_str()) => merge(old, new),
+            _ => {
+                doc.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    serde_json::from_value(Json::Object(doc))
+}
+
+/// Sets the keys of `new` in `old`; `null` removes a key.
+fn merge(old: &mut Map<String, Json>, new: &Map<String, Json>) {
+    for (key, value) in new {
+        if value.is_null() {
+            old.shift_remove(key);
+        } else {
+            old.insert(key.clone(), value.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    #[derive(Serialize, Deserialize)]
+    struct Sample {
+        name: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        options: Option<Json>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flags: Option<Json>,
+        #[serde(flatten)]
+        other: Map<String, Json>,
+    }
+
+    fn patched(change: Json) -> Json {
+        let sample: Sample = serde_json::from_value(json!({
+            "name": "a", "options": { "one": 1, "two": 2 }, "flags": { "x": true, "y": true }, "unknown": [1]
+        }))
+        .unwrap();
+        json!(patch(&sample, change.as_object().unwrap(), &["flags"]).unwrap())
+    }
+
+    #[test]
+    fn a_patch_replaces_whole_values() {
+        let after = patched(json!({ "options": { "three": 3 } }));
+        assert_eq!(
+            after,
+            json!({ "name": "a", "options": { "three": 3 }, "flags": { "x": true, "y": true }, "unknown": [1] })
+        );
+    }
+
+    #[test]
+    fn null_unsets() {
+        let after = patched(json!({ "options": null, "unknown": null }));
+        assert_eq!(after, json!({ "name": "a", "flags": { "x": true, "y": true } }));
+    }
+
+    #[test]
+    fn merged_keys_keep_what_is_not_named() {
+        let after = patched(json!({ "flags": { "y": null, "z": false } }));
+        assert_eq!(after["flags"], json!({ "x": true, "z": false }));
+    }
+}
