@@ -66,10 +66,8 @@ impl Branding {
 
 /// The tenant's branding. Cached; empty when unset.
 pub async fn find(app: &Model, tenant: &TenantId) -> Result<Arc<Branding>, db::Error> {
-    let found = app
-        .db
-        .cached("branding", tenant.as_str(), "", async { load(app, tenant).await.map(Some) })
-        .await?;
+    let found =
+        app.db.cached("branding", tenant.as_str(), "", async { load(app, tenant).await.map(Some) }).await?;
     Ok(found.unwrap_or_default())
 }
 

@@ -1,11 +1,9 @@
 //! Pages of lists: by offset, or by a checkpoint token that continues where the last page ended (management contract §2.5).
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::{Row, Value};
 
-use crate::Model;
 use crate::ids::TenantId;
+use crate::{Model, seal};
 
 /// Which part of a list is asked for.
 #[derive(Clone, Debug)]
@@ -118,7 +116,7 @@ impl<'a> List<'a> {
     /// Reads the page. The rows hold `columns` only.
     pub async fn read(self, app: &Model, paging: &Paging) -> Result<Page<Row>, Error> {
         let Self { tenant, table, keys: [key, id], columns, conditions, params } = self;
-        let context = format!("checkpoint/{tenant}/{table}");
+        let context = seal::context("checkpoint", &[tenant.as_str()], table);
         let (after, limit, offset, totals) = match paging {
             Paging::Offset { page, per_page, totals } => {
                 (None, *per_page, u64::from(*page) * u64::from(*per_page), *totals)
@@ -128,9 +126,8 @@ impl<'a> List<'a> {
                 (Some(Checkpoint::open(app, &context, token)?), *take, 0, false)
             }
         };
-        let count = totals.then(|| {
-            (format!("SELECT COUNT(*) FROM {table} WHERE {conditions}").into(), params.clone())
-        });
+        let count = totals
+            .then(|| (format!("SELECT COUNT(*) FROM {table} WHERE {conditions}").into(), params.clone()));
 
         let mut rows_params = params;
         let mut rows_conditions = conditions;
@@ -180,14 +177,11 @@ struct Checkpoint {
 
 impl Checkpoint {
     fn seal(&self, app: &Model, context: &str) -> String {
-        let plain = format!("{},{}", self.key, self.id);
-        URL_SAFE_NO_PAD.encode(app.seal.seal(context, plain.as_bytes()))
+        app.seal.seal_text(context, &format!("{},{}", self.key, self.id))
     }
 
     fn open(app: &Model, context: &str, token: &str) -> Result<Self, Error> {
-        let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| Error::Checkpoint)?;
-        let plain = app.seal.open(context, &sealed).map_err(|_| Error::Checkpoint)?;
-        let plain = std::str::from_utf8(&plain).map_err(|_| Error::Checkpoint)?;
+        let plain = app.seal.open_text(context, token).map_err(|_| Error::Checkpoint)?;
         let (key, id) = plain.split_once(',').ok_or(Error::Checkpoint)?;
         Ok(Self { key: key.parse().map_err(|_| Error::Checkpoint)?, id: id.into() })
     }

@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::paging::{self, List, Page, Paging};
 use crate::random::Random;
-use crate::{Model, document};
+use crate::{Model, document, seal};
 
 /// The scopes of the Management API that a user's token may hold. They are not in the API's own list.
 pub const CURRENT_USER_SCOPES: [&str; 7] = [
@@ -214,7 +214,7 @@ fn parse(app: &Model, tenant: &TenantId, mut row: Row) -> Result<ResourceServer,
 }
 
 fn seal_context(tenant: &TenantId, id: &str) -> String {
-    format!("resource_servers/{tenant}/{id}/signing_secret")
+    seal::context("resource_servers", &[tenant.as_str(), id], "signing_secret")
 }
 
 /// The API of an id. Cached.
@@ -246,11 +246,7 @@ pub async fn find_by_identifier(
     }
 }
 
-async fn load_by_id(
-    app: &Model,
-    tenant: &TenantId,
-    id: &str,
-) -> Result<Option<ResourceServer>, db::Error> {
+async fn load_by_id(app: &Model, tenant: &TenantId, id: &str) -> Result<Option<ResourceServer>, db::Error> {
     let sql = "SELECT signing_secret, doc, version FROM resource_servers WHERE tenant = $1 AND id = $2";
     let row = app.db.read_one(sql, params![tenant, id]).await?;
     row.map(|row| parse(app, tenant, row)).transpose()
@@ -265,7 +261,8 @@ pub async fn load(
     if let Some(api) = load_by_id(app, tenant, id_or_identifier).await? {
         return Ok(Some(api));
     }
-    let sql = "SELECT signing_secret, doc, version FROM resource_servers WHERE tenant = $1 AND identifier = $2";
+    let sql =
+        "SELECT signing_secret, doc, version FROM resource_servers WHERE tenant = $1 AND identifier = $2";
     let row = app.db.read_one(sql, params![tenant, id_or_identifier]).await?;
     row.map(|row| parse(app, tenant, row)).transpose()
 }

@@ -195,7 +195,10 @@ impl RefreshTokens {
             ..Self::default()
         });
         whole.extend(
-            given.iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.clone(), value.clone())),
+            given
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(key, value)| (key.clone(), value.clone())),
         );
         Json::Object(whole)
     }
@@ -347,7 +350,8 @@ impl Client {
 
     /// Whether an authorization response may go to `uri` (authentication contract §1.8).
     pub fn allows_callback(&self, uri: &str) -> bool {
-        let matches = if self.app_type.as_deref() == Some("native") { urls::matches_native } else { urls::matches };
+        let matches =
+            if self.app_type.as_deref() == Some("native") { urls::matches_native } else { urls::matches };
         self.callbacks.iter().flatten().any(|listed| matches(listed, uri))
     }
 
@@ -385,7 +389,9 @@ impl Client {
     pub fn is_public(&self) -> bool {
         match self.token_endpoint_auth_method.as_deref() {
             Some(method) => method == "none",
-            None => self.client_authentication_methods.is_none() && is_in_users_hands(self.app_type.as_deref()),
+            None => {
+                self.client_authentication_methods.is_none() && is_in_users_hands(self.app_type.as_deref())
+            }
         }
     }
 

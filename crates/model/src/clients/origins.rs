@@ -29,7 +29,8 @@ pub async fn origin_listed(app: &Model, tenant: &TenantId, origin: &str) -> Resu
             let sql = "SELECT DISTINCT origin FROM client_origins WHERE tenant = $1 AND family = $2 \
                        ORDER BY origin LIMIT 10000";
             let rows = app.db.read(sql, params![tenant, &family]).await?;
-            let origins = rows.into_iter().map(|mut row| row.take::<String>()).collect::<Result<Vec<_>, _>>()?;
+            let origins =
+                rows.into_iter().map(|mut row| row.take::<String>()).collect::<Result<Vec<_>, _>>()?;
             Ok(Some(origins).filter(|origins| !origins.is_empty()))
         })
         .await?;
@@ -41,11 +42,10 @@ pub(super) fn store(batch: &mut Batch, tenant: &TenantId, client: &mut Client) {
     let stored: BTreeSet<String> = client.stored_origins.drain(..).collect();
     let wanted = of(client);
     for gone in stored.difference(&wanted) {
-        batch
-            .execute(
-                "DELETE FROM client_origins WHERE tenant = $1 AND client_id = $2 AND origin = $3",
-                params![tenant, &client.client_id, gone],
-            );
+        batch.execute(
+            "DELETE FROM client_origins WHERE tenant = $1 AND client_id = $2 AND origin = $3",
+            params![tenant, &client.client_id, gone],
+        );
         batch.changed("origins", tenant.as_str(), &urls::family(gone));
     }
     for new in wanted.difference(&stored) {

@@ -37,21 +37,18 @@ fn parse(mut row: Row) -> Result<Client, db::Error> {
 }
 
 fn seal_context(tenant: &TenantId, client_id: &ClientId) -> String {
-    format!("clients/{tenant}/{client_id}/secret")
+    seal::context("clients", &[tenant.as_str(), client_id.as_str()], "secret")
 }
 
 /// The client of an id. Cached.
-pub async fn find(
-    app: &Model,
-    tenant: &TenantId,
-    client_id: &str,
-) -> Result<Option<Arc<Client>>, db::Error> {
+pub async fn find(app: &Model, tenant: &TenantId, client_id: &str) -> Result<Option<Arc<Client>>, db::Error> {
     app.db.cached("clients", tenant.as_str(), client_id, load(app, tenant, client_id)).await
 }
 
 /// The client as it stands in the database: what a change begins with.
 pub async fn load(app: &Model, tenant: &TenantId, client_id: &str) -> Result<Option<Client>, db::Error> {
-    let sql = "SELECT secret_digest, doc, created_at, version FROM clients WHERE tenant = $1 AND client_id = $2";
+    let sql =
+        "SELECT secret_digest, doc, created_at, version FROM clients WHERE tenant = $1 AND client_id = $2";
     app.db.read_one(sql, params![tenant, client_id]).await?.map(parse).transpose()
 }
 

@@ -3,18 +3,8 @@
 use serde_json::{Map, Value as Json, json};
 
 /// Strategies whose users belong to an organization's own directory.
-const ENTERPRISE: [&str; 10] = [
-    "ad",
-    "adfs",
-    "auth0-adldap",
-    "google-apps",
-    "ip",
-    "office365",
-    "oidc",
-    "okta",
-    "pingfederate",
-    "samlp",
-];
+const ENTERPRISE: [&str; 10] =
+    ["ad", "adfs", "auth0-adldap", "google-apps", "ip", "office365", "oidc", "okta", "pingfederate", "samlp"];
 
 /// The fields beside `options` of a connection for which nothing but a name and a strategy is known.
 pub(super) fn connection(name: &str, strategy: &str) -> Map<String, Json> {

@@ -8,7 +8,7 @@ use super::{Connection, enabled};
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::paging::{self, List, Page, Paging};
-use crate::{Model, document};
+use crate::{Model, document, seal};
 
 /// What a list is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -35,7 +35,7 @@ pub(super) fn parse(app: &Model, tenant: &TenantId, mut row: Row) -> Result<Conn
 }
 
 fn seal_context(tenant: &TenantId, id: &str) -> String {
-    format!("connections/{tenant}/{id}/options")
+    seal::context("connections", &[tenant.as_str(), id], "options")
 }
 
 fn sealed_options(app: &Model, tenant: &TenantId, connection: &Connection) -> Vec<u8> {
@@ -146,11 +146,7 @@ const USERS_AT_A_TIME: u32 = 500;
 /// Removes the users of a connection that is about to be removed, some at a time so that nobody else waits long.
 ///
 /// [`remove`] removes those that have come meanwhile.
-pub async fn clear_users(
-    app: &Model,
-    tenant: &TenantId,
-    connection: &Connection,
-) -> Result<(), db::Error> {
+pub async fn clear_users(app: &Model, tenant: &TenantId, connection: &Connection) -> Result<(), db::Error> {
     loop {
         let mut batch = Batch::new();
         batch.execute(
