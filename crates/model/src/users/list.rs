@@ -1,0 +1,185 @@
+//! Lists of users.
+
+use std::borrow::Cow;
+
+use db::{Db, Error, Value as Bound, params};
+
+use super::search::Filter;
+use super::{User, collect, columns};
+use crate::ids::TenantId;
+
+/// The most that `total` counts to, as in Auth0; offset paging reaches no further either.
+pub const MOST_TOTAL: i64 = 1000;
+
+/// Which users to list.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Only users with an identity of the connection of this name.
+    pub connection: Option<String>,
+    /// Only users that a search query matches.
+    pub filter: Option<Filter>,
+    /// In which order; by id where nothing is said.
+    pub sort: Option<Sort>,
+    /// How many to skip.
+    pub offset: i64,
+    /// How many to answer at most.
+    pub limit: i64,
+    /// Whether to count all that match.
+    pub total: bool,
+}
+
+/// A page of a list of users.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The users on this page.
+    pub users: Vec<User>,
+    /// How many match, up to [`MOST_TOTAL`]; `None` if it was not asked for.
+    pub total: Option<i64>,
+}
+
+/// An order of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sort {
+    /// By which attribute.
+    pub column: SortColumn,
+    /// Greatest first.
+    pub descending: bool,
+}
+
+/// `sort` is not `{attribute}:1` or `{attribute}:-1`, or nobody can be sorted by that attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an attribute and a direction to sort by")]
+pub struct UnknownSort;
+
+macro_rules! sort_columns {
+    ($($name:literal => $variant:ident, $column:literal, $nulls:literal;)*) => {
+        /// What users can be sorted by. Metadata is not among it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the names are the attributes'")]
+        pub enum SortColumn { $($variant),* }
+
+        impl SortColumn {
+            fn parse(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+
+            /// The `ORDER BY` terms. Users without the attribute come last either way.
+            fn order(self, descending: bool) -> &'static str {
+                match (self, descending) {
+                    $((Self::$variant, false) => concat!($column, " ASC", $nulls, ", u.id ASC"),
+                      (Self::$variant, true) => concat!($column, " DESC", $nulls, ", u.id DESC"),)*
+                }
+            }
+        }
+    };
+}
+
+sort_columns! {
+    "user_id" => UserId, "u.id", "";
+    "email" => Email, "u.email", " NULLS LAST";
+    "email_verified" => EmailVerified, "u.email_verified", "";
+    "username" => Username, "u.username", " NULLS LAST";
+    "phone_number" => PhoneNumber, "u.phone_number", " NULLS LAST";
+    "name" => Name, "u.name_folded", " NULLS LAST";
+    "nickname" => Nickname, "u.nickname_folded", " NULLS LAST";
+    "given_name" => GivenName, "u.given_name_folded", " NULLS LAST";
+    "family_name" => FamilyName, "u.family_name_folded", " NULLS LAST";
+    "blocked" => Blocked, "u.blocked", " NULLS LAST";
+    "created_at" => CreatedAt, "u.created_at", "";
+    "updated_at" => UpdatedAt, "u.updated_at", "";
+    "last_login" => LastLogin, "u.last_login", " NULLS LAST";
+    "last_ip" => LastIp, "u.last_ip", " NULLS LAST";
+    "logins_count" => LoginsCount, "u.logins_count", "";
+    "last_password_reset" => LastPasswordReset, "u.last_password_reset", " NULLS LAST";
+}
+
+impl Sort {
+    /// Reads `created_at:-1`.
+    pub fn parse(text: &str) -> Result<Self, UnknownSort> {
+        let (name, direction) = text.split_once(':').ok_or(UnknownSort)?;
+        let descending = match direction {
+            "1" => false,
+            "-1" => true,
+            _ => return Err(UnknownSort),
+        };
+        Ok(Self { column: SortColumn::parse(name).ok_or(UnknownSort)?, descending })
+    }
+}
+
+/// A page of the tenant's users.
+pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Error> {
+    let mut matching = String::from("u.tenant = $1");
+    let mut bound: Vec<Bound> = params![tenant];
+    if let Some(filter) = &query.filter {
+        matching.push_str(" AND ");
+        matching.push_str(filter.sql());
+        bound.extend_from_slice(filter.params());
+    }
+    if let Some(connection) = &query.connection {
+        bound.push(connection.into());
+        let marker = bound.len();
+        matching.push_str(&format!(
+            " AND EXISTS (SELECT 1 FROM identities x
+               WHERE x.tenant = u.tenant AND x.user_id = u.id AND x.connection = ${marker})"
+        ));
+    }
+    let total = if query.total {
+        let count =
+            format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM users u WHERE {matching} LIMIT {MOST_TOTAL}) AS found");
+        let counted = db.scan(Cow::Owned(count), bound.clone()).await?;
+        Some(counted.into_iter().next().map_or(Ok(0), |mut row| row.take())?)
+    } else {
+        None
+    };
+    let order = query.sort.map_or("u.id ASC", |sort| sort.column.order(sort.descending));
+    bound.extend(params![query.limit, query.offset]);
+    let (limit, offset) = (bound.len() - 1, bound.len());
+    let page = format!(
+        "SELECT {} FROM users u JOIN identities i ON i.tenant = u.tenant AND i.user_id = u.id
+         WHERE u.tenant = $1 AND u.id IN
+           (SELECT u.id FROM users u WHERE {matching} ORDER BY {order} LIMIT ${limit} OFFSET ${offset})
+         ORDER BY {order}, i.position, i.provider, i.subject",
+        columns!()
+    );
+    let users = collect(tenant, db.scan(Cow::Owned(page), bound).await?)?;
+    Ok(Page { users, total })
+}
+
+/// The users with this e-mail address, as stored; at most 100. The comparison is exact: the caller decides about case.
+pub async fn find_by_email(db: &Db, tenant: &TenantId, email: &str) -> Result<Vec<User>, Error> {
+    let rows = db
+        .read(
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM users u JOIN identities i ON i.tenant = u.tenant AND i.user_id = u.id
+                  WHERE u.tenant = $1 AND u.id IN
+                    (SELECT id FROM users WHERE tenant = $1 AND email = $2 ORDER BY id LIMIT 100)
+                  ORDER BY u.id, i.position, i.provider, i.subject"
+            ),
+            params![tenant, email],
+        )
+        .await?;
+    collect(tenant, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_names_an_attribute_and_a_direction() {
+        assert_eq!(
+            Sort::parse("created_at:-1"),
+            Ok(Sort { column: SortColumn::CreatedAt, descending: true })
+        );
+        assert_eq!(Sort::parse("email:1"), Ok(Sort { column: SortColumn::Email, descending: false }));
+    }
+
+    #[test]
+    fn metadata_secrets_and_statements_are_no_order() {
+        for text in ["user_metadata.a:1", "password:1", "created_at", "created_at:2", "id;DROP TABLE users:1", ""] {
+            assert_eq!(Sort::parse(text), Err(UnknownSort), "{text}");
+        }
+    }
+}

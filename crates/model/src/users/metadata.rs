@@ -1,0 +1,149 @@
+//! `user_metadata` and `app_metadata`: how a patch merges (management contract §1.4) and which keys are refused.
+
+use serde_json::{Map, Value};
+
+/// Keys that `app_metadata` may not hold, since they once were root attributes.
+pub const FORBIDDEN_APP_METADATA: [&str; 18] = [
+    "__tenant",
+    "_id",
+    "blocked",
+    "clientID",
+    "created_at",
+    "email_verified",
+    "email",
+    "globalClientID",
+    "global_client_id",
+    "identities",
+    "lastIP",
+    "lastLogin",
+    "loginsCount",
+    "metadata",
+    "multifactor_last_modified",
+    "multifactor",
+    "updated_at",
+    "user_id",
+];
+
+/// Why metadata is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetadataError {
+    /// A key holds `.` or `$`, which search paths could not tell apart.
+    #[error("Invalid property name {0}: names may not contain '.' or '$'")]
+    Name(String),
+    /// `app_metadata` may not hold this key.
+    #[error("app_metadata may not contain the property {0}")]
+    Forbidden(String),
+    /// A key or a text holds U+0000, which no database stores.
+    #[error("metadata may not contain the character U+0000")]
+    Nul,
+}
+
+/// Merges `patch` into `old`: each key of the patch replaces that key whole, `null` removes it, and `{}` empties the object.
+pub fn merge_metadata(old: Option<Map<String, Value>>, patch: Map<String, Value>) -> Option<Map<String, Value>> {
+    if patch.is_empty() {
+        return Some(Map::new());
+    }
+    let mut merged = old.unwrap_or_default();
+    for (key, value) in patch {
+        if value.is_null() {
+            merged.shift_remove(&key);
+        } else {
+            merged.insert(key, value);
+        }
+    }
+    Some(merged)
+}
+
+/// Whether `metadata` may be written to `user_metadata`.
+pub fn check_user_metadata(metadata: &Map<String, Value>) -> Result<(), MetadataError> {
+    match metadata.keys().find(|key| key.contains(['.', '$'])) {
+        Some(key) => Err(MetadataError::Name(key.clone())),
+        None if holds_nul(metadata) => Err(MetadataError::Nul),
+        None => Ok(()),
+    }
+}
+
+/// Whether `metadata` may be written to `app_metadata`.
+pub fn check_app_metadata(metadata: &Map<String, Value>) -> Result<(), MetadataError> {
+    match metadata.keys().find(|key| FORBIDDEN_APP_METADATA.contains(&key.as_str())) {
+        Some(key) => Err(MetadataError::Forbidden(key.clone())),
+        None => check_user_metadata(metadata),
+    }
+}
+
+fn holds_nul(object: &Map<String, Value>) -> bool {
+    object.iter().any(|(key, value)| key.contains('\0') || value_holds_nul(value))
+}
+
+fn value_holds_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(value_holds_nul),
+        Value::Object(object) => holds_nul(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    fn merged(old: Value, patch: Value) -> Value {
+        let old = (!old.is_null()).then(|| object(old));
+        merge_metadata(old, object(patch)).map_or(Value::Null, Value::Object)
+    }
+
+    #[test]
+    fn a_patch_replaces_first_level_keys_and_null_removes_them() {
+        assert_eq!(merged(json!({"baz": "qux", "foo": "bar"}), json!({"baz": null, "foo": "bars"})), json!({"foo": "bars"}));
+        assert_eq!(merged(json!(null), json!({"a": 1})), json!({"a": 1}));
+        assert_eq!(merged(json!({"a": 1}), json!({"missing": null})), json!({"a": 1}));
+    }
+
+    #[test]
+    fn nested_objects_are_replaced_whole_and_keep_their_nulls() {
+        assert_eq!(
+            merged(json!({"theme": {"dark": true, "size": 2}}), json!({"theme": {"dark": null}})),
+            json!({"theme": {"dark": null}})
+        );
+    }
+
+    #[test]
+    fn an_empty_patch_empties_the_object() {
+        assert_eq!(merged(json!({"a": 1}), json!({})), json!({}));
+    }
+
+    #[test]
+    fn the_order_of_the_keys_left_is_kept() {
+        let text = merged(json!({"c": 1, "b": 2, "a": 3}), json!({"c": null, "d": 4})).to_string();
+        assert_eq!(text, r#"{"b":2,"a":3,"d":4}"#);
+    }
+
+    #[test]
+    fn names_with_a_dot_or_a_dollar_are_refused() {
+        assert_eq!(check_user_metadata(&object(json!({"a.b": 1}))), Err(MetadataError::Name("a.b".into())));
+        assert_eq!(check_user_metadata(&object(json!({"$where": 1}))), Err(MetadataError::Name("$where".into())));
+        assert_eq!(check_user_metadata(&object(json!({"__proto__": {"x.y": 1}}))), Ok(()));
+    }
+
+    #[test]
+    fn app_metadata_refuses_the_names_of_root_attributes() {
+        for key in FORBIDDEN_APP_METADATA {
+            let metadata = Map::from_iter([(key.to_owned(), Value::Bool(true))]);
+            assert_eq!(check_app_metadata(&metadata), Err(MetadataError::Forbidden(key.into())));
+            assert_eq!(check_user_metadata(&metadata), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_nul_is_refused_however_deep() {
+        assert_eq!(check_user_metadata(&object(json!({"a": [{"b": "x\0"}]}))), Err(MetadataError::Nul));
+        assert_eq!(check_user_metadata(&object(json!({"a": {"b\0": 1}}))), Err(MetadataError::Nul));
+    }
+}
