@@ -126,7 +126,12 @@ fn from_row(mut row: Row) -> Result<Grant, Error> {
         user_id: row.take()?,
         client_id: row.take()?,
         audience: row.take()?,
-        scopes: row.take::<String>()?.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
+        scopes: row
+            .take::<String>()?
+            .split(' ')
+            .filter(|scope| !scope.is_empty())
+            .map(str::to_owned)
+            .collect(),
     })
 }
 

@@ -171,7 +171,14 @@ fn fold_host(host: &str) -> String {
 }
 
 /// Writes a new identity of `user` at `position` of the array.
-pub(crate) fn insert(batch: &mut Batch, tenant: &TenantId, user: &UserId, position: usize, identity: &Identity, login: &Login) {
+pub(crate) fn insert(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    user: &UserId,
+    position: usize,
+    identity: &Identity,
+    login: &Login,
+) {
     batch
         .execute(
             "INSERT INTO identities (tenant, provider, subject, connection, user_id, position, is_social, email, username, phone, profile)
@@ -233,7 +240,9 @@ mod tests {
     #[test]
     fn variants_of_one_address_fold_to_one_form() {
         let one = fold_email("josé@bücher.example");
-        for variant in ["JOSÉ@BÜCHER.EXAMPLE", "jose\u{301}@bu\u{308}cher.example", "josé@xn--bcher-kva.example"] {
+        for variant in
+            ["JOSÉ@BÜCHER.EXAMPLE", "jose\u{301}@bu\u{308}cher.example", "josé@xn--bcher-kva.example"]
+        {
             assert_eq!(fold_email(variant), one, "{variant}");
         }
         assert_eq!(fold_email("\u{ff41}nna@example.com"), "anna@example.com");
@@ -243,7 +252,8 @@ mod tests {
 
     #[test]
     fn different_addresses_stay_different() {
-        let forms = ["jose@a.example", "josé@a.example", "jo.sé@a.example", "josé+x@a.example", "j%6fsé@a.example"];
+        let forms =
+            ["jose@a.example", "josé@a.example", "jo.sé@a.example", "josé+x@a.example", "j%6fsé@a.example"];
         for (at, one) in forms.iter().enumerate() {
             for other in &forms[at + 1..] {
                 assert_ne!(fold_email(one), fold_email(other));
@@ -259,7 +269,8 @@ mod tests {
     #[test]
     fn only_connections_that_find_people_by_an_identifier_store_it() {
         let login = |provider| {
-            let found = Identity::new("c", provider, "1", false).login(Some("A@x.y"), Some("Al"), Some("+1 2"));
+            let found =
+                Identity::new("c", provider, "1", false).login(Some("A@x.y"), Some("Al"), Some("+1 2"));
             (found.email.is_some(), found.username.is_some(), found.phone.is_some())
         };
         assert_eq!(login("auth0"), (true, true, true));

@@ -53,7 +53,13 @@ pub fn new_database_user(app: &Model, tenant: &TenantId, connection: &Connection
 }
 
 /// The pure part of [`new_database_user`].
-pub(super) fn database_user(tenant: &TenantId, connection: &str, subject: &str, now: Timestamp, new: NewUser) -> User {
+pub(super) fn database_user(
+    tenant: &TenantId,
+    connection: &str,
+    subject: &str,
+    now: Timestamp,
+    new: NewUser,
+) -> User {
     let identity = Identity::new(connection, "auth0", subject, false);
     let mut user = blank(tenant, identity, now);
     user.email = new.email.as_deref().map(stored_email);
@@ -138,10 +144,18 @@ pub fn default_picture(user: &User) -> Option<String> {
         let _ = write!(digest, "{byte:02x}");
     }
     let letters: String = key.chars().take(2).collect();
-    let fallback = format!("https://cdn.auth0.com/avatars/{}.png", utf8_percent_encode(&letters, NON_ALPHANUMERIC));
+    let fallback =
+        format!("https://cdn.auth0.com/avatars/{}.png", utf8_percent_encode(&letters, NON_ALPHANUMERIC));
     // Everything but the characters that `encodeURIComponent` leaves alone.
-    const COMPONENT: &percent_encoding::AsciiSet =
-        &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'!').remove(b'~').remove(b'*').remove(b'(').remove(b')');
+    const COMPONENT: &percent_encoding::AsciiSet = &NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'!')
+        .remove(b'~')
+        .remove(b'*')
+        .remove(b'(')
+        .remove(b')');
     Some(format!(
         "https://s.gravatar.com/avatar/{digest}?s=480&r=pg&d={}",
         utf8_percent_encode(&fallback, COMPONENT)
@@ -158,14 +172,17 @@ mod tests {
 
     #[test]
     fn name_nickname_and_picture_come_from_the_address() {
-        let user = user(NewUser { email: Some("TestAccUserRole@acceptance.test.com".into()), ..NewUser::default() });
+        let user =
+            user(NewUser { email: Some("TestAccUserRole@acceptance.test.com".into()), ..NewUser::default() });
         assert_eq!(user.id.as_str(), "auth0|6581a1f11c2a8abf544cc91c");
         assert_eq!(user.email.as_deref(), Some("testaccuserrole@acceptance.test.com"));
         assert_eq!(user.name.as_deref(), Some("testaccuserrole@acceptance.test.com"));
         assert_eq!(user.nickname.as_deref(), Some("testaccuserrole"));
         assert_eq!(
             user.picture.as_deref(),
-            Some("https://s.gravatar.com/avatar/03852bc69e4a3603ec066b4cc4e25707?s=480&r=pg&d=https%3A%2F%2Fcdn.auth0.com%2Favatars%2Fte.png")
+            Some(
+                "https://s.gravatar.com/avatar/03852bc69e4a3603ec066b4cc4e25707?s=480&r=pg&d=https%3A%2F%2Fcdn.auth0.com%2Favatars%2Fte.png"
+            )
         );
     }
 

@@ -27,11 +27,8 @@ pub(crate) fn chuck() -> User {
 
 /// Another user of the same connection, who gave nothing but an address and a username.
 pub(crate) fn ann() -> User {
-    let new = NewUser {
-        email: Some("ann@example.com".into()),
-        username: Some("ann".into()),
-        ..NewUser::default()
-    };
+    let new =
+        NewUser { email: Some("ann@example.com".into()), username: Some("ann".into()), ..NewUser::default() };
     let at = Timestamp::from_millis(1_674_673_227_000);
     database_user(&"tenant".into(), "Username-Password-Authentication", "63d17c6b77d74b740960460a", at, new)
 }

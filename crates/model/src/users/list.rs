@@ -124,8 +124,9 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
         ));
     }
     let total = if query.total {
-        let count =
-            format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM users u WHERE {matching} LIMIT {MOST_TOTAL}) AS found");
+        let count = format!(
+            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM users u WHERE {matching} LIMIT {MOST_TOTAL}) AS found"
+        );
         let counted = db.scan(Cow::Owned(count), bound.clone()).await?;
         Some(counted.into_iter().next().map_or(Ok(0), |mut row| row.take())?)
     } else {
@@ -178,7 +179,9 @@ mod tests {
 
     #[test]
     fn metadata_secrets_and_statements_are_no_order() {
-        for text in ["user_metadata.a:1", "password:1", "created_at", "created_at:2", "id;DROP TABLE users:1", ""] {
+        for text in
+            ["user_metadata.a:1", "password:1", "created_at", "created_at:2", "id;DROP TABLE users:1", ""]
+        {
             assert_eq!(Sort::parse(text), Err(UnknownSort), "{text}");
         }
     }

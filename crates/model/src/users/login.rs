@@ -65,7 +65,9 @@ pub async fn find_login(
         }
         own.push(row);
     }
-    let (Some((provider, subject)), Some(user)) = (first, collect(tenant, own)?.pop()) else { return Ok(None) };
+    let (Some((provider, subject)), Some(user)) = (first, collect(tenant, own)?.pop()) else {
+        return Ok(None);
+    };
     let Some((identity, _)) = user.identity(&provider, &subject) else { return Ok(None) };
     Ok(Some(Found { user, identity, credential }))
 }

@@ -39,7 +39,10 @@ pub enum MetadataError {
 }
 
 /// Merges `patch` into `old`: each key of the patch replaces that key whole, `null` removes it, and `{}` empties the object.
-pub fn merge_metadata(old: Option<Map<String, Value>>, patch: Map<String, Value>) -> Option<Map<String, Value>> {
+pub fn merge_metadata(
+    old: Option<Map<String, Value>>,
+    patch: Map<String, Value>,
+) -> Option<Map<String, Value>> {
     if patch.is_empty() {
         return Some(Map::new());
     }
@@ -101,7 +104,10 @@ mod tests {
 
     #[test]
     fn a_patch_replaces_first_level_keys_and_null_removes_them() {
-        assert_eq!(merged(json!({"baz": "qux", "foo": "bar"}), json!({"baz": null, "foo": "bars"})), json!({"foo": "bars"}));
+        assert_eq!(
+            merged(json!({"baz": "qux", "foo": "bar"}), json!({"baz": null, "foo": "bars"})),
+            json!({"foo": "bars"})
+        );
         assert_eq!(merged(json!(null), json!({"a": 1})), json!({"a": 1}));
         assert_eq!(merged(json!({"a": 1}), json!({"missing": null})), json!({"a": 1}));
     }
@@ -128,7 +134,10 @@ mod tests {
     #[test]
     fn names_with_a_dot_or_a_dollar_are_refused() {
         assert_eq!(check_user_metadata(&object(json!({"a.b": 1}))), Err(MetadataError::Name("a.b".into())));
-        assert_eq!(check_user_metadata(&object(json!({"$where": 1}))), Err(MetadataError::Name("$where".into())));
+        assert_eq!(
+            check_user_metadata(&object(json!({"$where": 1}))),
+            Err(MetadataError::Name("$where".into()))
+        );
         assert_eq!(check_user_metadata(&object(json!({"__proto__": {"x.y": 1}}))), Ok(()));
     }
 

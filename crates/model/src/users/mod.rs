@@ -26,8 +26,10 @@ use crate::ids::{TenantId, UserId};
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
 pub use linking::{link, unlink};
 pub use list::{Page, Query, Sort, SortColumn, UnknownSort, find_by_email, list};
-pub use login::{Login as FoundLogin, find_by_login, find_login};
-pub use metadata::{FORBIDDEN_APP_METADATA, MetadataError, check_app_metadata, check_user_metadata, merge_metadata};
+pub use login::{Found, find_by_login, find_login};
+pub use metadata::{
+    FORBIDDEN_APP_METADATA, MetadataError, check_app_metadata, check_user_metadata, merge_metadata,
+};
 
 /// A user as the database holds them. Every public field may be changed and written with [`save`], unless it says otherwise.
 #[derive(Clone, Debug)]
@@ -105,7 +107,9 @@ impl User {
     fn login_of(&self, position: usize) -> Login {
         let identity = &self.identities[position];
         match position {
-            0 => identity.login(self.email.as_deref(), self.username.as_deref(), self.phone_number.as_deref()),
+            0 => {
+                identity.login(self.email.as_deref(), self.username.as_deref(), self.phone_number.as_deref())
+            }
             _ => identity.own_login(),
         }
     }
@@ -149,8 +153,8 @@ pub struct Standing {
 
 /// Whether the user still exists, and is not blocked: read on each call with a user's token.
 pub async fn standing(db: &Db, tenant: &TenantId, id: &UserId) -> Result<Option<Standing>, Error> {
-    let row =
-        db.read_one("SELECT blocked, created_at FROM users WHERE tenant = $1 AND id = $2", params![tenant, id]);
+    let row = db
+        .read_one("SELECT blocked, created_at FROM users WHERE tenant = $1 AND id = $2", params![tenant, id]);
     let Some(mut row) = row.await? else { return Ok(None) };
     let blocked: Option<bool> = row.take()?;
     Ok(Some(Standing { blocked: blocked == Some(true), created_at: row.take()? }))
@@ -335,7 +339,8 @@ pub fn remove_of_connection(batch: &mut Batch, tenant: &TenantId, connection: &s
            AND id IN (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0)",
         params![tenant, connection],
     );
-    batch.execute("DELETE FROM identities WHERE tenant = $1 AND connection = $2", params![tenant, connection]);
+    batch
+        .execute("DELETE FROM identities WHERE tenant = $1 AND connection = $2", params![tenant, connection]);
 }
 
 /// Counts a login. It moves `updated_at` too, as logins do in Auth0, but not `version`: a login disturbs no save.

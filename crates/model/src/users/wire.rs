@@ -141,9 +141,13 @@ mod tests {
     #[test]
     fn a_provider_cannot_overwrite_an_attribute_by_a_claim_of_its_name() {
         let mut user = chuck();
-        user.profile = json!({"user_id": "auth0|other", "email": "x@y.z", "locale": "de"}).as_object().cloned();
+        user.profile =
+            json!({"user_id": "auth0|other", "email": "x@y.z", "locale": "de"}).as_object().cloned();
         let wire = user.to_wire();
-        assert_eq!((&wire["user_id"], &wire["locale"]), (&json!("auth0|63d17c4a9d503d76c056c160"), &json!("de")));
+        assert_eq!(
+            (&wire["user_id"], &wire["locale"]),
+            (&json!("auth0|63d17c4a9d503d76c056c160"), &json!("de"))
+        );
         assert_eq!(wire["email"], json!("chuck878@example.com"));
     }
 

@@ -102,7 +102,9 @@ impl Compiler {
                 }
                 Ok(format!("CAST({value} AS TEXT) = {text}"))
             }
-            Test::Like(_) | Test::Range(..) => Err(SearchError::Unsupported("a wildcard or range on metadata")),
+            Test::Like(_) | Test::Range(..) => {
+                Err(SearchError::Unsupported("a wildcard or range on metadata"))
+            }
         }
     }
 
@@ -160,11 +162,14 @@ impl Compiler {
                 pieces => {
                     let begins_open = !matches!(pieces.first(), Some(Piece::Text(_)));
                     if begins_open && length(pieces) < LEAST_TEXT {
-                        return Err(SearchError::Unsupported("a leading wildcard with fewer than three characters"));
+                        return Err(SearchError::Unsupported(
+                            "a leading wildcard with fewer than three characters",
+                        ));
                     }
                     let marker = self.bind(pattern_of(pieces, kind));
                     // `LIKE` ignores case on one engine and not on the other; `lower` makes them one.
-                    let value = if kind == Kind::Text { format!("lower({column})") } else { column.to_owned() };
+                    let value =
+                        if kind == Kind::Text { format!("lower({column})") } else { column.to_owned() };
                     Ok(format!("{value} LIKE {marker} ESCAPE '\\'"))
                 }
             },
@@ -194,7 +199,9 @@ impl Compiler {
         R: Fn(&str, bool) -> Option<i64>,
     {
         let column = field.column;
-        let value = |text: &str, last: bool| read(text, last).ok_or_else(|| SearchError::Value(field.name.to_owned()));
+        let value = |text: &str, last: bool| {
+            read(text, last).ok_or_else(|| SearchError::Value(field.name.to_owned()))
+        };
         let (from, to) = match test {
             Test::Equals(text) => (Some((">=", value(text, false)?)), Some(("<=", value(text, true)?))),
             Test::Range(from, to) => (
@@ -298,7 +305,16 @@ mod tests {
 
     #[test]
     fn secrets_and_unknown_names_cannot_be_searched() {
-        for name in ["password", "hash", "credentials.hash", "identities.access_token", "tenant", "u.email", "profile.a", "user_metadata"] {
+        for name in [
+            "password",
+            "hash",
+            "credentials.hash",
+            "identities.access_token",
+            "tenant",
+            "u.email",
+            "profile.a",
+            "user_metadata",
+        ] {
             assert_eq!(refused(&format!("{name}:*")), SearchError::Field(name.to_owned()), "{name}");
         }
     }

@@ -97,8 +97,10 @@ impl Parser {
     /// Takes an operator that stands alone.
     fn word(&mut self, wanted: &str) -> bool {
         let end = self.at + wanted.len();
-        let alone = self.text.get(end).is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '"' | '+' | '-'));
-        let found = alone && self.text.get(self.at..end).is_some_and(|text| text.iter().copied().eq(wanted.chars()));
+        let alone =
+            self.text.get(end).is_none_or(|c| c.is_whitespace() || matches!(c, '(' | '"' | '+' | '-'));
+        let found =
+            alone && self.text.get(self.at..end).is_some_and(|text| text.iter().copied().eq(wanted.chars()));
         if found {
             self.at = end;
         }
@@ -301,7 +303,9 @@ impl Parser {
             && text.contains('T')
             && text.starts_with(|c: char| c.is_ascii_digit())
         {
-            while let Some(c) = self.peek().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '+' | '-')) {
+            while let Some(c) =
+                self.peek().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ':' | '.' | '+' | '-'))
+            {
                 text.push(c);
                 self.at += 1;
             }
@@ -335,7 +339,9 @@ impl Parser {
             self.phrase()?
         } else {
             let (start, mut value) = (self.at, String::new());
-            while let Some(c) = self.peek().filter(|c| !c.is_whitespace() && !matches!(c, ']' | '}' | '"' | '(' | ')')) {
+            while let Some(c) =
+                self.peek().filter(|c| !c.is_whitespace() && !matches!(c, ']' | '}' | '"' | '(' | ')'))
+            {
                 value.push(c);
                 self.at += 1;
             }
@@ -398,13 +404,13 @@ mod tests {
 
     #[test]
     fn marks_require_and_forbid() {
-        assert_eq!(
-            parse("+a:1 b:2 -c:3").unwrap(),
-            Node::And(vec![equals("a", "1"), not(equals("c", "3"))])
-        );
+        assert_eq!(parse("+a:1 b:2 -c:3").unwrap(), Node::And(vec![equals("a", "1"), not(equals("c", "3"))]));
         assert_eq!(parse("a:1 NOT c:3").unwrap(), Node::And(vec![equals("a", "1"), not(equals("c", "3"))]));
         assert_eq!(parse("a:1 OR NOT c:3").unwrap(), Node::Or(vec![equals("a", "1"), not(equals("c", "3"))]));
-        assert_eq!(parse("NOT a:1 AND b:2").unwrap(), Node::And(vec![not(equals("a", "1")), equals("b", "2")]));
+        assert_eq!(
+            parse("NOT a:1 AND b:2").unwrap(),
+            Node::And(vec![not(equals("a", "1")), equals("b", "2")])
+        );
         assert_eq!(parse("-a:1").unwrap(), not(equals("a", "1")));
     }
 
@@ -416,16 +422,20 @@ mod tests {
     #[test]
     fn wildcards_ranges_and_existence() {
         let term = |test| Node::Term(Some("a".into()), test);
-        assert_eq!(parse("a:b*c?").unwrap(), term(Test::Like(vec![
-            Piece::Text("b".into()), Piece::Any, Piece::Text("c".into()), Piece::One,
-        ])));
+        assert_eq!(
+            parse("a:b*c?").unwrap(),
+            term(Test::Like(vec![Piece::Text("b".into()), Piece::Any, Piece::Text("c".into()), Piece::One,]))
+        );
         assert_eq!(parse("a:*").unwrap(), term(Test::Exists));
         assert_eq!(parse("_exists_:a").unwrap(), term(Test::Exists));
         assert_eq!(
             parse("a:[1 TO 2}").unwrap(),
             term(Test::Range(Bound::Inclusive("1".into()), Bound::Exclusive("2".into())))
         );
-        assert_eq!(parse("a:{1 TO *]").unwrap(), term(Test::Range(Bound::Exclusive("1".into()), Bound::Open)));
+        assert_eq!(
+            parse("a:{1 TO *]").unwrap(),
+            term(Test::Range(Bound::Exclusive("1".into()), Bound::Open))
+        );
         assert_eq!(parse("a:>=5").unwrap(), term(Test::Range(Bound::Inclusive("5".into()), Bound::Open)));
         assert_eq!(
             parse("a:[2025-12-01T10:00:00.000Z TO *]").unwrap(),
@@ -436,8 +446,10 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for query in ["", "  ", "a:", "a:\"b", "(a:1", "a:1)", "AND", "a:1 AND", "a:1 OR", "a:[1 TO", "a:[1 2]", "NOT", "()",
-            "a:b:c", "a:\\", "a:1 \0"] {
+        for query in [
+            "", "  ", "a:", "a:\"b", "(a:1", "a:1)", "AND", "a:1 AND", "a:1 OR", "a:[1 TO", "a:[1 2]", "NOT",
+            "()", "a:b:c", "a:\\", "a:1 \0",
+        ] {
             assert!(matches!(parse(query), Err(SearchError::Syntax(_))), "{query:?} {:?}", parse(query));
         }
         assert!(matches!(parse("/(a+)+$/"), Err(SearchError::Unsupported(_))));
