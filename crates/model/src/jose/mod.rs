@@ -1,1 +1,58 @@
-//! JSON Web Signatures on AWS-LC with parsed keys.
+//! JSON Web Signatures and tokens (RFC 7515, RFC 7519) on AWS-LC, with keys parsed once and kept in memory.
+//!
+//! Signing is the hot path: the protected header is encoded when the key is made, so that a token costs one serialisation and one
+//! signature. Verifying is strict (RFC 8725): a key has one algorithm, the token cannot choose, and what is not understood is refused.
+
+mod signing;
+mod strict;
+mod token;
+mod verifying;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use signing::SigningKey;
+pub use token::{Header, Verified, VerifyError, verify_jwt};
+pub use verifying::VerifyingKey;
+
+/// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). There is no `none`, and RSA keys have 2,048 bits or more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256: the default.
+    RS256,
+    /// RSASSA-PSS with SHA-256.
+    PS256,
+    /// ECDSA on P-256 with SHA-256.
+    ES256,
+    /// Ed25519.
+    EdDSA,
+    /// HMAC with SHA-256 under a shared secret.
+    HS256,
+}
+
+impl Algorithm {
+    /// The name in the `alg` header.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RS256 => "RS256",
+            Self::PS256 => "PS256",
+            Self::ES256 => "ES256",
+            Self::EdDSA => "EdDSA",
+            Self::HS256 => "HS256",
+        }
+    }
+
+    /// The algorithm of that exact name; names are case-sensitive (RFC 7515 §4.1.1).
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA, Self::HS256]
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
+    }
+}
+
+/// A key that cannot be used: unreadable, too short, or of another kind than its algorithm.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct KeyError(pub(crate) &'static str);

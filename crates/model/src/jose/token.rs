@@ -1,0 +1,192 @@
+//! Compact tokens: from text to claims that can be trusted.
+
+use std::borrow::Borrow;
+
+use serde_json::{Map, Value};
+
+use super::{Algorithm, VerifyingKey, strict};
+use crate::clock::Timestamp;
+
+/// The longest token looked at, in bytes; a longer one is invalid.
+const LONGEST: usize = 64 * 1024;
+
+/// How far another clock may be ahead, in seconds: for `iat` and `nbf`. An expiry has no such grace.
+const LEEWAY: i64 = 60;
+
+/// The last second of the year 9999: later moments are mistakes.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// Header members that bring a key, a place to fetch one, a changed meaning, or encryption: a token with any of them is refused
+/// before it costs anything (RFC 8725 §3.10, RFC 7797, RFC 7516).
+const REFUSED_MEMBERS: [&str; 15] =
+    ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c"];
+
+/// Claims that are strings wherever they occur.
+const TEXTS: [&str; 11] =
+    ["iss", "sub", "jti", "azp", "client_id", "scope", "nonce", "sid", "gty", "org_id", "org_name"];
+
+/// Claims that are whole seconds since the epoch wherever they occur. RFC 7519 §2 would allow fractions; nobody needs them.
+const MOMENTS: [&str; 4] = ["exp", "iat", "nbf", "auth_time"];
+
+/// Claims without which a token is not accepted.
+const REQUIRED: [&str; 4] = ["iss", "sub", "aud", "exp"];
+
+/// Why a token is not accepted. The variants are the answers a client can tell apart (management contract §2.2).
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// It has not three parts, and so is no JWS in compact form: perhaps an opaque token.
+    #[error("not a JSON Web Token")]
+    Malformed,
+    /// The signature is not that of the key it names.
+    #[error("invalid signature")]
+    Signature,
+    /// All is well with it but for its age.
+    #[error("expired token")]
+    Expired,
+    /// Anything else: encoding, header, unknown or revoked key, claims.
+    #[error("invalid token")]
+    Invalid,
+    /// The keys could not be read; this says nothing of the token.
+    #[error(transparent)]
+    Failed(#[from] db::Error),
+}
+
+/// The protected header of a verified token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The algorithm, which is the key's.
+    pub alg: Algorithm,
+    /// The id of the key.
+    pub kid: Option<String>,
+    /// The type, for example `JWT` or `at+jwt`.
+    pub typ: Option<String>,
+}
+
+/// A token whose signature, times and types are right. Issuer, audience and meaning are for the caller to check.
+#[derive(Clone, Debug)]
+pub struct Verified {
+    /// The protected header.
+    pub header: Header,
+    /// The claims, in the token's order; registered ones have their registered types.
+    pub claims: Map<String, Value>,
+}
+
+impl Verified {
+    /// The claim `name`, if it is there and a string.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.claims.get(name).and_then(Value::as_str)
+    }
+
+    /// The claim `name`, if it is there and an integer: for the times, seconds since the epoch.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        self.claims.get(name).and_then(Value::as_i64)
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        self.text("iss").unwrap_or_default()
+    }
+
+    /// The subject.
+    pub fn subject(&self) -> &str {
+        self.text("sub").unwrap_or_default()
+    }
+
+    /// Whether `audience` is the audience or one of them.
+    pub fn is_for(&self, audience: &str) -> bool {
+        match self.claims.get("aud") {
+            Some(Value::String(one)) => one == audience,
+            Some(Value::Array(several)) => several.iter().any(|one| one == audience),
+            _ => false,
+        }
+    }
+}
+
+/// Verifies a token against `keys`: the one whose id the token carries, with that key's algorithm and no other.
+///
+/// Work is bounded by the token's length, and nothing is fetched. `iss`, `sub`, `aud` and `exp` must be there; registered claims must have their
+/// types (a wrong type is a failure, not an absence); `exp` must lie ahead, `nbf` and `iat` not more than a minute.
+///
+/// # Errors
+/// `Malformed`, `Invalid`, `Signature` or `Expired`, in this order: an expired token is otherwise good.
+pub fn verify_jwt<K: Borrow<VerifyingKey>>(
+    token: &str,
+    keys: &[K],
+    now: Timestamp,
+) -> Result<Verified, VerifyError> {
+    let (header, payload) = verify_jws(token, keys)?;
+    let claims = strict::object(&payload).ok_or(VerifyError::Invalid)?;
+    check_types(&claims)?;
+    let verified = Verified { header, claims };
+    check_times(&verified, now.seconds())?;
+    Ok(verified)
+}
+
+/// RFC 7515 §5.2 for the compact form: the header and the signed payload.
+pub(super) fn verify_jws<K: Borrow<VerifyingKey>>(
+    token: &str,
+    keys: &[K],
+) -> Result<(Header, Vec<u8>), VerifyError> {
+    let mut parts = token.split('.');
+    let (Some(header), Some(payload), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(VerifyError::Malformed);
+    };
+    if token.len() > LONGEST {
+        return Err(VerifyError::Invalid);
+    }
+    let signed = &token[..header.len() + 1 + payload.len()];
+    let header = read_header(header).ok_or(VerifyError::Invalid)?;
+    let payload = strict::base64url(payload).ok_or(VerifyError::Invalid)?;
+    let signature = strict::base64url(signature).ok_or(VerifyError::Invalid)?;
+    let key = keys
+        .iter()
+        .map(Borrow::borrow)
+        .find(|key| key.kid() == header.kid.as_deref() && key.algorithm() == header.alg)
+        .ok_or(VerifyError::Invalid)?;
+    if !key.verifies(signed.as_bytes(), &signature) {
+        return Err(VerifyError::Signature);
+    }
+    Ok((header, payload))
+}
+
+/// The header, if it is one that we understand wholly. Members that we do not know and that change nothing are ignored (RFC 7515 §4).
+fn read_header(encoded: &str) -> Option<Header> {
+    let members = strict::object(&strict::base64url(encoded)?)?;
+    if REFUSED_MEMBERS.iter().any(|name| members.contains_key(*name)) {
+        return None;
+    }
+    let text = |name: &str| match members.get(name) {
+        None => Some(None),
+        Some(Value::String(value)) => Some(Some(value.clone())),
+        Some(_) => None,
+    };
+    Some(Header { alg: Algorithm::from_name(&text("alg")??)?, kid: text("kid")?, typ: text("typ")? })
+}
+
+/// RFC 7519 §4.1: the registered claims have their types, and the required ones are there.
+fn check_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
+    let all_there = REQUIRED.iter().all(|name| claims.contains_key(*name));
+    let texts = TEXTS.iter().filter_map(|name| claims.get(*name)).all(Value::is_string);
+    let moments = MOMENTS
+        .iter()
+        .filter_map(|name| claims.get(*name))
+        .all(|value| value.as_i64().is_some_and(|second| (0..=LAST_SECOND).contains(&second)));
+    let audience = match claims.get("aud") {
+        Some(Value::Array(several)) => !several.is_empty() && several.iter().all(Value::is_string),
+        Some(other) => other.is_string(),
+        None => false,
+    };
+    if all_there && texts && moments && audience { Ok(()) } else { Err(VerifyError::Invalid) }
+}
+
+/// RFC 7519 §4.1.4–4.1.6. `now` is in seconds.
+fn check_times(token: &Verified, now: i64) -> Result<(), VerifyError> {
+    let expires = token.integer("exp").ok_or(VerifyError::Invalid)?;
+    let begins = token.integer("nbf").max(token.integer("iat"));
+    if begins.is_some_and(|begins| begins > now + LEEWAY) {
+        return Err(VerifyError::Invalid);
+    }
+    if expires <= now { Err(VerifyError::Expired) } else { Ok(()) }
+}

@@ -1,1 +1,0 @@
-//! Password hashing on its own bounded pool.

@@ -1,0 +1,144 @@
+//! The formats of password hashes, and the memory in which they are computed.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+use super::{Cost, Verdict};
+use crate::random::Random;
+use crate::seal::same;
+
+/// Bytes of a new salt and of a new hash.
+const SALT: usize = 16;
+const OUTPUT: usize = 32;
+
+/// Limits on what a stored hash may ask for, so that an imported one cannot stop a thread: 128 MiB, 64 passes over 1 MiB or the like, bcrypt cost 15.
+const MOST_MEMORY: u32 = 128 * 1024;
+const MOST_WORK: u64 = 1024 * 1024;
+const MOST_BCRYPT: u32 = 15;
+
+/// The longest password that bcrypt sees whole. It would ignore the rest.
+const BCRYPT_LONGEST: usize = 72;
+
+const NO: Verdict = Verdict { matches: false, rehash: false };
+
+/// One thread's means of hashing: the cost of new hashes, and memory that is kept between them, since fresh pages cost a third of the time.
+pub(super) struct Engine {
+    cost: Cost,
+    random: Random,
+    memory: Vec<Block>,
+}
+
+impl Engine {
+    pub(super) fn new(cost: Cost) -> Self {
+        let params = params(cost);
+        Self { cost, random: Random::system(), memory: vec![Block::default(); params.block_count()] }
+    }
+
+    /// A new hash as `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
+    pub(super) fn hash(&mut self, password: &[u8]) -> String {
+        let salt: [u8; SALT] = self.random.bytes();
+        let hash = self.argon2id(password, &salt);
+        let Cost { memory, passes, lanes } = self.cost;
+        let [salt, hash] = [&salt[..], &hash].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+        format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}")
+    }
+
+    /// Compares. Without a hash, or with one that cannot be read or asks for too much, it computes one and answers no.
+    pub(super) fn verify(&mut self, password: &[u8], hash: Option<&str>) -> Verdict {
+        match hash.and_then(Stored::read) {
+            Some(Stored::Argon2(stored)) => self.verify_argon2(password, &stored),
+            // bcrypt takes 72 bytes and, in its first implementations, what stands before a NUL: beyond that passwords would be interchangeable.
+            Some(Stored::Bcrypt(hash)) if password.len() <= BCRYPT_LONGEST && !password.contains(&0) => {
+                let matches = bcrypt::verify(password, hash).unwrap_or(false);
+                Verdict { matches, rehash: matches }
+            }
+            Some(Stored::Bcrypt(_)) | None => {
+                self.argon2id(password, &[0; SALT]);
+                NO
+            }
+        }
+    }
+
+    fn argon2id(&mut self, password: &[u8], salt: &[u8]) -> [u8; OUTPUT] {
+        let mut output = [0; OUTPUT];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params(self.cost))
+            .hash_password_into_with_memory(password, salt, &mut output, &mut self.memory)
+            .expect("lengths and memory are those of the parameters");
+        output
+    }
+
+    fn verify_argon2(&mut self, password: &[u8], stored: &StoredArgon2) -> Verdict {
+        let blocks = stored.params.block_count();
+        let mut more = Vec::new();
+        let memory = if blocks <= self.memory.len() {
+            &mut self.memory[..blocks]
+        } else {
+            more.resize(blocks, Block::default());
+            &mut more[..]
+        };
+        let mut output = vec![0; stored.output.len()];
+        let matches = Argon2::new(stored.algorithm, stored.version, stored.params.clone())
+            .hash_password_into_with_memory(password, &stored.salt, &mut output, memory)
+            .is_ok()
+            && same(&output, &stored.output);
+        Verdict { matches, rehash: matches && !stored.is_as_new(self.cost) }
+    }
+}
+
+fn params(cost: Cost) -> Params {
+    Params::new(cost.memory, cost.passes, cost.lanes, Some(OUTPUT)).expect("the cost is one of argon2's")
+}
+
+/// A stored hash, understood.
+enum Stored<'a> {
+    Argon2(Box<StoredArgon2>),
+    Bcrypt(&'a str),
+}
+
+struct StoredArgon2 {
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+    salt: Vec<u8>,
+    output: Vec<u8>,
+}
+
+impl<'a> Stored<'a> {
+    fn read(hash: &'a str) -> Option<Self> {
+        if hash.starts_with("$argon2") {
+            return StoredArgon2::read(hash).map(Box::new).map(Self::Argon2);
+        }
+        // `$2b$10$…`: the crate reads `$2a$`, `$2b$`, `$2x$` and `$2y$`.
+        let cost: u32 = hash.strip_prefix("$2")?.get(2..4)?.parse().ok()?;
+        (cost <= MOST_BCRYPT).then_some(Self::Bcrypt(hash))
+    }
+}
+
+impl StoredArgon2 {
+    fn read(hash: &str) -> Option<Self> {
+        let hash = PasswordHash::new(hash).ok()?;
+        let params = Params::try_from(&hash).ok()?;
+        let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+        if params.m_cost() > MOST_MEMORY || work > MOST_WORK {
+            return None;
+        }
+        Some(Self {
+            algorithm: Algorithm::try_from(hash.algorithm.as_str()).ok()?,
+            version: hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?,
+            params,
+            salt: hash.salt?.as_ref().to_vec(),
+            output: hash.hash?.as_bytes().to_vec(),
+        })
+    }
+
+    /// Whether a new hash would be of the same kind and cost.
+    fn is_as_new(&self, cost: Cost) -> bool {
+        self.algorithm == Algorithm::Argon2id
+            && self.version == Version::V0x13
+            && (self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
+                == (cost.memory, cost.passes, cost.lanes)
+            && self.output.len() == OUTPUT
+    }
+}

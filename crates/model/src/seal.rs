@@ -1,1 +1,0 @@
-//! Sealing of what must be read back, and digests of what must not.

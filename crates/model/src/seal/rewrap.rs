@@ -1,0 +1,116 @@
+//! Moving every sealed value to the newest master key.
+
+use db::{Batch, Db, Row, Value, params};
+
+use super::{Sealer, context};
+
+/// A column of envelopes. An envelope's context is `context(table, key, column)`, with the values of `key` in their order.
+#[derive(Clone, Copy, Debug)]
+pub struct SealedColumn {
+    /// The table.
+    pub table: &'static str,
+    /// The columns of its primary key, all of type `TEXT`.
+    pub key: &'static [&'static str],
+    /// The sealed column, of type `BYTEA`.
+    pub column: &'static str,
+}
+
+/// Every sealed column there is. Who adds one to the schema adds it here.
+pub const SEALED: &[SealedColumn] = &[
+    SealedColumn { table: "clients", key: &["tenant", "client_id"], column: "secret" },
+    SealedColumn { table: "connections", key: &["tenant", "id"], column: "options" },
+    SealedColumn { table: "resource_servers", key: &["tenant", "id"], column: "signing_secret" },
+    SealedColumn { table: "signing_keys", key: &["tenant", "kid"], column: "private" },
+];
+
+/// What a rewrap did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rewrapped {
+    /// How many envelopes were found.
+    pub found: u64,
+    /// How many of them were under an older key and are now under the newest.
+    pub moved: u64,
+    /// How many did not open, and stay as they are: damaged, or under a key that is not here.
+    pub unreadable: u64,
+}
+
+/// Rows read and written at a time.
+const PAGE: usize = 200;
+
+/// Seals every envelope of `columns` that is under an older master key anew under the newest. It may run beside everything else, and again.
+///
+/// A node that still holds an older envelope in hand may write it back meanwhile: an older key is dispensable once a run moves nothing and finds nothing
+/// unreadable.
+///
+/// # Errors
+/// When the database fails; what was moved stays moved.
+pub async fn rewrap(db: &Db, sealer: &Sealer, columns: &[SealedColumn]) -> Result<Rewrapped, db::Error> {
+    let mut total = Rewrapped::default();
+    for column in columns {
+        column.rewrap(db, sealer, &mut total).await?;
+    }
+    Ok(total)
+}
+
+impl SealedColumn {
+    async fn rewrap(&self, db: &Db, sealer: &Sealer, total: &mut Rewrapped) -> Result<(), db::Error> {
+        let Self { table, column, .. } = self;
+        let keys = self.key.join(", ");
+        let markers: Vec<String> = (1..=self.key.len()).map(|number| format!("${number}")).collect();
+        let limit = self.key.len() + 1;
+        let select = format!(
+            "SELECT {keys}, {column} FROM {table} WHERE {column} IS NOT NULL AND ({keys}) > ({}) ORDER BY {keys} LIMIT ${limit}",
+            markers.join(", "),
+        );
+        let mut after: Vec<String> = vec![String::new(); self.key.len()];
+        loop {
+            let mut parameters: Vec<Value> = after.iter().map(Value::from).collect();
+            parameters.extend(params![i64::try_from(PAGE).unwrap_or(i64::MAX)]);
+            let rows = db.scan(select.clone(), parameters).await?;
+            let count = rows.len();
+            let mut batch = Batch::new();
+            for row in rows {
+                after = self.rewrap_row(row, sealer, &mut batch, total)?;
+            }
+            db.commit(batch).await?;
+            if count < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Adds the row's update to the batch, if it needs one. Returns its key.
+    fn rewrap_row(
+        &self,
+        mut row: Row,
+        sealer: &Sealer,
+        batch: &mut Batch,
+        total: &mut Rewrapped,
+    ) -> Result<Vec<String>, db::Error> {
+        let key = self.key.iter().map(|_| row.take()).collect::<Result<Vec<String>, _>>()?;
+        let envelope: Vec<u8> = row.take()?;
+        total.found += 1;
+        if sealer.is_newest(&envelope) {
+            return Ok(key);
+        }
+        let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+        let place = context(self.table, &parts, self.column);
+        let Ok(plain) = sealer.open(&place, &envelope) else {
+            tracing::error!(place, "a sealed value does not open");
+            total.unreadable += 1;
+            return Ok(key);
+        };
+        total.moved += 1;
+        let Self { table, column, .. } = self;
+        let conditions: Vec<String> =
+            self.key.iter().zip(3..).map(|(name, number)| format!("{name} = ${number}")).collect();
+        let mut parameters = params![sealer.seal(&place, &plain), envelope];
+        parameters.extend(key.iter().map(Value::from));
+        // Whoever has written the value since has sealed it under the newest key.
+        batch.execute(
+            format!("UPDATE {table} SET {column} = $1 WHERE {column} = $2 AND {}", conditions.join(" AND ")),
+            parameters,
+        );
+        Ok(key)
+    }
+}
