@@ -1,1 +1,0 @@
-//! The tenants' signing keys.
