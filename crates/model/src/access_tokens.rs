@@ -1,1 +1,71 @@
-//! Opaque access tokens, good for `/userinfo` only.
+//! Opaque access tokens, good for `/userinfo` only (authentication contract §2.3). Only their digests are stored.
+
+use db::{Batch, Db, params};
+
+use crate::clock::Timestamp;
+use crate::ids::{ClientId, TenantId, UserId};
+
+/// What an opaque access token stands for.
+#[derive(Clone, Debug)]
+pub struct AccessToken {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// The client it was issued to.
+    pub client_id: ClientId,
+    /// Whose claims it reads.
+    pub user_id: UserId,
+    /// The granted scopes, separated by spaces.
+    pub scope: String,
+    /// The digest of the authorization code it came from: a code that is used twice ends it.
+    pub code_hash: Option<[u8; 32]>,
+    /// The refresh token family it came from: it ends with the family.
+    pub family: Option<String>,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Adds `token`.
+pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
+    batch
+        .execute(
+            "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, code_hash, family, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            params![
+                tenant,
+                token.hash,
+                &token.client_id,
+                &token.user_id,
+                &token.scope,
+                token.code_hash,
+                token.family.clone(),
+                token.expires_at
+            ],
+        )
+        .expect(1);
+}
+
+/// The user, client and scopes of the living token with this digest.
+pub async fn find(
+    db: &Db,
+    tenant: &TenantId,
+    hash: &[u8; 32],
+    now: Timestamp,
+) -> Result<Option<(UserId, ClientId, String)>, db::Error> {
+    let row = db
+        .read_one(
+            "SELECT user_id, client_id, scope FROM access_tokens WHERE tenant = $1 AND hash = $2 AND expires_at > $3",
+            params![tenant, *hash, now],
+        )
+        .await?;
+    row.map(|mut row| Ok((row.take()?, row.take()?, row.take()?))).transpose()
+}
+
+/// Ends what came from the authorization code with this digest (RFC 6749 §4.1.2).
+pub fn remove_for_code(batch: &mut Batch, tenant: &TenantId, code_hash: &[u8; 32]) {
+    batch.execute("DELETE FROM access_tokens WHERE tenant = $1 AND code_hash = $2", params![tenant, *code_hash]);
+}
+
+/// Ends every opaque token of a user.
+pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
+    batch.execute("DELETE FROM access_tokens WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
+}

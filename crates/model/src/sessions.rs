@@ -1,1 +1,169 @@
-//! Browser sessions.
+//! Browser sessions. The cookie holds a token of which only the digest is stored; `sid` is the session's public name.
+
+use db::{Batch, Db, Row, params};
+
+use crate::app::{Model, Peer};
+use crate::clock::Timestamp;
+use crate::ids::{ClientId, TenantId, UserId};
+use crate::seal::digest;
+use crate::tenants::Settings;
+
+/// A browser's sign-in.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The public name: 32 characters, the `sid` claim.
+    pub sid: String,
+    /// SHA-256 of the cookie's token.
+    pub hash: [u8; 32],
+    /// Who signed in.
+    pub user_id: UserId,
+    /// The name of the connection they signed in with.
+    pub connection: String,
+    /// When the session began.
+    pub created_at: Timestamp,
+    /// When the user last proved who they are.
+    pub authenticated_at: Timestamp,
+    /// When the session was last used.
+    pub last_interacted_at: Timestamp,
+    /// When it ends unless it is used.
+    pub idle_expires_at: Timestamp,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+    /// The address it was begun from.
+    pub ip: String,
+    /// The browser it was begun in.
+    pub user_agent: Option<String>,
+}
+
+/// A session's limits, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Without use.
+    pub idle: i64,
+    /// In all.
+    pub absolute: i64,
+}
+
+impl Limits {
+    /// The tenant's `idle_session_lifetime` and `session_lifetime`, which are hours.
+    pub fn of(settings: &Settings) -> Self {
+        let seconds = |hours: f64| (hours * 3600.0) as i64;
+        Self { idle: seconds(settings.idle_session_lifetime), absolute: seconds(settings.session_lifetime) }
+    }
+}
+
+impl Session {
+    /// A session that begins now, and the token for its cookie.
+    pub fn begin(
+        app: &Model,
+        peer: &Peer,
+        user_id: UserId,
+        connection: &str,
+        limits: Limits,
+    ) -> (Self, String) {
+        let now = app.clock.now();
+        let token = app.random.token();
+        let session = Self {
+            sid: app.random.alphanumeric(32),
+            hash: digest(&token),
+            user_id,
+            connection: connection.to_owned(),
+            created_at: now,
+            authenticated_at: now,
+            last_interacted_at: now,
+            idle_expires_at: now.plus_seconds(limits.idle),
+            expires_at: now.plus_seconds(limits.absolute),
+            ip: peer.ip.to_string(),
+            user_agent: peer.user_agent.clone(),
+        };
+        (session, token)
+    }
+
+    /// When the cookie should end: at the nearer of the two limits.
+    pub fn cookie_expires_at(&self) -> Timestamp {
+        self.idle_expires_at.min(self.expires_at)
+    }
+}
+
+/// Adds `session`.
+pub fn insert(batch: &mut Batch, tenant: &TenantId, session: &Session) {
+    batch
+        .execute(
+            "INSERT INTO sessions (tenant, sid, hash, user_id, connection, created_at, authenticated_at,
+                 last_interacted_at, idle_expires_at, expires_at, ip, user_agent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            params![
+                tenant,
+                &session.sid,
+                session.hash,
+                &session.user_id,
+                &session.connection,
+                session.created_at,
+                session.authenticated_at,
+                session.last_interacted_at,
+                session.idle_expires_at,
+                session.expires_at,
+                &session.ip,
+                session.user_agent.clone()
+            ],
+        )
+        .expect(1);
+}
+
+/// The living session of the cookie with this token.
+pub async fn find_by_token(
+    db: &Db,
+    tenant: &TenantId,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<Session>, db::Error> {
+    let row = db
+        .read_one(
+            "SELECT sid, hash, user_id, connection, created_at, authenticated_at, last_interacted_at,
+                 idle_expires_at, expires_at, ip, user_agent
+             FROM sessions WHERE tenant = $1 AND hash = $2 AND idle_expires_at > $3 AND expires_at > $3",
+            params![tenant, digest(token), now],
+        )
+        .await?;
+    row.map(from_row).transpose()
+}
+
+fn from_row(mut row: Row) -> Result<Session, db::Error> {
+    Ok(Session {
+        sid: row.take()?,
+        hash: row.take()?,
+        user_id: row.take()?,
+        connection: row.take()?,
+        created_at: row.take()?,
+        authenticated_at: row.take()?,
+        last_interacted_at: row.take()?,
+        idle_expires_at: row.take()?,
+        expires_at: row.take()?,
+        ip: row.take()?,
+        user_agent: row.take()?,
+    })
+}
+
+/// Notes that the session was used for `client_id`, and moves its idle limit. An ended session is a `Conflict`.
+pub fn touch(batch: &mut Batch, tenant: &TenantId, session: &Session, client_id: &ClientId, now: Timestamp, limits: Limits) {
+    batch
+        .execute(
+            "UPDATE sessions SET last_interacted_at = $1, idle_expires_at = $2 WHERE tenant = $3 AND sid = $4",
+            params![now, now.plus_seconds(limits.idle), tenant, &session.sid],
+        )
+        .expect(1);
+    batch.execute(
+        "INSERT INTO session_clients (tenant, sid, client_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        params![tenant, &session.sid, client_id],
+    );
+}
+
+/// Ends a session; of one that has ended already, nothing.
+pub fn remove(batch: &mut Batch, tenant: &TenantId, sid: &str) {
+    batch.execute("DELETE FROM sessions WHERE tenant = $1 AND sid = $2", params![tenant, sid]);
+}
+
+/// Ends every session of a user.
+pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
+    batch.execute("DELETE FROM sessions WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
+}

@@ -1,1 +1,158 @@
-//! Login transactions.
+//! Login transactions. Until the first proof a transaction lives in `state` alone: sealed, and bound to the browser by a
+//! cookie, so that a flood of anonymous requests writes nothing. From then on a row says how far it has come, and
+//! completing it spends the row.
+
+use db::{Batch, Db, params};
+use serde::{Deserialize, Serialize};
+
+use crate::app::Model;
+use crate::clock::Timestamp;
+use crate::ids::TenantId;
+use crate::seal::{digest, same};
+
+/// How long a person has to finish, in seconds.
+pub const LIFETIME: i64 = 3600;
+
+/// A sign-in under way, as `state` carries it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Transaction {
+    /// Names its row.
+    pub id: String,
+    /// SHA-256 of the cookie that binds it to the browser.
+    browser: Vec<u8>,
+    /// When it ends, in milliseconds since the epoch.
+    expires_at: i64,
+    /// The parameters of the `/authorize` request, as they came.
+    pub params: Vec<(String, String)>,
+}
+
+/// How far a transaction has come.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The session that the proof was given in.
+    pub sid: String,
+    /// Whether the user proved who they are within this transaction.
+    pub authenticated: bool,
+    /// Whether the user answered the consent page within this transaction.
+    pub consented: bool,
+    /// Whether it has been completed.
+    pub done: bool,
+}
+
+/// Why a `state` is of no use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateError {
+    /// Not one of ours, or altered.
+    Invalid,
+    /// Begun in another browser.
+    Foreign,
+    /// Too old.
+    Expired,
+}
+
+impl Transaction {
+    /// A transaction that begins now in the browser whose cookie holds `browser`.
+    pub fn begin(app: &Model, browser: &str, params: Vec<(String, String)>) -> Self {
+        Self {
+            id: app.random.token(),
+            browser: digest(browser).to_vec(),
+            expires_at: app.clock.now().plus_seconds(LIFETIME).millis(),
+            params,
+        }
+    }
+
+    /// The transaction as a `state` value for our own pages.
+    pub fn seal(&self, app: &Model, tenant: &TenantId) -> String {
+        let json = serde_json::to_vec(self).expect("strings and numbers always serialise");
+        app.seal.seal_text(&context(tenant), &json)
+    }
+
+    /// The transaction in `state`, if this browser began it and it is not too old.
+    pub fn open(app: &Model, tenant: &TenantId, state: &str, browser: Option<&str>) -> Result<Self, StateError> {
+        let json = app.seal.open_text(&context(tenant), state).map_err(|_| StateError::Invalid)?;
+        let transaction: Self = serde_json::from_slice(&json).map_err(|_| StateError::Invalid)?;
+        if !browser.is_some_and(|browser| same(&digest(browser), &transaction.browser)) {
+            return Err(StateError::Foreign);
+        }
+        if transaction.expires_at() <= app.clock.now() {
+            return Err(StateError::Expired);
+        }
+        Ok(transaction)
+    }
+
+    /// When it ends.
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_millis(self.expires_at)
+    }
+}
+
+fn context(tenant: &TenantId) -> String {
+    format!("transactions/state/{tenant}")
+}
+
+/// How far a transaction has come; `None` before its first proof.
+pub async fn progress(db: &Db, tenant: &TenantId, id: &str) -> Result<Option<Progress>, db::Error> {
+    let row = db
+        .read_one(
+            "SELECT sid, authenticated, consented, done_at FROM transactions WHERE tenant = $1 AND id = $2",
+            params![tenant, id],
+        )
+        .await?;
+    row.map(|mut row| {
+        Ok(Progress {
+            sid: row.take()?,
+            authenticated: row.take()?,
+            consented: row.take()?,
+            done: row.take::<Option<i64>>()?.is_some(),
+        })
+    })
+    .transpose()
+}
+
+/// Notes that the user proved who they are, in session `sid`. A completed transaction is a `Conflict`.
+pub fn authenticated(batch: &mut Batch, tenant: &TenantId, transaction: &Transaction, sid: &str) {
+    batch
+        .execute(
+            "INSERT INTO transactions (tenant, id, sid, authenticated, consented, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant, id) DO UPDATE SET sid = $3, authenticated = $4
+             WHERE transactions.done_at IS NULL",
+            params![tenant, &transaction.id, sid, true, false, transaction.expires_at()],
+        )
+        .expect(1);
+}
+
+/// Notes that the user of session `sid` answered the consent page. A completed transaction is a `Conflict`.
+pub fn consented(batch: &mut Batch, tenant: &TenantId, transaction: &Transaction, sid: &str) {
+    batch
+        .execute(
+            "INSERT INTO transactions (tenant, id, sid, authenticated, consented, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (tenant, id) DO UPDATE SET consented = $5
+             WHERE transactions.done_at IS NULL AND transactions.sid = $3",
+            params![tenant, &transaction.id, sid, false, true, transaction.expires_at()],
+        )
+        .expect(1);
+}
+
+/// Completes a transaction, once.
+pub fn done(batch: &mut Batch, tenant: &TenantId, id: &str, now: Timestamp) {
+    batch
+        .execute(
+            "UPDATE transactions SET done_at = $1 WHERE tenant = $2 AND id = $3 AND done_at IS NULL",
+            params![now, tenant, id],
+        )
+        .expect(1);
+}
+
+/// Completes a transaction that the user refused, whether or not it had a row.
+pub fn refused(batch: &mut Batch, tenant: &TenantId, transaction: &Transaction, sid: &str, now: Timestamp) {
+    batch
+        .execute(
+            "INSERT INTO transactions (tenant, id, sid, authenticated, consented, expires_at, done_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (tenant, id) DO UPDATE SET done_at = $7 WHERE transactions.done_at IS NULL",
+            params![tenant, &transaction.id, sid, false, false, transaction.expires_at(), now],
+        )
+        .expect(1);
+}
