@@ -47,8 +47,8 @@ pub struct Limits {
 impl Limits {
     /// The tenant's `idle_session_lifetime` and `session_lifetime`, which are hours.
     pub fn of(settings: &Settings) -> Self {
-        let seconds = |hours: f64| (hours * 3600.0) as i64;
-        Self { idle: seconds(settings.idle_session_lifetime), absolute: seconds(settings.session_lifetime) }
+        let (absolute, idle) = settings.session_seconds();
+        Self { idle, absolute }
     }
 }
 
@@ -152,9 +152,14 @@ pub fn touch(batch: &mut Batch, tenant: &TenantId, session: &Session, client_id:
             params![now, now.plus_seconds(limits.idle), tenant, &session.sid],
         )
         .expect(1);
+    add_client(batch, tenant, &session.sid, client_id);
+}
+
+/// Notes that the session is used by `client_id`.
+pub fn add_client(batch: &mut Batch, tenant: &TenantId, sid: &str, client_id: &ClientId) {
     batch.execute(
         "INSERT INTO session_clients (tenant, sid, client_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        params![tenant, &session.sid, client_id],
+        params![tenant, sid, client_id],
     );
 }
 

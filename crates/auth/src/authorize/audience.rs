@@ -1,0 +1,117 @@
+//! What a token is for, and which scopes a user flow may hold on it (authentication contract §1.6).
+
+use std::sync::Arc;
+
+use model::clients::Client;
+use model::resource_servers::{self, CURRENT_USER_SCOPES, ResourceServer};
+use model::tenants::Tenant;
+use model::{App, client_grants};
+
+use crate::scopes::{Scopes, is_openid};
+
+/// What an access token is good for.
+#[derive(Clone, Debug)]
+pub enum Audience {
+    /// `/userinfo` alone: the token is opaque.
+    UserInfo,
+    /// An API: the token is a JWT.
+    Api(Arc<ResourceServer>),
+}
+
+/// Why no token for an audience may be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum AudienceError {
+    /// No such API.
+    #[error("Service not found: {0}")]
+    Unknown(String),
+    /// The API or the client does not allow it.
+    #[error("Client is not authorized to access \"{0}\".")]
+    Denied(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+}
+
+impl Audience {
+    /// The audience with this identifier; the userinfo endpoint's and the issuer's stand for `/userinfo` alone.
+    pub async fn find(app: &App, tenant: &Tenant, identifier: Option<&str>) -> Result<Self, AudienceError> {
+        let Some(identifier) = identifier.filter(|identifier| !identifier.is_empty()) else {
+            return Ok(Self::UserInfo);
+        };
+        if identifier == tenant.userinfo_audience() || identifier == tenant.issuer.trim_end_matches('/') {
+            return Ok(Self::UserInfo);
+        }
+        resource_servers::find_by_identifier(app, &tenant.id, identifier)
+            .await?
+            .map(Self::Api)
+            .ok_or_else(|| AudienceError::Unknown(identifier.to_owned()))
+    }
+
+    /// The API's identifier; empty for `/userinfo` alone.
+    pub fn identifier(&self) -> &str {
+        match self {
+            Self::UserInfo => "",
+            Self::Api(api) => &api.identifier,
+        }
+    }
+
+    /// The API, if it is for one.
+    pub fn api(&self) -> Option<&ResourceServer> {
+        match self {
+            Self::UserInfo => None,
+            Self::Api(api) => Some(api),
+        }
+    }
+
+    /// Which of the `requested` scopes a user of `client` may have on it: unknown ones are dropped, never refused.
+    ///
+    /// On the Management API that is the current-user scopes and nothing else, in every user flow. `offline` says
+    /// whether the flow could hand out a refresh token.
+    pub async fn grantable(
+        &self,
+        app: &App,
+        tenant: &Tenant,
+        client: &Client,
+        requested: &Scopes,
+        offline: bool,
+    ) -> Result<Scopes, AudienceError> {
+        let api_scopes = match self.api() {
+            None => Vec::new(),
+            Some(api) => self.user_scopes(app, tenant, client, api).await?,
+        };
+        let offline = offline && client.allows_grant("refresh_token") && self.api().is_none_or(|api| api.allow_offline_access);
+        Ok(requested.only(|scope| match scope {
+            "offline_access" => offline,
+            scope => is_openid(scope) || api_scopes.iter().any(|known| known == scope),
+        }))
+    }
+
+    /// The API's scopes that its policy for users leaves to `client`.
+    async fn user_scopes(
+        &self,
+        app: &App,
+        tenant: &Tenant,
+        client: &Client,
+        api: &ResourceServer,
+    ) -> Result<Vec<String>, AudienceError> {
+        let denied = || AudienceError::Denied(api.identifier.clone());
+        if api.is_system {
+            // Third parties never get a system API; of ours only the Management API knows scopes of a user's own.
+            let ours = client.is_first_party && api.identifier == tenant.management_audience();
+            return if ours { Ok(CURRENT_USER_SCOPES.map(str::to_owned).to_vec()) } else { Err(denied()) };
+        }
+        let listed = || api.scopes.iter().map(|scope| scope.value.clone()).collect::<Vec<_>>();
+        let policy = if client.is_first_party { api.user_policy() } else { resource_servers::Policy::RequireClientGrant };
+        let scopes = match policy {
+            resource_servers::Policy::DenyAll => return Err(denied()),
+            resource_servers::Policy::AllowAll => listed(),
+            resource_servers::Policy::RequireClientGrant => {
+                let client_id = &client.client_id;
+                let grant = client_grants::find_for(app, &tenant.id, client_id, &api.identifier, "user").await?;
+                grant.ok_or_else(denied)?.scope.clone()
+            }
+        };
+        // With RBAC a user has the scopes that roles give: there are no roles yet, so there are none.
+        Ok(if api.enforce_policies == Some(true) { Vec::new() } else { scopes })
+    }
+}

@@ -1,0 +1,135 @@
+//! The answer of a satisfied authorize request: codes and tokens, and everything that goes with them in one batch.
+
+use axum::response::Response;
+use db::Batch;
+use model::access_tokens::AccessToken;
+use model::authorization_codes::{self, Code};
+use model::sessions::{self, Limits, Session};
+use model::users::{self, User};
+use model::{access_tokens, grants, transactions};
+use serde_json::Map;
+
+use super::request::{Refusal, Request};
+use crate::issue::{self, FrontChannel, IdToken};
+use crate::visit::Visit;
+use crate::events;
+
+/// Issues what `request` asks for to the user of `session`.
+///
+/// The code, the session's use, the consent and the end of the transaction are one batch: a user who changed
+/// meanwhile, a session that ended or a transaction that was completed elsewhere leaves nothing behind.
+pub async fn complete(
+    visit: &Visit,
+    request: &Request,
+    session: &Session,
+    user: &User,
+    transaction: Option<&str>,
+) -> Result<Response, Refusal> {
+    let (app, tenant) = (&visit.app, &visit.tenant);
+    let now = app.clock.now();
+    let limits = Limits::of(&*visit.settings().await?);
+    let auth_time = (request.max_age.is_some() || request.prompt.login).then_some(session.authenticated_at);
+    let (code_token, access_token) = (app.random.token(), app.random.token());
+    let opaque = request.response_type.token && request.audience.api().is_none();
+
+    let mut batch = Batch::new();
+    users::unchanged(&mut batch, user);
+    if let Some(id) = transaction {
+        transactions::done(&mut batch, &tenant.id, id, now);
+    }
+    sessions::touch(&mut batch, &tenant.id, session, &request.client.client_id, now, limits);
+    if request.audience.api().is_some() {
+        let (client_id, audience) = (&request.client.client_id, request.audience.identifier());
+        let known = grants::find(&app.db, &tenant.id, &user.id, client_id, audience).await?;
+        if known.as_ref().is_none_or(|grant| !request.granted.within(&grant.scopes)) {
+            let scopes = request.granted.to_vec();
+            grants::grow(&mut batch, app, &tenant.id, (&user.id, client_id, audience), known.as_ref(), &scopes);
+        }
+    }
+    if request.response_type.code {
+        authorization_codes::insert(&mut batch, &tenant.id, &code(request, session, &code_token, auth_time, now));
+    }
+    if opaque {
+        let token = AccessToken {
+            hash: model::seal::digest(&access_token),
+            client_id: request.client.client_id.clone(),
+            user_id: user.id.clone(),
+            scope: request.granted.to_string(),
+            code_hash: request.response_type.code.then(|| model::seal::digest(&code_token)),
+            family: None,
+            expires_at: now.plus_seconds(issue::OPAQUE_FRONT_CHANNEL_LIFETIME),
+        };
+        access_tokens::insert(&mut batch, &tenant.id, &token);
+    }
+    match app.db.commit(batch).await {
+        Ok(_) => {}
+        Err(db::Error::Conflict { .. }) => {
+            let description = "The sign-in changed while it was being completed";
+            return Err(Refusal::client(&request.target, "temporarily_unavailable", description));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    if request.prompt.none {
+        app.audit.push(events::silent_success(visit, request, user));
+    }
+
+    let mut params = Map::new();
+    let mut front = FrontChannel::default();
+    if request.response_type.token {
+        let issued = match request.audience.api() {
+            None => issue::opaque(access_token, issue::OPAQUE_FRONT_CHANNEL_LIFETIME),
+            Some(api) => {
+                issue::user_access_token(app, tenant, api, &request.client, &user.id, &request.granted, issue::Via::FrontChannel)
+                    .await?
+            }
+        };
+        params.insert("access_token".into(), issued.token.as_str().into());
+        params.insert("scope".into(), request.granted.to_string().into());
+        params.insert("expires_in".into(), issued.expires_in.into());
+        params.insert("token_type".into(), "Bearer".into());
+        front.access_token = Some(issued.token);
+    }
+    if request.response_type.code {
+        params.insert("code".into(), code_token.as_str().into());
+        front.code = Some(code_token);
+    }
+    request.target.add_state(&mut params);
+    if request.response_type.id_token {
+        let id_token = IdToken {
+            client: &request.client,
+            user,
+            scopes: &request.granted,
+            nonce: request.nonce.as_deref(),
+            sid: Some(&session.sid),
+            auth_time,
+            front,
+        };
+        params.insert("id_token".into(), id_token.sign(app, tenant).await?.into());
+    }
+    Ok(request.target.respond(visit.look().await, params))
+}
+
+fn code(
+    request: &Request,
+    session: &Session,
+    token: &str,
+    auth_time: Option<model::Timestamp>,
+    now: model::Timestamp,
+) -> Code {
+    Code {
+        hash: model::seal::digest(token),
+        client_id: request.client.client_id.clone(),
+        user_id: session.user_id.clone(),
+        sid: session.sid.clone(),
+        redirect_uri: request.redirect_uri_sent.then(|| request.target.redirect_uri.clone()),
+        challenge: request.challenge.clone(),
+        nonce: request.nonce.clone(),
+        scope: request.granted.to_string(),
+        requested_scope: request.requested.to_string(),
+        audience: request.audience.identifier().to_owned(),
+        auth_time,
+        issued_at: now,
+        expires_at: now.plus_seconds(authorization_codes::LIFETIME),
+        spent_at: None,
+    }
+}

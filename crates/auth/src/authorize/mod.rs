@@ -1,0 +1,247 @@
+//! `/authorize`: one visible pipeline (authentication contract §1.2).
+//!
+//! `request.rs` checks the request, [`standing`] decides what is still missing, and `complete.rs` answers. Every page
+//! of ours leads back through `/authorize/resume`, where the same pipeline runs again with what has been proven since.
+
+pub mod audience;
+pub mod complete;
+pub mod request;
+pub mod response;
+
+use axum::body::Bytes;
+use axum::extract::{OriginalUri, RawQuery, State};
+use axum::http::{HeaderMap, Method};
+use axum::response::{IntoResponse, Response};
+use model::App;
+use model::grants;
+use model::logs::Event;
+use model::sessions::Session;
+use model::transactions::{self, Progress, StateError, Transaction};
+use model::users::User;
+
+use crate::events;
+use crate::hints;
+use crate::pages::ErrorKind;
+use crate::params::{Params, ParamsError};
+use crate::visit::{Visit, with_cookie};
+use request::{Refusal, Request};
+use response::redirect;
+
+/// `GET|POST /authorize`: OAuth 2.0 and OpenID Connect's front door.
+pub async fn authorize(
+    State(_): State<App>,
+    visit: Visit,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let params = match read(&method, query.as_deref(), &headers, &body) {
+        Ok(params) => params,
+        Err(error) => return refused_params(&visit, &error).await,
+    };
+    let visit = visit.in_locales(params.get("ui_locales"));
+    match Request::check(&visit, &params).await {
+        Ok(request) => go_on(&visit, &request, Arrival::Fresh(params)).await,
+        Err(refusal) => refuse(&visit, refusal).await,
+    }
+}
+
+/// `GET /authorize/resume?state=…`: goes on with a sign-in after one of our pages.
+pub async fn resume(State(_): State<App>, visit: Visit, OriginalUri(uri): OriginalUri) -> Response {
+    let state = match Params::parse_form(uri.query().unwrap_or_default()) {
+        Ok(params) => params.get("state").unwrap_or_default().to_owned(),
+        Err(error) => return refused_params(&visit, &error).await,
+    };
+    let (visit, transaction, request) = match open(visit, &state).await {
+        Ok(opened) => opened,
+        Err(response) => return response,
+    };
+    match transactions::progress(&visit.app.db, &visit.tenant.id, &transaction.id).await {
+        Ok(Some(progress)) if progress.done => {
+            visit.error_page(ErrorKind::Expired).await.into_response()
+        }
+        Ok(progress) => go_on(&visit, &request, Arrival::Resumed { transaction, state, progress }).await,
+        Err(error) => visit.failure_page(error).await,
+    }
+}
+
+/// How a request got here: for the first time, or back from one of our pages.
+enum Arrival {
+    Fresh(Params),
+    Resumed { transaction: Transaction, state: String, progress: Option<Progress> },
+}
+
+impl Arrival {
+    fn progress(&self) -> Option<&Progress> {
+        match self {
+            Self::Fresh(_) => None,
+            Self::Resumed { progress, .. } => progress.as_ref(),
+        }
+    }
+
+    /// Leads to the page at `path` with the transaction in `state`.
+    fn to_page(self, visit: &Visit, path: &str) -> Response {
+        match self {
+            Self::Resumed { state, .. } => redirect(&page_url(path, &state)),
+            Self::Fresh(params) => {
+                let (browser, cookie) = visit.bind_browser();
+                let transaction = Transaction::begin(&visit.app, &browser, params.into_pairs());
+                let state = transaction.seal(&visit.app, &visit.tenant.id);
+                with_cookie(redirect(&page_url(path, &state)), cookie)
+            }
+        }
+    }
+}
+
+/// `path` with `state`, which is base64url and needs no encoding.
+pub fn page_url(path: &str, state: &str) -> String {
+    format!("{path}?state={state}")
+}
+
+/// What a request needs before it can be answered.
+enum Standing {
+    Login,
+    Consent,
+    Ready(Box<(Session, User)>),
+}
+
+/// §1.2 steps 6 to 10.
+async fn go_on(visit: &Visit, request: &Request, arrival: Arrival) -> Response {
+    let standing = match standing(visit, request, arrival.progress()).await {
+        Ok(standing) => standing,
+        Err(refusal) => return refuse(visit, refusal).await,
+    };
+    match standing {
+        Standing::Login if request.prompt.none => {
+            silent_failure(visit, request, "login_required", "Login required").await
+        }
+        Standing::Login if request.signup => arrival.to_page(visit, "/u/signup"),
+        Standing::Login => arrival.to_page(visit, "/u/login"),
+        Standing::Consent if request.prompt.none => {
+            silent_failure(visit, request, "consent_required", "Consent required").await
+        }
+        Standing::Consent => arrival.to_page(visit, "/u/consent"),
+        Standing::Ready(ready) => {
+            let (session, user) = *ready;
+            let transaction = match &arrival {
+                Arrival::Resumed { transaction, progress: Some(_), .. } => Some(transaction.id.as_str()),
+                _ => None,
+            };
+            match complete::complete(visit, request, &session, &user, transaction).await {
+                Ok(response) => response,
+                Err(refusal) => refuse(visit, refusal).await,
+            }
+        }
+    }
+}
+
+/// Decides what is missing: a sign-in, a second factor, consent, or nothing.
+async fn standing(visit: &Visit, request: &Request, progress: Option<&Progress>) -> Result<Standing, Refusal> {
+    let Some((session, user)) = visit.session().await? else { return Ok(Standing::Login) };
+    let here = progress.filter(|progress| progress.sid == session.sid);
+    let authenticated_here = here.is_some_and(|progress| progress.authenticated);
+    if !authenticated_here && !satisfies(visit, request, &session) {
+        return Ok(Standing::Login);
+    }
+    if !hinted_user(visit, request, &session).await? {
+        return Ok(Standing::Login);
+    }
+    if request.multi_factor {
+        let (error, description) = match request.prompt.none {
+            true => ("login_required", "Multifactor authentication required"),
+            false => ("unmet_authentication_requirements", "The user has no second factor to sign in with"),
+        };
+        return Err(Refusal::client(&request.target, error, description));
+    }
+    let consented_here = here.is_some_and(|progress| progress.consented);
+    if request.prompt.consent && !consented_here || consent_missing(visit, request, &user).await? {
+        return Ok(Standing::Consent);
+    }
+    Ok(Standing::Ready(Box::new((session, user))))
+}
+
+/// §1.2 step 6: whether a session from before this request will do.
+fn satisfies(visit: &Visit, request: &Request, session: &Session) -> bool {
+    let age = visit.app.clock.now().millis() - session.authenticated_at.millis();
+    let fresh = request.max_age.is_none_or(|max_age| age <= max_age.saturating_mul(1000) && max_age > 0);
+    let same_connection = request.connection.as_ref().is_none_or(|connection| connection.name == session.connection);
+    !request.prompt.login && fresh && same_connection
+}
+
+/// OIDC Core §3.1.2.1: `id_token_hint` names the user that the answer must be about.
+async fn hinted_user(visit: &Visit, request: &Request, session: &Session) -> Result<bool, Refusal> {
+    let Some(hint) = &request.id_token_hint else { return Ok(true) };
+    match hints::id_token(visit, hint).await? {
+        Some(claims) => Ok(claims.sub == session.user_id.as_str()),
+        None => Err(Refusal::client(&request.target, "invalid_request", "id_token_hint is not valid")),
+    }
+}
+
+/// §1.7: whether the user must still be asked.
+pub async fn consent_missing(visit: &Visit, request: &Request, user: &User) -> Result<bool, db::Error> {
+    let skips = request.client.is_first_party
+        && request.audience.api().is_none_or(|api| api.skip_consent_for_verifiable_first_party_clients);
+    if skips || request.granted.is_empty() {
+        return Ok(false);
+    }
+    let (tenant, client_id) = (&visit.tenant.id, &request.client.client_id);
+    let grant = grants::find(&visit.app.db, tenant, &user.id, client_id, request.audience.identifier()).await?;
+    Ok(grant.is_none_or(|grant| !request.granted.within(&grant.scopes)))
+}
+
+/// Opens `state` and checks its request anew: the client may have changed since.
+pub async fn open(visit: Visit, state: &str) -> Result<(Visit, Transaction, Request), Response> {
+    let transaction = match Transaction::open(&visit.app, &visit.tenant.id, state, visit.browser()) {
+        Ok(transaction) => transaction,
+        Err(StateError::Expired) => return Err(visit.error_page(ErrorKind::Expired).await.into_response()),
+        Err(StateError::Invalid | StateError::Foreign) => {
+            return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
+        }
+    };
+    let params = Params::from_pairs(transaction.params.clone());
+    let visit = visit.in_locales(params.get("ui_locales"));
+    match Request::check(&visit, &params).await {
+        Ok(request) => Ok((visit, transaction, request)),
+        Err(refusal) => Err(refuse(&visit, refusal).await),
+    }
+}
+
+/// The parameters of the query, and of the form where one is posted.
+fn read(method: &Method, query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Params, ParamsError> {
+    let query = Params::parse_form(query.unwrap_or_default())?;
+    match *method {
+        Method::POST => query.and(Params::parse_body(headers, body)?),
+        _ => Ok(query),
+    }
+}
+
+/// Parameters that cannot be read are answered on a page: there is no redirect URI to trust.
+async fn refused_params(visit: &Visit, error: &ParamsError) -> Response {
+    let page = visit.error_page(ErrorKind::InvalidRequest).await;
+    page.with_error("invalid_request", &error.to_string()).into_response()
+}
+
+/// Answers a refusal: on a page, or to the client.
+pub async fn refuse(visit: &Visit, refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::Page { kind, description, detail } => {
+            let page = visit.error_page(kind).await.with_error("invalid_request", &description);
+            match detail {
+                Some(detail) => page.with_detail(&detail).into_response(),
+                None => page.into_response(),
+            }
+        }
+        Refusal::Client { target, error, description } => {
+            target.refuse(visit.look().await, error, &description)
+        }
+        Refusal::Database(error) => visit.failure_page(error).await,
+    }
+}
+
+/// Answers `prompt=none` where a page would be needed, and notes it.
+async fn silent_failure(visit: &Visit, request: &Request, error: &'static str, description: &str) -> Response {
+    let event: Event = events::silent_failure(visit, &request.client, request.audience.identifier(), description);
+    visit.app.audit.push(event);
+    request.target.refuse(visit.look().await, error, description)
+}

@@ -1,0 +1,367 @@
+//! An authorize request and the checks it passes, in the order of the authentication contract §1.2: first client and
+//! redirect URI, whose failures stay on a page of ours; from then on every failure goes to the client.
+
+use std::sync::Arc;
+
+use model::authorization_codes::{Challenge, ChallengeMethod};
+use model::clients::{self, Client};
+use model::connections::{self, Connection};
+
+use super::audience::{Audience, AudienceError};
+use super::response::{ResponseMode, ResponseType, Target, origin};
+use crate::pages::{ErrorKind, Relay};
+use crate::params::Params;
+use crate::scopes::Scopes;
+use crate::visit::Visit;
+
+/// The `acr` value that asks for a second factor.
+pub const MULTI_FACTOR: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
+
+/// A checked authorize request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The client that asks.
+    pub client: Arc<Client>,
+    /// Where the answer goes.
+    pub target: Target,
+    /// Whether `redirect_uri` was sent: the code exchange must then repeat it.
+    pub redirect_uri_sent: bool,
+    /// What the client wants.
+    pub response_type: ResponseType,
+    /// `nonce`.
+    pub nonce: Option<String>,
+    /// The PKCE challenge.
+    pub challenge: Option<Challenge>,
+    /// `prompt`.
+    pub prompt: Prompt,
+    /// `max_age`, in seconds.
+    pub max_age: Option<i64>,
+    /// What the access token is for.
+    pub audience: Audience,
+    /// The scopes as they were requested.
+    pub requested: Scopes,
+    /// The scopes that may be granted.
+    pub granted: Scopes,
+    /// The connection that was asked for.
+    pub connection: Option<Arc<Connection>>,
+    /// `login_hint`.
+    pub login_hint: Option<String>,
+    /// Whether the signup page was asked for.
+    pub signup: bool,
+    /// Whether a second factor was asked for.
+    pub multi_factor: bool,
+    /// `id_token_hint`.
+    pub id_token_hint: Option<String>,
+}
+
+/// `prompt` (OIDC Core §3.1.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// No page may be shown.
+    pub none: bool,
+    /// The user signs in anew; `select_account` means the same while there is one account a browser.
+    pub login: bool,
+    /// The user is asked for consent anew.
+    pub consent: bool,
+}
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub enum Refusal {
+    /// An error page: client or redirect URI are unproven, and nothing is sent anywhere.
+    Page {
+        /// What the page says.
+        kind: ErrorKind,
+        /// The published description.
+        description: String,
+        /// The value that was refused.
+        detail: Option<String>,
+    },
+    /// An error for the client, at its proven redirect URI.
+    Client {
+        /// Where it goes.
+        target: Box<Target>,
+        /// The `error` code.
+        error: &'static str,
+        /// The `error_description`.
+        description: String,
+    },
+    /// The database failed.
+    Database(db::Error),
+}
+
+impl From<db::Error> for Refusal {
+    fn from(error: db::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl Refusal {
+    fn page(kind: ErrorKind, description: &str, detail: Option<&str>) -> Self {
+        Self::Page { kind, description: description.to_owned(), detail: detail.map(str::to_owned) }
+    }
+
+    /// An error for the client at `target`.
+    pub fn client(target: &Target, error: &'static str, description: impl Into<String>) -> Self {
+        Self::Client { target: Box::new(target.clone()), error, description: description.into() }
+    }
+
+    fn invalid(target: &Target, description: impl Into<String>) -> Self {
+        Self::client(target, "invalid_request", description)
+    }
+}
+
+impl Request {
+    /// Checks the parameters of a request, from the first check to the last.
+    pub async fn check(visit: &Visit, params: &Params) -> Result<Self, Refusal> {
+        let client = client(visit, params).await?;
+        let redirect_uri = redirect_uri(&client, params)?;
+        let response_type = params.get("response_type").and_then(ResponseType::parse);
+        let target = target(params, redirect_uri, response_type);
+        web_message_origin(&client, &target)?;
+
+        request_objects(&target, params)?;
+        let response_type = known_response_type(&target, params, response_type)?;
+        response_mode(&target, params, response_type)?;
+        grant_types(&target, &client, response_type)?;
+        let scope = Scopes::parse(params.get("scope").unwrap_or_default());
+        let nonce = nonce(&target, params, response_type)?;
+        let challenge = challenge(&target, params, &client, response_type)?;
+        let prompt = prompt(&target, params)?;
+        let max_age = max_age(&target, params)?;
+        organization(&target, params)?;
+        let connection = connection(visit, &target, &client, params).await?;
+        let (audience, granted) = audience(visit, &target, &client, params, &scope, response_type).await?;
+        Ok(Self {
+            redirect_uri_sent: params.get("redirect_uri").is_some(),
+            response_type,
+            nonce,
+            challenge,
+            prompt,
+            max_age,
+            audience,
+            requested: scope,
+            granted,
+            connection,
+            login_hint: params.get("login_hint").map(str::to_owned),
+            signup: params.get("screen_hint") == Some("signup"),
+            multi_factor: params
+                .get("acr_values")
+                .is_some_and(|values| values.split_ascii_whitespace().any(|value| value == MULTI_FACTOR)),
+            id_token_hint: params.get("id_token_hint").map(str::to_owned),
+            client,
+            target,
+        })
+    }
+}
+
+/// §1.2 step 1: the client is known.
+async fn client(visit: &Visit, params: &Params) -> Result<Arc<Client>, Refusal> {
+    let Some(client_id) = params.get("client_id") else {
+        return Err(Refusal::page(ErrorKind::UnknownClient, "Missing required parameter: client_id", None));
+    };
+    clients::find(&visit.app, &visit.tenant.id, client_id)
+        .await?
+        .filter(|client| !client.global)
+        .ok_or_else(|| Refusal::page(ErrorKind::UnknownClient, "Unknown client", Some(client_id)))
+}
+
+/// §1.2 step 2: the redirect URI is registered; without one, the first registered stands for it.
+fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refusal> {
+    let mismatch = "The provided redirect_uri is not in the list of allowed callback URLs.";
+    match params.get("redirect_uri") {
+        Some(uri) if client.allows_callback(uri) => Ok(uri.to_owned()),
+        Some(uri) => Err(Refusal::page(ErrorKind::CallbackMismatch, mismatch, Some(uri))),
+        None => client
+            .callbacks
+            .iter()
+            .find(|callback| !callback.contains(['*', '{']))
+            .cloned()
+            .ok_or_else(|| Refusal::page(ErrorKind::CallbackMismatch, mismatch, None)),
+    }
+}
+
+/// Where every further answer goes. A mode that is unknown or unsafe falls back to the response type's own.
+fn target(params: &Params, redirect_uri: String, response_type: Option<ResponseType>) -> Target {
+    let default = ResponseMode::default_for(response_type.unwrap_or_default());
+    let asked = params.get("response_mode").and_then(ResponseMode::parse);
+    let relay = match (params.get("web_message_uri"), params.get("web_message_target")) {
+        (Some(uri), Some(target)) => Some(Relay { uri: uri.to_owned(), target: target.to_owned() }),
+        _ => None,
+    };
+    let mode = asked.filter(|mode| *mode != ResponseMode::Query || default == ResponseMode::Query).unwrap_or(default);
+    Target { redirect_uri, mode, state: params.raw("state").map(str::to_owned), relay }
+}
+
+/// §1.2 step 3: only a page whose origin the client lists as a web origin gets a message.
+fn web_message_origin(client: &Client, target: &Target) -> Result<(), Refusal> {
+    if target.mode != ResponseMode::WebMessage {
+        return Ok(());
+    }
+    let relay = target.relay.as_ref().map(|relay| relay.uri.as_str());
+    for uri in [Some(target.redirect_uri.as_str()), relay].into_iter().flatten() {
+        if !origin(uri).is_some_and(|origin| client.allows_web_origin(&origin)) {
+            let description = "The origin of the page is not in the list of allowed web origins.";
+            return Err(Refusal::page(ErrorKind::InvalidRequest, description, Some(uri)));
+        }
+    }
+    Ok(())
+}
+
+/// OIDC Core §6: parameters by value or by reference are answered, and nothing is fetched.
+fn request_objects(target: &Target, params: &Params) -> Result<(), Refusal> {
+    if params.has("request") {
+        return Err(Refusal::client(target, "request_not_supported", "The request parameter is not supported"));
+    }
+    if params.has("request_uri") {
+        let description = "The request_uri parameter is not supported";
+        return Err(Refusal::client(target, "request_uri_not_supported", description));
+    }
+    Ok(())
+}
+
+fn known_response_type(
+    target: &Target,
+    params: &Params,
+    response_type: Option<ResponseType>,
+) -> Result<ResponseType, Refusal> {
+    match (response_type, params.get("response_type")) {
+        (Some(response_type), _) => Ok(response_type),
+        (None, None) => Err(Refusal::invalid(target, "Missing required parameter: response_type")),
+        (None, Some(_)) => Err(Refusal::client(target, "unsupported_response_type", "Unsupported response type")),
+    }
+}
+
+/// OAuth 2.0 Multiple Response Type Encoding Practices §3: tokens never stand in a query string.
+fn response_mode(target: &Target, params: &Params, response_type: ResponseType) -> Result<(), Refusal> {
+    match params.get("response_mode") {
+        Some("query") if response_type.front_channel() => {
+            Err(Refusal::invalid(target, "response_mode query is not allowed for this response_type"))
+        }
+        Some(mode) if ResponseMode::parse(mode).is_none() => Err(Refusal::invalid(target, "Unknown response_mode")),
+        _ => Ok(()),
+    }
+}
+
+/// The client may use the flow.
+fn grant_types(target: &Target, client: &Client, response_type: ResponseType) -> Result<(), Refusal> {
+    let needed = [(response_type.code, "authorization_code"), (response_type.front_channel(), "implicit")];
+    for (_, grant_type) in needed.into_iter().filter(|(needed, grant_type)| *needed && !client.allows_grant(grant_type)) {
+        let description = format!("Grant type '{grant_type}' not allowed for the client.");
+        return Err(Refusal::client(target, "unauthorized_client", description));
+    }
+    Ok(())
+}
+
+/// OIDC Core §3.2.2.1: a request for an ID token from this endpoint carries a nonce.
+fn nonce(target: &Target, params: &Params, response_type: ResponseType) -> Result<Option<String>, Refusal> {
+    match params.get("nonce") {
+        None if response_type.id_token => Err(Refusal::invalid(target, "nonce is required")),
+        nonce => Ok(nonce.map(str::to_owned)),
+    }
+}
+
+/// RFC 7636 §4.3. A public client must send a challenge, and `plain` is for confidential clients alone, since a plain
+/// challenge protects nothing from whoever sees the request.
+fn challenge(
+    target: &Target,
+    params: &Params,
+    client: &Client,
+    response_type: ResponseType,
+) -> Result<Option<Challenge>, Refusal> {
+    let method = params.get("code_challenge_method");
+    let Some(value) = params.get("code_challenge") else {
+        return match method {
+            Some(_) => Err(Refusal::invalid(target, "code_challenge_method needs a code_challenge")),
+            None if response_type.code && client.is_public() => {
+                Err(Refusal::invalid(target, "Missing required parameter: code_challenge"))
+            }
+            None => Ok(None),
+        };
+    };
+    let Some(method) = ChallengeMethod::parse(method.unwrap_or("plain")) else {
+        return Err(Refusal::invalid(target, "Unknown code_challenge_method"));
+    };
+    if method == ChallengeMethod::Plain && client.is_public() {
+        return Err(Refusal::invalid(target, "code_challenge_method must be S256"));
+    }
+    if !well_formed_verifier(value) {
+        return Err(Refusal::invalid(target, "code_challenge must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~"));
+    }
+    Ok(Some(Challenge { value: value.to_owned(), method }))
+}
+
+/// RFC 7636 §4.1, §4.2: 43 to 128 unreserved characters.
+pub fn well_formed_verifier(text: &str) -> bool {
+    (43..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+}
+
+/// OIDC Core §3.1.2.1: `none` stands alone.
+fn prompt(target: &Target, params: &Params) -> Result<Prompt, Refusal> {
+    let mut prompt = Prompt::default();
+    for word in params.get("prompt").unwrap_or_default().split_ascii_whitespace() {
+        match word {
+            "none" => prompt.none = true,
+            "login" | "select_account" => prompt.login = true,
+            "consent" => prompt.consent = true,
+            _ => return Err(Refusal::invalid(target, "Unknown prompt")),
+        }
+    }
+    if prompt.none && (prompt.login || prompt.consent) {
+        return Err(Refusal::invalid(target, "prompt none must stand alone"));
+    }
+    Ok(prompt)
+}
+
+fn max_age(target: &Target, params: &Params) -> Result<Option<i64>, Refusal> {
+    let Some(text) = params.get("max_age") else { return Ok(None) };
+    match text.parse::<i64>() {
+        Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
+        _ => Err(Refusal::invalid(target, "max_age must be a number of seconds")),
+    }
+}
+
+/// There are no organizations yet, and none is pretended.
+fn organization(target: &Target, params: &Params) -> Result<(), Refusal> {
+    if params.get("organization").is_some() || params.get("invitation").is_some() {
+        return Err(Refusal::invalid(target, "parameter organization is not allowed for this client"));
+    }
+    Ok(())
+}
+
+async fn connection(
+    visit: &Visit,
+    target: &Target,
+    client: &Client,
+    params: &Params,
+) -> Result<Option<Arc<Connection>>, Refusal> {
+    let Some(name) = params.get("connection") else { return Ok(None) };
+    let Some(connection) = connections::find_by_name(&visit.app, &visit.tenant.id, name).await? else {
+        return Err(Refusal::invalid(target, "the connection was not found"));
+    };
+    if !connection.enabled_clients.contains(&client.client_id) {
+        return Err(Refusal::invalid(target, "the connection is not enabled"));
+    }
+    Ok(Some(connection))
+}
+
+async fn audience(
+    visit: &Visit,
+    target: &Target,
+    client: &Client,
+    params: &Params,
+    scope: &Scopes,
+    response_type: ResponseType,
+) -> Result<(Audience, Scopes), Refusal> {
+    let settings = visit.settings().await?;
+    let asked = params.get("audience").or_else(|| settings.default_audience());
+    let found = async {
+        let audience = Audience::find(&visit.app, &visit.tenant, asked).await?;
+        let granted = audience.grantable(&visit.app, &visit.tenant, client, scope, response_type.code).await?;
+        Ok((audience, granted))
+    };
+    found.await.map_err(|error| match error {
+        AudienceError::Database(error) => Refusal::Database(error),
+        error => Refusal::client(target, "access_denied", error.to_string()),
+    })
+}

@@ -1,0 +1,210 @@
+//! Response types and modes: what goes back to the client, and in what form (authentication contract §1.3, §1.4).
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value};
+
+use crate::pages::{FormPostPage, Look, Relay, WebMessagePage, form_action_source};
+
+/// `response_type`: which of the three things the client wants (OAuth 2.0 Multiple Response Type Encoding Practices).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResponseType {
+    /// An authorization code.
+    pub code: bool,
+    /// An access token from the front channel.
+    pub token: bool,
+    /// An ID token from the front channel.
+    pub id_token: bool,
+}
+
+impl ResponseType {
+    /// The response type with these words, in any order.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parsed = Self::default();
+        for word in text.split(' ') {
+            let flag = match word {
+                "code" => &mut parsed.code,
+                "token" => &mut parsed.token,
+                "id_token" => &mut parsed.id_token,
+                _ => return None,
+            };
+            if std::mem::replace(flag, true) {
+                return None;
+            }
+        }
+        Some(parsed)
+    }
+
+    /// Whether something of value comes straight from `/authorize`: it must never stand in a query string.
+    pub fn front_channel(self) -> bool {
+        self.token || self.id_token
+    }
+}
+
+/// `response_mode`: how the answer travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// In the query string of the redirect.
+    Query,
+    /// In the fragment of the redirect.
+    Fragment,
+    /// In a form that posts itself.
+    FormPost,
+    /// In a message to the window that opened or framed us.
+    WebMessage,
+}
+
+impl ResponseMode {
+    /// The mode with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "query" => Some(Self::Query),
+            "fragment" => Some(Self::Fragment),
+            "form_post" => Some(Self::FormPost),
+            "web_message" => Some(Self::WebMessage),
+            _ => None,
+        }
+    }
+
+    /// The mode of a response type when none was asked for.
+    pub fn default_for(response_type: ResponseType) -> Self {
+        if response_type.front_channel() { Self::Fragment } else { Self::Query }
+    }
+}
+
+/// Where an answer goes: a redirect URI that is proven to be the client's, and how.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The registered redirect URI.
+    pub redirect_uri: String,
+    /// How the answer travels.
+    pub mode: ResponseMode,
+    /// `state`, echoed byte for byte on success and on error.
+    pub state: Option<String>,
+    /// `web_message_uri` and `web_message_target`: the answer goes by way of a relay (authentication contract §1.4).
+    pub relay: Option<Relay>,
+}
+
+impl Target {
+    /// The answer with `params`, numbers as numbers where the form has any.
+    pub fn respond(&self, look: Look, params: Map<String, Value>) -> Response {
+        match self.mode {
+            ResponseMode::Query => redirect(&extend_query(&self.redirect_uri, &encode(&params))),
+            ResponseMode::Fragment => {
+                let base = self.redirect_uri.split('#').next().unwrap_or_default();
+                redirect(&format!("{base}#{}", encode(&params)))
+            }
+            ResponseMode::FormPost => FormPostPage {
+                look,
+                action: self.redirect_uri.clone(),
+                params: params.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+            }
+            .into_response(),
+            ResponseMode::WebMessage => WebMessagePage {
+                target_origin: origin(&self.redirect_uri).unwrap_or_default(),
+                response: params,
+                relay: self.relay.clone(),
+            }
+            .into_response(),
+        }
+    }
+
+    /// The error answer.
+    pub fn refuse(&self, look: Look, error: &str, description: &str) -> Response {
+        let mut params = Map::new();
+        params.insert("error".into(), error.into());
+        params.insert("error_description".into(), description.into());
+        self.add_state(&mut params);
+        self.respond(look, params)
+    }
+
+    /// Adds `state` to `params`, if the request had one.
+    pub fn add_state(&self, params: &mut Map<String, Value>) {
+        if let Some(state) = &self.state {
+            params.insert("state".into(), state.as_str().into());
+        }
+    }
+
+    /// What a page's `form-action` must name besides ourselves, since browsers apply it to the whole redirect chain.
+    pub fn form_action(&self) -> Option<String> {
+        form_action_source(&self.redirect_uri)
+    }
+}
+
+/// Scheme, host and port of `uri`; `None` for a scheme without origins.
+pub fn origin(uri: &str) -> Option<String> {
+    let origin = url::Url::parse(uri).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
+/// 302 to `location`.
+pub fn redirect(location: &str) -> Response {
+    let Ok(location) = HeaderValue::from_str(location) else {
+        return StatusCode::BAD_REQUEST.into_response();
+    };
+    (
+        StatusCode::FOUND,
+        [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
+    )
+        .into_response()
+}
+
+/// `uri` with `query` added to the one it has.
+pub fn extend_query(uri: &str, query: &str) -> String {
+    let (base, fragment) = uri.split_once('#').map_or((uri, None), |(base, fragment)| (base, Some(fragment)));
+    let separator = if !base.contains('?') {
+        "?"
+    } else if base.ends_with(['?', '&']) {
+        ""
+    } else {
+        "&"
+    };
+    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    format!("{base}{separator}{query}{fragment}")
+}
+
+/// `A-Za-z0-9-._~` stay as they are; a blank becomes `%20` (authentication contract §1.4).
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// `params` percent-encoded.
+pub fn encode(params: &Map<String, Value>) -> String {
+    let pairs: Vec<String> = params
+        .iter()
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(&text(value), UNRESERVED)))
+        .collect();
+    pairs.join("&")
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn response_types_come_in_any_order() {
+        let both = ResponseType { code: false, token: true, id_token: true };
+        assert_eq!(ResponseType::parse("id_token token"), Some(both));
+        assert_eq!(ResponseType::parse("token id_token"), Some(both));
+        for bad in ["", "none", "code code", "code  token", "Code"] {
+            assert_eq!(ResponseType::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_query_of_a_redirect_uri_is_kept() {
+        assert_eq!(extend_query("https://a.test/cb", "x=1"), "https://a.test/cb?x=1");
+        assert_eq!(extend_query("https://a.test/cb?y=2", "x=1"), "https://a.test/cb?y=2&x=1");
+        assert_eq!(extend_query("https://a.test/cb?", "x=1"), "https://a.test/cb?x=1");
+    }
+
+    #[test]
+    fn values_are_encoded_and_blanks_are_not_plus() {
+        let params = json!({ "scope": "openid a:b", "expires_in": 7200 });
+        assert_eq!(encode(params.as_object().unwrap()), "scope=openid%20a%3Ab&expires_in=7200");
+    }
+}

@@ -1,0 +1,104 @@
+//! The consent page, `/u/consent` (authentication contract §1.7).
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use db::Batch;
+use model::sessions::Session;
+use model::users::User;
+use model::{App, grants, transactions};
+
+use crate::authorize::request::Request;
+use crate::authorize::response::redirect;
+use crate::authorize::{self, page_url};
+use crate::events;
+use crate::login::{Form, state_of};
+use crate::pages::{ConsentPage, ErrorKind, ScopeLine};
+use crate::visit::Visit;
+
+/// `GET /u/consent?state=…`: the page. Without a session it leads back to the start of the sign-in.
+pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
+    let state = state_of(query.as_deref());
+    let (visit, _, request) = match authorize::open(visit, &state).await {
+        Ok(opened) => opened,
+        Err(response) => return response,
+    };
+    match visit.session().await {
+        Ok(Some((_, user))) => page(&visit, &request, &user, &state).await,
+        Ok(None) => redirect(&page_url("/authorize/resume", &state)),
+        Err(error) => visit.failure_page(error).await,
+    }
+}
+
+/// `POST /u/consent`: `accept` stores the grant and goes on; anything else tells the client that the user declined.
+pub async fn submit(
+    State(_): State<App>,
+    visit: Visit,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let form = match Form::open(visit, query.as_deref(), &headers, &body).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let (session, user) = match form.visit.session().await {
+        Ok(Some(session)) => session,
+        Ok(None) => return redirect(&page_url("/authorize/resume", &form.state)),
+        Err(error) => return form.visit.failure_page(error).await,
+    };
+    let accepted = form.params.get("action") == Some("accept");
+    match answer(&form, &session, &user, accepted).await {
+        Ok(()) if accepted => redirect(&page_url("/authorize/resume", &form.state)),
+        Ok(()) => {
+            let (look, target) = (form.visit.look().await, &form.request.target);
+            target.refuse(look, "access_denied", "User did not authorize the request")
+        }
+        Err(db::Error::Conflict { .. }) => form.visit.error_page(ErrorKind::FormExpired).await.into_response(),
+        Err(error) => form.visit.failure_page(error).await,
+    }
+}
+
+/// Stores the answer in one batch with the transaction's progress.
+async fn answer(form: &Form, session: &Session, user: &User, accepted: bool) -> Result<(), db::Error> {
+    let Form { visit, transaction, request, .. } = form;
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let mut batch = Batch::new();
+    if accepted {
+        let (client_id, audience) = (&request.client.client_id, request.audience.identifier());
+        let known = grants::find(&app.db, tenant, &user.id, client_id, audience).await?;
+        let scopes = request.granted.to_vec();
+        grants::grow(&mut batch, app, tenant, (&user.id, client_id, audience), known.as_ref(), &scopes);
+        transactions::consented(&mut batch, tenant, transaction, &session.sid);
+    } else {
+        transactions::refused(&mut batch, tenant, transaction, &session.sid, app.clock.now());
+        model::logs::record(&mut batch, events::consent_declined(visit, request, user));
+    }
+    app.db.commit(batch).await.map(drop)
+}
+
+async fn page(visit: &Visit, request: &Request, user: &User, state: &str) -> Response {
+    let described = match visit.settings().await {
+        Ok(settings) => settings.flag("use_scope_descriptions_for_consent"),
+        Err(error) => return visit.failure_page(error).await,
+    };
+    let api = request.audience.api();
+    let description = |scope: &str| {
+        let listed = api?.scopes.as_ref()?.iter().find(|listed| listed.value == scope)?;
+        listed.description.clone().filter(|_| described)
+    };
+    let scopes = request.granted.iter().map(|scope| ScopeLine { value: scope.into(), description: description(scope) });
+    ConsentPage {
+        client_name: request.client.name.clone(),
+        client_logo: request.client.logo_uri.clone(),
+        user_label: user.email.clone().or_else(|| user.name.clone()).unwrap_or_else(|| user.id.to_string()),
+        api_name: api.and_then(|api| api.name.clone()),
+        scopes: scopes.collect(),
+        csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
+        state: state.to_owned(),
+        form_action_origin: request.target.form_action(),
+        look: visit.look().await,
+    }
+    .into_response()
+}

@@ -1,0 +1,131 @@
+//! The two shapes of a refusal: the OAuth error object of the token endpoint and its neighbours, and the error page.
+
+use std::borrow::Cow;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use crate::params::ParamsError;
+
+/// An OAuth error answer: `{"error","error_description"[,"error_uri"]}` (RFC 6749 §5.2; statuses as in the
+/// authentication contract §0.5, where `invalid_grant` and its like are 403).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{error}: {description}")]
+pub struct OAuthError {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// The `error` code.
+    pub error: &'static str,
+    /// The `error_description`.
+    pub description: Cow<'static, str>,
+    /// The `error_uri`.
+    pub uri: Option<&'static str>,
+    /// Whether the client tried HTTP Basic, so that the answer names that scheme (RFC 6749 §5.2).
+    pub basic: bool,
+}
+
+impl OAuthError {
+    /// An error with any status and code.
+    pub fn new(status: StatusCode, error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, error, description: description.into(), uri: None, basic: false }
+    }
+
+    /// 400 `invalid_request`.
+    pub fn invalid_request(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", description)
+    }
+
+    /// 400 `invalid_request` for a parameter that must be there.
+    pub fn missing(parameter: &str) -> Self {
+        Self::invalid_request(format!("Missing required parameter: {parameter}"))
+    }
+
+    /// 403 `invalid_grant`.
+    pub fn invalid_grant(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "invalid_grant", description)
+    }
+
+    /// 403 `access_denied`.
+    pub fn access_denied(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "access_denied", description)
+    }
+
+    /// 401 `access_denied`: the client is unknown or its secret is wrong (authentication contract §3.1).
+    pub fn unauthorized_caller() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized")
+    }
+
+    /// 403 `unauthorized_client`: the grant type is not enabled for the client (authentication contract §3.2).
+    pub fn grant_not_allowed(grant_type: &str) -> Self {
+        Self {
+            uri: Some("https://auth0.com/docs/clients/client-grant-types"),
+            ..Self::new(
+                StatusCode::FORBIDDEN,
+                "unauthorized_client",
+                format!("Grant type '{grant_type}' not allowed for the client."),
+            )
+        }
+    }
+
+    /// 403 `invalid_grant`: the user may not sign in any more. Clients look for these words (authentication contract §3.2).
+    pub fn user_blocked() -> Self {
+        Self::invalid_grant("user is blocked")
+    }
+
+    /// 503: the server has no room for the work just now.
+    pub fn busy() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "temporarily_unavailable",
+            "The server is busy, try again in a moment",
+        )
+    }
+}
+
+impl From<ParamsError> for OAuthError {
+    fn from(error: ParamsError) -> Self {
+        Self::invalid_request(error.to_string())
+    }
+}
+
+impl From<db::Error> for OAuthError {
+    fn from(error: db::Error) -> Self {
+        tracing::error!(%error, "database");
+        match error {
+            db::Error::Retry | db::Error::Conflict { .. } => Self::busy(),
+            _ => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "server_error", "Internal error"),
+        }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let mut body = json!({ "error": self.error, "error_description": self.description });
+        if let Some(uri) = self.uri {
+            body["error_uri"] = uri.into();
+        }
+        let mut response = (self.status, no_store_json(&body)).into_response();
+        if self.basic {
+            let challenge = HeaderValue::from_static("Basic realm=\"token\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// `body` as `application/json` that no cache keeps (RFC 6749 §5.1).
+pub fn no_store_json(body: &impl serde::Serialize) -> impl IntoResponse + use<> {
+    let json = serde_json::to_vec(body).unwrap_or_default();
+    (
+        [
+            (header::CONTENT_TYPE, "application/json"),
+            (header::CACHE_CONTROL, "no-store"),
+            (header::PRAGMA, "no-cache"),
+        ],
+        json,
+    )
+}

@@ -1,0 +1,220 @@
+//! Access tokens and ID tokens: their claims and lifetimes (authentication contract §2).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use model::clients::{self, Client};
+use model::jose::{Algorithm, SigningKey};
+use model::resource_servers::ResourceServer;
+use model::tenants::Tenant;
+use model::users::User;
+use model::{App, ClientId, Timestamp, UserId};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::scopes::Scopes;
+
+/// How long an opaque token from `/authorize` lives, in seconds (authentication contract §2.2).
+pub const OPAQUE_FRONT_CHANNEL_LIFETIME: i64 = 7200;
+/// How long an opaque token from the token endpoint lives, in seconds.
+pub const OPAQUE_LIFETIME: i64 = 86_400;
+
+/// An access token and its lifetime in seconds.
+pub struct AccessToken {
+    /// The token.
+    pub token: String,
+    /// `expires_in`.
+    pub expires_in: i64,
+}
+
+/// Where a user's access token is issued, which decides its lifetime and `gty`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// `/authorize` itself.
+    FrontChannel,
+    /// The exchange of a code.
+    Code,
+    /// The exchange of a refresh token.
+    Refresh,
+}
+
+/// The opaque token that was just stored.
+pub fn opaque(token: String, expires_in: i64) -> AccessToken {
+    AccessToken { token, expires_in }
+}
+
+/// The claims of a JWT access token in the order Auth0 gives them (authentication contract §2.1).
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    aud: Value,
+    iat: i64,
+    exp: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gty: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azp: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permissions: Option<[&'a str; 0]>,
+}
+
+/// A user's access token for `api`.
+pub async fn user_access_token(
+    app: &App,
+    tenant: &Tenant,
+    api: &ResourceServer,
+    client: &Client,
+    user: &UserId,
+    scopes: &Scopes,
+    via: Via,
+) -> Result<AccessToken, db::Error> {
+    let userinfo = scopes.has("openid") && api.signing_alg != "HS256";
+    let aud = if userinfo { json!([api.identifier, tenant.userinfo_audience()]) } else { json!(api.identifier) };
+    let gty = (via == Via::Refresh).then_some("refresh_token");
+    let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
+    sign(app, tenant, api, user.as_str(), aud, scopes.to_string(), gty, &client.client_id, lifetime).await
+}
+
+/// A client's own access token for `api`; `scope` is what its grant allows of what it asked for.
+pub async fn client_access_token(
+    app: &App,
+    tenant: &Tenant,
+    api: &ResourceServer,
+    client: &Client,
+    scope: String,
+) -> Result<AccessToken, db::Error> {
+    let sub = format!("{}@clients", client.client_id);
+    let aud = json!(api.identifier);
+    let gty = Some("client-credentials");
+    sign(app, tenant, api, &sub, aud, scope, gty, &client.client_id, api.token_lifetime).await
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one claim, and both callers are above")]
+async fn sign(
+    app: &App,
+    tenant: &Tenant,
+    api: &ResourceServer,
+    sub: &str,
+    aud: Value,
+    scope: String,
+    gty: Option<&'static str>,
+    client_id: &ClientId,
+    expires_in: i64,
+) -> Result<AccessToken, db::Error> {
+    let iat = app.clock.now().seconds();
+    let dialect = api.token_dialect.as_deref().unwrap_or("access_token");
+    let rfc9068 = dialect.starts_with("rfc9068_profile");
+    let claims = Claims {
+        iss: &tenant.issuer,
+        sub,
+        aud,
+        iat,
+        exp: iat + expires_in,
+        scope: (!scope.is_empty()).then_some(scope),
+        gty: gty.filter(|_| !rfc9068),
+        azp: (!rfc9068).then_some(client_id.as_str()),
+        client_id: rfc9068.then_some(client_id.as_str()),
+        jti: rfc9068.then(|| app.random.alphanumeric(22)),
+        permissions: (api.enforce_policies == Some(true) && dialect.ends_with("_authz")).then_some([]),
+    };
+    let typ = if rfc9068 { "at+jwt" } else { "JWT" };
+    let token = match &api.signing_secret {
+        Some(secret) if api.signing_alg == "HS256" => {
+            SigningKey::hs256(None, secret.as_bytes()).sign_jwt(typ, &claims).map_err(key_failure)?
+        }
+        _ => app.keys.sign(app, &tenant.id, Algorithm::RS256, typ, &claims).await?,
+    };
+    Ok(AccessToken { token, expires_in })
+}
+
+fn key_failure(error: model::jose::KeyError) -> db::Error {
+    db::Error::Failed(error.to_string())
+}
+
+/// What comes from `/authorize` together with an ID token: it binds them by their hashes.
+#[derive(Clone, Debug, Default)]
+pub struct FrontChannel {
+    /// The access token beside it.
+    pub access_token: Option<String>,
+    /// The code beside it.
+    pub code: Option<String>,
+}
+
+/// What an ID token says.
+pub struct IdToken<'a> {
+    /// Whom it is for.
+    pub client: &'a Client,
+    /// Whom it is about.
+    pub user: &'a User,
+    /// Which claims it holds.
+    pub scopes: &'a Scopes,
+    /// The request's nonce; absent on refresh.
+    pub nonce: Option<&'a str>,
+    /// The browser session.
+    pub sid: Option<&'a str>,
+    /// When the user proved who they are, if that was asked for.
+    pub auth_time: Option<Timestamp>,
+    /// What is issued beside it from `/authorize`.
+    pub front: FrontChannel,
+}
+
+impl IdToken<'_> {
+    /// Signs it with the tenant's key, or with the client's secret where the client chose HS256 (authentication contract §2.4).
+    pub async fn sign(&self, app: &App, tenant: &Tenant) -> Result<String, db::Error> {
+        let claims = self.claims(tenant, app.clock.now());
+        if self.client.id_token_alg() == "HS256"
+            && let Some(secret) = clients::secret(app, &tenant.id, self.client.client_id.as_str()).await?
+        {
+            return SigningKey::hs256(None, secret.as_bytes()).sign_jwt("JWT", &claims).map_err(key_failure);
+        }
+        app.keys.sign(app, &tenant.id, Algorithm::RS256, "JWT", &claims).await
+    }
+
+    fn claims(&self, tenant: &Tenant, now: Timestamp) -> Map<String, Value> {
+        let mut claims = self.user.claims(|scope| self.scopes.has(scope));
+        let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+        put("iss", tenant.issuer.as_str().into());
+        put("aud", self.client.client_id.as_str().into());
+        put("iat", now.seconds().into());
+        put("exp", (now.seconds() + self.client.id_token_lifetime()).into());
+        put("sub", self.user.id.as_str().into());
+        if let Some(auth_time) = self.auth_time {
+            put("auth_time", auth_time.seconds().into());
+        }
+        if let Some(token) = &self.front.access_token {
+            put("at_hash", half_hash(token).into());
+        }
+        if let Some(code) = &self.front.code {
+            put("c_hash", half_hash(code).into());
+        }
+        if let Some(sid) = self.sid {
+            put("sid", sid.into());
+        }
+        if let Some(nonce) = self.nonce {
+            put("nonce", nonce.into());
+        }
+        claims
+    }
+}
+
+/// The left half of the SHA-256 of a value, base64url (OIDC Core §3.2.2.9, §3.3.2.11).
+fn half_hash(value: &str) -> String {
+    URL_SAFE_NO_PAD.encode(&model::seal::digest(value)[..16])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_bound_by_the_left_half_of_its_hash() {
+        // OIDC Core, Appendix A.4: the code and c_hash of the example.
+        assert_eq!(half_hash("Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk"), "LDktKdoQak3Pk0cnXxCltA");
+    }
+}

@@ -1,0 +1,261 @@
+//! The sign-in page, `/u/login`: what it shows, and what a password proves.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use db::Batch;
+use model::connections::{self, Connection};
+use model::logs;
+use model::sessions::{self, Limits, Session};
+use model::transactions::{self, Transaction};
+use model::users::{self, Found};
+use model::{App, ClientId, TenantId, credentials};
+
+use crate::authorize::request::Request;
+use crate::authorize::response::redirect;
+use crate::authorize::{self, page_url};
+use crate::events;
+use crate::pages::{ErrorKind, LoginError, LoginPage};
+use crate::params::Params;
+use crate::visit::{self, Visit, with_cookie};
+
+/// `GET /u/login?state=…`: the page.
+pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
+    let state = state_of(query.as_deref());
+    match authorize::open(visit, &state).await {
+        Ok((visit, _, request)) => {
+            let username = request.login_hint.clone().unwrap_or_default();
+            page(&visit, &request, &state, username, None).await
+        }
+        Err(response) => response,
+    }
+}
+
+/// `POST /u/login`: `username` and `password` prove who this is, and lead back to `/authorize/resume`.
+pub async fn submit(
+    State(_): State<App>,
+    visit: Visit,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let form = match Form::open(visit, query.as_deref(), &headers, &body).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let Form { visit, transaction, request, state, params } = form;
+    let username = params.get("username").unwrap_or_default().trim().to_owned();
+    let password = params.raw("password").unwrap_or_default().to_owned();
+    let again = async |error| page(&visit, &request, &state, username.clone(), Some(error)).await;
+    if username.is_empty() {
+        return again(LoginError::NoUsername).await;
+    }
+    if password.is_empty() {
+        return again(LoginError::NoPassword).await;
+    }
+    match prove(&visit, &request, &transaction, &username, password).await {
+        Ok(Proof::Signed(session, token)) => enter(&visit, &session, &token, &state).await,
+        Ok(Proof::Refused(error)) => again(error).await,
+        Ok(Proof::Completed) => visit.error_page(ErrorKind::FormExpired).await.into_response(),
+        Err(error) => visit.failure_page(error).await,
+    }
+}
+
+/// A form of ours that came back: opened, checked, and from the browser it was shown in.
+pub struct Form {
+    /// The request it came with.
+    pub visit: Visit,
+    /// The sign-in under way.
+    pub transaction: Transaction,
+    /// What the client asked for.
+    pub request: Request,
+    /// The sealed transaction.
+    pub state: String,
+    /// The fields.
+    pub params: Params,
+}
+
+impl Form {
+    /// Reads a posted form. Without its token, with another browser's, or for a completed sign-in it is 403.
+    pub async fn open(
+        visit: Visit,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Self, Response> {
+        let Ok(params) = Params::parse_body(headers, body) else {
+            let page = visit.error_page(ErrorKind::InvalidRequest).await;
+            return Err(page.with_error("invalid_request", "The form holds bytes that are not valid text").into_response());
+        };
+        let state = params.get("state").map_or_else(|| state_of(query), str::to_owned);
+        if !visit.csrf_holds(params.get("_csrf"), &state) {
+            return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
+        }
+        let (visit, transaction, request) = authorize::open(visit, &state).await?;
+        match transactions::progress(&visit.app.db, &visit.tenant.id, &transaction.id).await {
+            Ok(Some(progress)) if progress.done => {
+                Err(visit.error_page(ErrorKind::FormExpired).await.into_response())
+            }
+            Ok(_) => Ok(Self { visit, transaction, request, state, params }),
+            Err(error) => Err(visit.failure_page(error).await),
+        }
+    }
+}
+
+/// The `state` of a page's query string.
+pub fn state_of(query: Option<&str>) -> String {
+    let params = Params::parse_form(query.unwrap_or_default()).unwrap_or_default();
+    params.get("state").unwrap_or_default().to_owned()
+}
+
+/// What a password led to.
+enum Proof {
+    Signed(Box<Session>, String),
+    Refused(LoginError),
+    /// The sign-in was completed elsewhere meanwhile.
+    Completed,
+}
+
+/// The database connections that a sign-in for this request may use.
+pub async fn directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Connection>>, db::Error> {
+    if let Some(connection) = &request.connection {
+        return Ok(vec![connection.clone()]);
+    }
+    let enabled = connections::enabled_for(&visit.app, &visit.tenant.id, &request.client.client_id).await?;
+    Ok(enabled.into_iter().filter(|connection| connection.strategy == "auth0").collect())
+}
+
+/// Checks a password and, if it is right, begins a session. Known, unknown and blocked users cost the same statements
+/// and exactly one hash, and only the right password learns that its user is blocked.
+async fn prove(
+    visit: &Visit,
+    request: &Request,
+    transaction: &Transaction,
+    username: &str,
+    password: String,
+) -> Result<Proof, db::Error> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let found = find(visit, request, username).await?;
+    let hash = found.as_ref().and_then(|(_, found)| found.credential.as_ref()).map(|credential| credential.hash.clone());
+    let verdict = match app.hasher.verify(password.clone(), hash).await {
+        Ok(verdict) => verdict,
+        Err(error) if error.is_busy() => return Ok(Proof::Refused(LoginError::Busy)),
+        Err(_) => return Ok(Proof::Refused(LoginError::WrongCredentials)),
+    };
+    let known = found.filter(|(_, found)| verdict.matches && found.credential.is_some());
+    let Some((connection, found)) = known else {
+        app.audit.push(events::wrong_password(visit, request, username));
+        return Ok(Proof::Refused(LoginError::WrongCredentials));
+    };
+    if found.user.is_blocked() {
+        app.audit.push(events::blocked_login(visit, request, &found.user));
+        return Ok(Proof::Refused(LoginError::UserBlocked));
+    }
+    let rehashed = if verdict.rehash { app.hasher.hash(password).await.ok() } else { None };
+    let session = begin(visit, request, transaction, &connection, &found, rehashed).await?;
+    Ok(session.map_or(Proof::Completed, |(session, token)| Proof::Signed(Box::new(session), token)))
+}
+
+/// Looks for the user in each directory that the request may use.
+async fn find(
+    visit: &Visit,
+    request: &Request,
+    username: &str,
+) -> Result<Option<(Arc<Connection>, Found)>, db::Error> {
+    for connection in directories(visit, request).await? {
+        let found = users::find_login(&visit.app.db, &visit.tenant.id, &connection.name, username).await?;
+        if let Some(found) = found {
+            return Ok(Some((connection, found)));
+        }
+    }
+    Ok(None)
+}
+
+/// Begins the session, ends the browser's former one, and notes the proof in the transaction: one batch. `None` where
+/// the transaction was completed, or the user or password changed, since they were read.
+async fn begin(
+    visit: &Visit,
+    request: &Request,
+    transaction: &Transaction,
+    connection: &Connection,
+    found: &Found,
+    rehashed: Option<String>,
+) -> Result<Option<(Session, String)>, db::Error> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let now = app.clock.now();
+    let limits = Limits::of(&*visit.settings().await?);
+    let (session, token) = Session::begin(app, &visit.peer, found.user.id.clone(), &connection.name, limits);
+
+    let mut batch = Batch::new();
+    users::unchanged(&mut batch, &found.user);
+    let identity = &found.user.identities[found.identity];
+    if let Some(credential) = &found.credential {
+        match rehashed {
+            Some(hash) => credentials::rehash(&mut batch, tenant, identity, credential, &hash),
+            None => credentials::unchanged(&mut batch, tenant, identity, credential),
+        }
+    }
+    replace_session(visit, &mut batch, tenant, &session, &request.client.client_id).await?;
+    transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
+    users::touch_login(&mut batch, &found.user, now, &visit.peer.ip.to_string());
+    logs::record(&mut batch, events::login(visit, request, &found.user, &connection.name));
+    match app.db.commit(batch).await {
+        Ok(_) => Ok(Some((session, token))),
+        Err(db::Error::Conflict { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts `session` in the place of the browser's present one.
+pub async fn replace_session(
+    visit: &Visit,
+    batch: &mut Batch,
+    tenant: &TenantId,
+    session: &Session,
+    client_id: &ClientId,
+) -> Result<(), db::Error> {
+    if let Some((former, _)) = visit.session().await? {
+        sessions::remove(batch, tenant, &former.sid);
+    }
+    sessions::insert(batch, tenant, session);
+    sessions::add_client(batch, tenant, &session.sid, client_id);
+    Ok(())
+}
+
+/// Sets the session's cookie and goes on with the sign-in.
+pub async fn enter(visit: &Visit, session: &Session, token: &str, state: &str) -> Response {
+    let settings = match visit.settings().await {
+        Ok(settings) => settings,
+        Err(error) => return visit.failure_page(error).await,
+    };
+    let cookie = visit::session_cookie(&settings, session, token, visit.app.clock.now());
+    with_cookie(redirect(&page_url("/authorize/resume", state)), Some(cookie))
+}
+
+async fn page(
+    visit: &Visit,
+    request: &Request,
+    state: &str,
+    username: String,
+    error: Option<LoginError>,
+) -> Response {
+    let directories = match directories(visit, request).await {
+        Ok(directories) => directories,
+        Err(error) => return visit.failure_page(error).await,
+    };
+    let signup = directories.first().is_some_and(|connection| connection.allows_signup());
+    LoginPage {
+        look: visit.look().await,
+        client_name: request.client.name.clone(),
+        state: state.to_owned(),
+        csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
+        username,
+        error,
+        signup_url: signup.then(|| page_url("/u/signup", state)),
+        form_action_origin: request.target.form_action(),
+    }
+    .into_response()
+}

@@ -1,0 +1,242 @@
+//! The parameters of a request, from its query, a form or a JSON object: text only, each at most once.
+
+use axum::http::{HeaderMap, header};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+/// The parameters of a request, in the order they came. Empty ones count as absent (RFC 6749 §3.1).
+#[derive(Clone, Debug, Default)]
+pub struct Params(Vec<(String, String)>);
+
+/// Why parameters are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamsError {
+    /// A parameter came twice (RFC 6749 §3.1).
+    #[error("Parameter {0} must not be repeated")]
+    Repeated(String),
+    /// A parameter of a JSON body is not a string.
+    #[error("Parameter {0} must be a string")]
+    NotText(String),
+    /// Bad percent-encoding, bytes that are not UTF-8, or a NUL.
+    #[error("The request holds bytes that are not valid text")]
+    Encoding,
+    /// A body that is neither a form nor a JSON object.
+    #[error("The request body is neither a form nor a JSON object")]
+    Body,
+}
+
+impl Params {
+    /// The parameters of `pairs`, which come from one of our own sealed states.
+    pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs)
+    }
+
+    /// The parameters as pairs, to be sealed.
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        self.0
+    }
+
+    /// Parses a query string or a form body.
+    pub fn parse_form(text: &str) -> Result<Self, ParamsError> {
+        let mut params = Self::default();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            params.add(decode(name)?, decode(value)?)?;
+        }
+        Ok(params)
+    }
+
+    /// Parses a body by its content type: a JSON object, else a form (authentication contract §0.1).
+    pub fn parse_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, ParamsError> {
+        let text = std::str::from_utf8(body).map_err(|_| ParamsError::Encoding)?;
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if !content_type.trim_start().to_ascii_lowercase().starts_with("application/json") {
+            return Self::parse_form(text);
+        }
+        let object: Object = serde_json::from_str(text).map_err(|_| ParamsError::Body)?;
+        let mut params = Self::default();
+        for (name, value) in object.0 {
+            match value {
+                serde_json::Value::Null => {}
+                serde_json::Value::String(value) => params.add(name, value)?,
+                _ if KNOWN.contains(&name.as_str()) => return Err(ParamsError::NotText(name)),
+                _ => {} // Unknown parameters are ignored, whatever they hold.
+            }
+        }
+        Ok(params)
+    }
+
+    /// These parameters and those of `other`: together, too, each comes at most once.
+    pub fn and(mut self, other: Self) -> Result<Self, ParamsError> {
+        for (name, value) in other.0 {
+            self.add(name, value)?;
+        }
+        Ok(self)
+    }
+
+    fn add(&mut self, name: String, value: String) -> Result<(), ParamsError> {
+        if name.contains('\0') || value.contains('\0') {
+            return Err(ParamsError::Encoding);
+        }
+        let base = name.strip_suffix("[]").unwrap_or(&name);
+        if base != name && KNOWN.contains(&base) {
+            return Err(ParamsError::NotText(base.to_owned()));
+        }
+        if self.0.iter().any(|(known, _)| *known == name) {
+            return if KNOWN.contains(&name.as_str()) { Err(ParamsError::Repeated(name)) } else { Ok(()) };
+        }
+        self.0.push((name, value));
+        Ok(())
+    }
+
+    /// The value of `name`; `None` when it is absent or empty.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.raw(name).filter(|value| !value.is_empty())
+    }
+
+    /// The value of `name`, which may be empty.
+    pub fn raw(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether `name` was sent, be it empty.
+    pub fn has(&self, name: &str) -> bool {
+        self.raw(name).is_some()
+    }
+}
+
+/// The parameters that mean something here: these may not be repeated, and must be text.
+const KNOWN: &[&str] = &[
+    "acr_values",
+    "audience",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "connection",
+    "federated",
+    "grant_type",
+    "id_token_hint",
+    "login_hint",
+    "logout_hint",
+    "max_age",
+    "nonce",
+    "organization",
+    "password",
+    "post_logout_redirect_uri",
+    "prompt",
+    "redirect_uri",
+    "refresh_token",
+    "request",
+    "request_uri",
+    "response_mode",
+    "response_type",
+    "returnTo",
+    "scope",
+    "screen_hint",
+    "state",
+    "token",
+    "ui_locales",
+    "username",
+    "web_message_target",
+    "web_message_uri",
+    "_csrf",
+    "action",
+    "email",
+];
+
+/// Decodes a form value strictly: `+` is a blank, every `%` begins two hexadecimal digits, the bytes are UTF-8.
+pub fn decode(text: &str) -> Result<String, ParamsError> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
+                let (high, low) = (digit().ok_or(ParamsError::Encoding)?, digit().ok_or(ParamsError::Encoding)?);
+                u8::try_from(high * 16 + low).map_err(|_| ParamsError::Encoding)?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| ParamsError::Encoding)
+}
+
+/// A JSON object as its pairs, repeated keys included.
+struct Object(Vec<(String, serde_json::Value)>);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Object;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Object(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn json(body: &str) -> Result<Params, ParamsError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        Params::parse_body(&headers, body.as_bytes())
+    }
+
+    #[test]
+    fn a_parameter_comes_once() {
+        let repeated = Err(ParamsError::Repeated("state".into()));
+        assert_eq!(Params::parse_form("state=a&state=b").map(drop), repeated);
+        let (query, body) = (Params::parse_form("state=a").unwrap(), Params::parse_form("state=a").unwrap());
+        assert_eq!(query.and(body).map(drop), repeated);
+        assert_eq!(json(r#"{"state":"a","state":"b"}"#).map(drop), repeated);
+        assert!(Params::parse_form("other=a&other=b").is_ok());
+    }
+
+    #[test]
+    fn values_are_text() {
+        let not_text = Err(ParamsError::NotText("code".into()));
+        for body in [r#"{"code":1}"#, r#"{"code":["a"]}"#, r#"{"code":{"a":1}}"#, r#"{"code":true}"#] {
+            assert_eq!(json(body).map(drop), not_text, "{body}");
+        }
+        assert_eq!(Params::parse_form("code[]=a").map(drop), not_text);
+        assert!(json(r#"{"other":[1]}"#).is_ok());
+        for body in ["[]", "\"a\"", "{", "1"] {
+            assert_eq!(json(body).map(drop), Err(ParamsError::Body), "{body}");
+        }
+    }
+
+    #[test]
+    fn encoding_is_strict() {
+        assert_eq!(decode("a+b%20c%7C").as_deref(), Ok("a b c|"));
+        for bad in ["%", "%z", "%zz", "%4", "%ff", "%c3%28"] {
+            assert_eq!(decode(bad), Err(ParamsError::Encoding), "{bad}");
+        }
+        assert_eq!(Params::parse_form("state=%00").map(drop), Err(ParamsError::Encoding));
+    }
+
+    #[test]
+    fn an_empty_value_is_absent_but_was_sent() {
+        let params = Params::parse_form("federated&state=").unwrap();
+        assert_eq!((params.get("federated"), params.has("federated"), params.get("state")), (None, true, None));
+    }
+}

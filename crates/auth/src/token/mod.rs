@@ -1,0 +1,79 @@
+//! `POST /oauth/token`: client authentication, then one file per grant (authentication contract §3).
+
+mod authorization_code;
+mod client_credentials;
+mod refresh_token;
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use model::App;
+use serde::Serialize;
+
+use crate::client_authentication;
+use crate::errors::{OAuthError, no_store_json};
+use crate::params::Params;
+use crate::visit::Visit;
+
+/// A successful answer (RFC 6749 §5.1).
+#[derive(Debug, Serialize)]
+pub struct Tokens {
+    /// The access token.
+    pub access_token: String,
+    /// The next refresh token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<String>,
+    /// The ID token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
+    /// What was granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Seconds.
+    pub expires_in: i64,
+    /// Always `Bearer`.
+    pub token_type: &'static str,
+}
+
+/// `POST /oauth/token`. Errors: 400 `invalid_request`, 401 `access_denied` (client), 403 `unauthorized_client`,
+/// `unsupported_grant_type`, `invalid_grant`, `access_denied`.
+pub async fn token(
+    State(_): State<App>,
+    visit: Visit,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match exchange(&visit, query.as_deref(), &headers, &body).await {
+        Ok(tokens) => no_store_json(&tokens).into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn exchange(
+    visit: &Visit,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Tokens, OAuthError> {
+    let params = Params::parse_body(headers, body)?;
+    let grant_type = params.get("grant_type").ok_or_else(|| OAuthError::missing("grant_type"))?;
+    let client = client_authentication::authenticate(visit, query, headers, &params).await?;
+    let known = ["authorization_code", "refresh_token", "client_credentials"];
+    if !known.contains(&grant_type) {
+        return Err(OAuthError::new(
+            axum::http::StatusCode::FORBIDDEN,
+            "unsupported_grant_type",
+            format!("Unsupported grant type: {}", grant_type.chars().take(64).collect::<String>()),
+        ));
+    }
+    if !client.allows_grant(grant_type) {
+        return Err(OAuthError::grant_not_allowed(known.iter().find(|known| **known == grant_type).unwrap_or(&"")));
+    }
+    match grant_type {
+        "authorization_code" => authorization_code::exchange(visit, &client, &params).await,
+        "refresh_token" => refresh_token::exchange(visit, &client, &params).await,
+        _ => client_credentials::exchange(visit, &client, &params).await,
+    }
+}

@@ -1,0 +1,193 @@
+//! The `refresh_token` grant (RFC 6749 §6; authentication contract §3.4).
+
+use std::sync::Arc;
+
+use db::Batch;
+use model::access_tokens::{self, AccessToken};
+use model::clients::Client;
+use model::refresh_tokens::{self, Exchange, Family, Presented};
+use model::resource_servers::{self, ResourceServer};
+use model::seal::digest;
+use model::users::{self, User};
+use model::{Timestamp, grants};
+
+use super::Tokens;
+use crate::errors::OAuthError;
+use crate::events;
+use crate::issue::{self, FrontChannel, IdToken, Via};
+use crate::params::Params;
+use crate::scopes::Scopes;
+use crate::visit::Visit;
+
+/// How an exchange went, as far as the database is concerned.
+enum Outcome {
+    Issued(Box<Issued>),
+    Reused(Box<Family>),
+    Refused(&'static str),
+    Blocked,
+}
+
+/// What a committed exchange handed out.
+struct Issued {
+    family: Family,
+    user: User,
+    api: Option<Arc<ResourceServer>>,
+    scopes: Scopes,
+    next: Option<String>,
+    opaque: Option<String>,
+}
+
+/// Exchanges a refresh token.
+///
+/// Moving the family and storing what comes of it are one batch, decided anew when something moved in between: of two
+/// racing exchanges with one token, the second meets the token's successor and is reuse.
+pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result<Tokens, OAuthError> {
+    let app = &visit.app;
+    let token = params.get("refresh_token").ok_or_else(|| OAuthError::missing("refresh_token"))?;
+    let asked = params.get("scope").map(Scopes::parse);
+    let outcome = app.db.retry(async || decide(visit, client, token, asked.as_ref()).await).await?;
+    match outcome {
+        Outcome::Issued(issued) => answer(visit, client, *issued).await,
+        Outcome::Blocked => Err(OAuthError::user_blocked()),
+        Outcome::Refused(reason) => {
+            app.audit.push(events::refresh_refused(visit, client, reason));
+            Err(unknown())
+        }
+        Outcome::Reused(family) => {
+            app.audit.push(events::refresh_reused(visit, client, &family.user_id));
+            Err(unknown())
+        }
+    }
+}
+
+/// Clients look for these words (authentication contract §3.4).
+fn unknown() -> OAuthError {
+    OAuthError::invalid_grant("Unknown or invalid refresh token.")
+}
+
+async fn decide(
+    visit: &Visit,
+    client: &Client,
+    token: &str,
+    asked: Option<&Scopes>,
+) -> Result<(Batch, Outcome), db::Error> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let now = app.clock.now();
+    let nothing = |reason| Ok((Batch::new(), Outcome::Refused(reason)));
+    let Some(presented) = refresh_tokens::find(&app.db, tenant, token).await? else {
+        return nothing("unknown");
+    };
+    if presented.family.client_id != client.client_id {
+        return nothing("another client's");
+    }
+    if presented.family.expired(now) {
+        return nothing("expired");
+    }
+    let settings = client.refresh_token_settings();
+    let exchange = presented.exchange(settings.leeway, now);
+    if exchange == Exchange::Reused {
+        return Ok((end(visit, &presented.family), Outcome::Reused(Box::new(presented.family))));
+    }
+    let Some(user) = users::find(&app.db, tenant, &presented.family.user_id).await? else {
+        return nothing("user is gone");
+    };
+    if user.is_blocked() {
+        return Ok((Batch::new(), Outcome::Blocked));
+    }
+    let api = match presented.family.audience.as_str() {
+        "" => None,
+        audience => match resource_servers::find_by_identifier(app, tenant, audience).await? {
+            Some(api) if api.allow_offline_access => Some(api),
+            _ => return nothing("the API gives no offline access"),
+        },
+    };
+    let held = Scopes::parse(&presented.family.scope);
+    let scopes = match asked {
+        Some(asked) => held.only(|scope| asked.has(scope)),
+        None => held,
+    };
+    let (batch, issued) = advance(visit, presented, exchange, user, api, scopes, now, settings.idle_lifetime());
+    Ok((batch, Outcome::Issued(Box::new(issued))))
+}
+
+/// The batch that moves the family on, and what it hands out.
+#[expect(clippy::too_many_arguments, reason = "the one call is above: what was read, and what was decided")]
+fn advance(
+    visit: &Visit,
+    presented: Presented,
+    exchange: Exchange,
+    user: User,
+    api: Option<Arc<ResourceServer>>,
+    scopes: Scopes,
+    now: Timestamp,
+    idle: Option<i64>,
+) -> (Batch, Issued) {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let family = presented.family;
+    let mut batch = Batch::new();
+    users::unchanged(&mut batch, &user);
+    let next = (exchange != Exchange::Keep).then(|| refresh_tokens::new_token(app));
+    match &next {
+        None => refresh_tokens::keep(&mut batch, tenant, &family, now, idle),
+        Some(token) if exchange == Exchange::Rotate => {
+            refresh_tokens::rotate(&mut batch, tenant, &family, token, now, idle);
+        }
+        Some(token) => refresh_tokens::sibling(&mut batch, tenant, &family, token, now, idle),
+    }
+    let opaque = api.is_none().then(|| app.random.token());
+    if let Some(token) = &opaque {
+        let stored = AccessToken {
+            hash: digest(token),
+            client_id: family.client_id.clone(),
+            user_id: user.id.clone(),
+            scope: scopes.to_string(),
+            code_hash: None,
+            family: Some(family.id.clone()),
+            expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
+        };
+        access_tokens::insert(&mut batch, tenant, &stored);
+    }
+    (batch, Issued { family, user, api, scopes, next, opaque })
+}
+
+/// Ends a family whose old token came back: whoever has the present one may be the thief. The consent behind it goes too.
+fn end(visit: &Visit, family: &Family) -> Batch {
+    let mut batch = Batch::new();
+    let tenant = &visit.tenant.id;
+    refresh_tokens::remove(&mut batch, tenant, &family.id);
+    grants::remove_for(&mut batch, tenant, &family.user_id, &family.client_id, &family.audience);
+    batch
+}
+
+async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens, OAuthError> {
+    let (app, tenant) = (&visit.app, &visit.tenant);
+    let Issued { family, user, api, scopes, next, opaque } = issued;
+    let access_token = match (&api, opaque) {
+        (Some(api), _) => issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Refresh).await?,
+        (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
+    };
+    let id_token = match scopes.has("openid") {
+        false => None,
+        true => {
+            let id_token = IdToken {
+                client,
+                user: &user,
+                scopes: &scopes,
+                nonce: None,
+                sid: Some(&family.sid),
+                auth_time: None,
+                front: FrontChannel::default(),
+            };
+            Some(id_token.sign(app, tenant).await?)
+        }
+    };
+    app.audit.push(events::refreshed(visit, client, &user, &family.audience, &family.scope));
+    Ok(Tokens {
+        access_token: access_token.token,
+        refresh_token: next,
+        id_token,
+        scope: Some(scopes.to_string()),
+        expires_in: access_token.expires_in,
+        token_type: "Bearer",
+    })
+}

@@ -1,0 +1,190 @@
+//! What every request to these endpoints comes with: tenant, peer, cookies, and the look of its pages.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use model::sessions::{self, Session};
+use model::tenants::{Settings, Tenant};
+use model::users::{self, User};
+use model::{App, Peer, branding, tenants};
+
+use crate::errors::OAuthError;
+use crate::pages::{ErrorKind, ErrorPage, Look};
+
+/// The cookie that holds the session's token.
+const SESSION: &str = "__Host-auth0";
+/// The cookie that binds login transactions to the browser.
+const BROWSER: &str = "__Host-auth0-txn";
+
+/// A request as these endpoints see it.
+#[derive(Clone)]
+pub struct Visit {
+    /// The program's state.
+    pub app: App,
+    /// Whose endpoint was asked.
+    pub tenant: Arc<Tenant>,
+    /// Who asks.
+    pub peer: Peer,
+    session_token: Option<String>,
+    browser: Option<String>,
+    ui_locales: Option<String>,
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let (Some(tenant), Some(peer)) =
+            (parts.extensions.get::<Arc<Tenant>>().cloned(), parts.extensions.get::<Peer>().cloned())
+        else {
+            tracing::error!("the router put no tenant or peer on the request");
+            return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
+        };
+        let (session_token, browser) = (cookie(&parts.headers, SESSION), cookie(&parts.headers, BROWSER));
+        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, ui_locales: None })
+    }
+}
+
+impl Visit {
+    /// The same visit with the languages that the request asked for.
+    pub fn in_locales(mut self, ui_locales: Option<&str>) -> Self {
+        self.ui_locales = ui_locales.map(str::to_owned);
+        self
+    }
+
+    /// The tenant's settings.
+    pub async fn settings(&self) -> Result<Arc<Settings>, db::Error> {
+        tenants::settings(&self.app, &self.tenant.id).await
+    }
+
+    /// How the tenant's pages look; plain, where even that cannot be read.
+    pub async fn look(&self) -> Look {
+        let found = async {
+            let settings = self.settings().await?;
+            let branding = branding::find(&self.app, &self.tenant.id).await?;
+            let lang = self.language(&settings);
+            Ok::<_, db::Error>(Look::new(&settings, &branding, &lang))
+        };
+        found.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "reading the tenant's look");
+            Look::plain(&self.tenant.host, None, None, None, None, "en")
+        })
+    }
+
+    /// The first of the asked languages that the tenant has enabled, else its own first.
+    fn language(&self, settings: &Settings) -> String {
+        let enabled = settings.enabled_locales.as_slice();
+        let asked = self.ui_locales.as_deref().unwrap_or_default();
+        asked
+            .split_ascii_whitespace()
+            .find(|tag| enabled.iter().any(|known| known == tag))
+            .map(str::to_owned)
+            .or_else(|| enabled.first().cloned())
+            .unwrap_or_else(|| "en".to_owned())
+    }
+
+    /// An error page of this tenant.
+    pub async fn error_page(&self, kind: ErrorKind) -> ErrorPage {
+        ErrorPage::new(self.look().await, kind)
+    }
+
+    /// The page for a failure of ours; its cause goes to the log.
+    pub async fn failure_page(&self, error: db::Error) -> Response {
+        tracing::error!(%error, "database");
+        let kind = match error {
+            db::Error::Retry | db::Error::Conflict { .. } => ErrorKind::Unavailable,
+            _ => ErrorKind::Internal,
+        };
+        self.error_page(kind).await.into_response()
+    }
+
+    /// The browser's living session and its user: one who is blocked or gone has none.
+    pub async fn session(&self) -> Result<Option<(Session, User)>, db::Error> {
+        let Some(token) = &self.session_token else { return Ok(None) };
+        let (app, tenant) = (&self.app, &self.tenant.id);
+        let Some(session) = sessions::find_by_token(&app.db, tenant, token, app.clock.now()).await? else {
+            return Ok(None);
+        };
+        let user = users::find(&app.db, tenant, &session.user_id).await?;
+        Ok(user.filter(|user| !user.is_blocked()).map(|user| (session, user)))
+    }
+
+    /// The value that binds login transactions to this browser, if it has one.
+    pub fn browser(&self) -> Option<&str> {
+        self.browser.as_deref()
+    }
+
+    /// The value that binds login transactions to this browser, and the cookie to set where it has none.
+    pub fn bind_browser(&self) -> (String, Option<HeaderValue>) {
+        if let Some(browser) = &self.browser {
+            return (browser.clone(), None);
+        }
+        let browser = self.app.random.token();
+        let cookie = set_cookie(BROWSER, &browser, None);
+        (browser, Some(cookie))
+    }
+
+    /// The token that a form of ours must bring back with `state`: known to this browser's cookie alone.
+    pub fn csrf(&self, browser: &str, state: &str) -> String {
+        use base64::Engine;
+        let digest = model::seal::digest(&format!("csrf\n{}\n{browser}\n{state}", self.tenant.id));
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
+    }
+
+    /// Whether `given` is this browser's token for `state`.
+    pub fn csrf_holds(&self, given: Option<&str>, state: &str) -> bool {
+        let (Some(given), Some(browser)) = (given, self.browser()) else { return false };
+        model::seal::same(given.as_bytes(), self.csrf(browser, state).as_bytes())
+    }
+
+    /// Refuses `error` as JSON, with the database's cause in the log.
+    pub fn json_error(error: impl Into<OAuthError>) -> Response {
+        error.into().into_response()
+    }
+}
+
+/// The `Set-Cookie` for a session: it ends when the session does, or with the browser where the tenant wants that.
+pub fn session_cookie(settings: &Settings, session: &Session, token: &str, now: model::Timestamp) -> HeaderValue {
+    let left = (session.cookie_expires_at().seconds() - now.seconds()).max(0);
+    set_cookie(SESSION, token, settings.sessions_persist().then_some(left))
+}
+
+/// The `Set-Cookie` that takes the session's cookie away.
+pub fn no_session_cookie() -> HeaderValue {
+    set_cookie(SESSION, "", Some(0))
+}
+
+/// `__Host-` cookies are bound to this host, path `/` and https (RFC 6265bis §4.1.3.2).
+fn set_cookie(name: &'static str, value: &str, max_age: Option<i64>) -> HeaderValue {
+    let mut cookie = cookie::Cookie::build((name, value)).path("/").secure(true).http_only(true);
+    cookie = cookie.same_site(cookie::SameSite::None);
+    let mut text = cookie.to_string();
+    if let Some(seconds) = max_age {
+        text.push_str(&format!("; Max-Age={seconds}"));
+    }
+    HeaderValue::from_str(&text).expect("names and values are plain ASCII")
+}
+
+/// The value of cookie `name`, if it is one that we could have set.
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    let ours = |value: &str| value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(known, value)| *known == name && ours(value))
+        .map(|(_, value)| value.to_owned())
+}
+
+/// `response` with `cookie` set, if there is one.
+pub fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
