@@ -1,3 +1,43 @@
 //! How one gets a token: OAuth 2.0, OpenID Connect and the hosted pages.
 
+mod authorize;
+mod client_authentication;
+mod consent;
+mod discovery;
+mod errors;
+mod events;
+mod hints;
+mod issue;
+mod login;
+mod logout;
 pub mod pages;
+mod params;
+mod revoke;
+mod scopes;
+mod signup;
+mod token;
+mod userinfo;
+mod visit;
+
+use axum::Router;
+use axum::routing::{get, post};
+use model::App;
+
+/// Every endpoint of this crate.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/authorize", get(authorize::authorize).post(authorize::authorize))
+        .route("/authorize/resume", get(authorize::resume))
+        .route("/u/login", get(login::show).post(login::submit))
+        .route("/u/signup", get(signup::show).post(signup::submit))
+        .route("/u/consent", get(consent::show).post(consent::submit))
+        .route("/oauth/token", post(token::token))
+        .route("/oauth/revoke", post(revoke::revoke))
+        .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
+        .route("/v2/logout", get(logout::v2))
+        .route("/oidc/logout", get(logout::oidc).post(logout::oidc))
+        .route("/.well-known/openid-configuration", get(discovery::configuration))
+        .route("/.well-known/oauth-authorization-server", get(discovery::configuration))
+        .route("/.well-known/jwks.json", get(discovery::jwks))
+        .merge(pages::assets::routes())
+}

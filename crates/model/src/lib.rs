@@ -19,6 +19,7 @@ pub mod keys;
 pub mod logs;
 pub mod migrations;
 pub mod paging;
+pub mod password_policies;
 pub mod passwords;
 pub mod random;
 pub mod refresh_tokens;

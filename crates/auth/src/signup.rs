@@ -1,0 +1,178 @@
+//! The sign-up page, `/u/signup`.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use db::Batch;
+use model::connections::Connection;
+use model::password_policies::{Kinds, PasswordPolicy};
+use model::passwords::HashError;
+use model::sessions::{Limits, Session};
+use model::transactions;
+use model::users::{self, NewUser};
+use model::{App, credentials, logs};
+
+use crate::authorize::request::Request;
+use crate::authorize::{self, page_url};
+use crate::events;
+use crate::login::{Form, directories, enter, replace_session, state_of};
+use crate::pages::{ErrorKind, PasswordHint, SignupError, SignupPage};
+use crate::visit::Visit;
+
+/// `GET /u/signup?state=…`: the page.
+pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
+    let state = state_of(query.as_deref());
+    let (visit, _, request) = match authorize::open(visit, &state).await {
+        Ok(opened) => opened,
+        Err(response) => return response,
+    };
+    let typed = Typed { email: request.login_hint.clone().unwrap_or_default(), ..Typed::default() };
+    page(&visit, &request, &state, typed, Vec::new()).await
+}
+
+/// `POST /u/signup`: makes the account, signs its user in, and leads back to `/authorize/resume`.
+pub async fn submit(
+    State(_): State<App>,
+    visit: Visit,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let form = match Form::open(visit, query.as_deref(), &headers, &body).await {
+        Ok(form) => form,
+        Err(response) => return response,
+    };
+    let Form { visit, request, state, params, .. } = &form;
+    let typed = Typed {
+        email: params.get("email").unwrap_or_default().trim().to_owned(),
+        username: params.get("username").unwrap_or_default().trim().to_owned(),
+        password: params.raw("password").unwrap_or_default().to_owned(),
+    };
+    match sign_up(&form, &typed).await {
+        Ok(Ok((session, token))) => enter(visit, &session, &token, state).await,
+        Ok(Err(errors)) => page(visit, request, state, typed, errors).await,
+        Err(db::Error::Conflict { .. }) => visit.error_page(ErrorKind::FormExpired).await.into_response(),
+        Err(error) => visit.failure_page(error).await,
+    }
+}
+
+/// What a person typed.
+#[derive(Clone, Default)]
+struct Typed {
+    email: String,
+    username: String,
+    password: String,
+}
+
+/// The first directory of the request where people may sign up.
+async fn open_directory(visit: &Visit, request: &Request) -> Result<Option<Arc<Connection>>, db::Error> {
+    Ok(directories(visit, request).await?.into_iter().find(|connection| connection.allows_signup()))
+}
+
+/// Makes user, password and session in one batch. An account that is there already looks like any other failure.
+async fn sign_up(form: &Form, typed: &Typed) -> Result<Result<(Session, String), Vec<SignupError>>, db::Error> {
+    let Form { visit, transaction, request, .. } = form;
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let Some(connection) = open_directory(visit, request).await? else {
+        return Ok(Err(vec![SignupError::CannotSignUp]));
+    };
+    let errors = check(&connection, typed);
+    if !errors.is_empty() {
+        return Ok(Err(errors));
+    }
+    let hash = match app.hasher.hash(typed.password.clone()).await {
+        Ok(hash) => hash,
+        Err(HashError::Busy) => return Ok(Err(vec![SignupError::Busy])),
+        Err(HashError::TooLong) => return Ok(Err(vec![SignupError::LongPassword])),
+    };
+    let new = NewUser {
+        email: Some(typed.email.clone()),
+        username: connection.has_usernames().then(|| typed.username.clone()),
+        ..NewUser::default()
+    };
+    let user = users::new_database_user(app, tenant, &connection, new);
+    let limits = Limits::of(&*visit.settings().await?);
+    let (session, token) = Session::begin(app, &visit.peer, user.id.clone(), &connection.name, limits);
+    let now = app.clock.now();
+
+    let mut batch = Batch::new();
+    users::insert(&mut batch, &user);
+    credentials::set(&mut batch, tenant, user.primary(), &hash, now);
+    replace_session(visit, &mut batch, tenant, &session, &request.client.client_id).await?;
+    transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
+    users::touch_login(&mut batch, &user, now, &visit.peer.ip.to_string());
+    logs::record(&mut batch, events::signup(visit, request, &user, &connection.name));
+    logs::record(&mut batch, events::login(visit, request, &user, &connection.name));
+    match app.db.commit(batch).await {
+        Ok(_) => Ok(Ok((session, token))),
+        Err(db::Error::Unique(_)) => {
+            app.audit.push(events::signup_refused(visit, request, &typed.email, "The user already exists."));
+            Ok(Err(vec![SignupError::CannotSignUp]))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What is wrong with the fields, before anything is hashed.
+fn check(connection: &Connection, typed: &Typed) -> Vec<SignupError> {
+    let mut errors = Vec::new();
+    match typed.email.as_str() {
+        "" => errors.push(SignupError::NoEmail),
+        email if !users::is_email(email) => errors.push(SignupError::InvalidEmail),
+        _ => {}
+    }
+    if connection.has_usernames() {
+        let (shortest, longest) = connection.username_length();
+        match typed.username.as_str() {
+            "" => errors.push(SignupError::NoUsername),
+            name if !users::is_username(name, shortest, longest) => errors.push(SignupError::InvalidUsername),
+            _ => {}
+        }
+    }
+    match typed.password.as_str() {
+        "" => errors.push(SignupError::NoPassword),
+        password if !PasswordPolicy::of(connection).accepts(password) => errors.push(SignupError::WeakPassword),
+        _ => {}
+    }
+    errors
+}
+
+fn hints(policy: PasswordPolicy) -> Vec<PasswordHint> {
+    let mut hints = vec![PasswordHint::Length(u32::try_from(policy.min_length).unwrap_or(u32::MAX))];
+    match policy.kinds {
+        Kinds::Any => {}
+        Kinds::LowerUpperNumber => hints.push(PasswordHint::LowerUpperNumber),
+        Kinds::Three => hints.push(PasswordHint::ThreeKinds),
+    }
+    if !policy.repeats {
+        hints.push(PasswordHint::NoRepeats);
+    }
+    hints
+}
+
+async fn page(visit: &Visit, request: &Request, state: &str, typed: Typed, errors: Vec<SignupError>) -> Response {
+    let connection = match open_directory(visit, request).await {
+        Ok(Some(connection)) => connection,
+        Ok(None) => {
+            let page = visit.error_page(ErrorKind::AccessDenied).await;
+            return page.with_error("access_denied", "Public signup is disabled").into_response();
+        }
+        Err(error) => return visit.failure_page(error).await,
+    };
+    SignupPage {
+        look: visit.look().await,
+        client_name: request.client.name.clone(),
+        state: state.to_owned(),
+        csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
+        email: typed.email,
+        username: connection.has_usernames().then_some(typed.username),
+        hints: hints(PasswordPolicy::of(&connection)),
+        errors,
+        login_url: page_url("/u/login", state),
+        form_action_origin: request.target.form_action(),
+    }
+    .into_response()
+}
