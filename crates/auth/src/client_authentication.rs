@@ -35,7 +35,8 @@ pub async fn authenticate(
         .filter(|client| !client.global)
         .ok_or_else(refused)?;
     let proven = client.is_public()
-        || client.accepts_secret() && credentials.secret.as_deref().is_some_and(|secret| client.check_secret(secret));
+        || client.client_authentication_methods.is_none()
+            && credentials.secret.as_deref().is_some_and(|secret| client.check_secret(secret));
     if proven { Ok(client) } else { Err(refused()) }
 }
 

@@ -168,8 +168,8 @@ impl IdToken<'_> {
     /// Signs it with the tenant's key, or with the client's secret where the client chose HS256 (authentication contract §2.4).
     pub async fn sign(&self, app: &App, tenant: &Tenant) -> Result<String, db::Error> {
         let claims = self.claims(tenant, app.clock.now());
-        if self.client.id_token_alg() == "HS256"
-            && let Some(secret) = clients::secret(app, &tenant.id, self.client.client_id.as_str()).await?
+        if self.client.id_token_algorithm() == "HS256"
+            && let Some(secret) = clients::secret(app, &tenant.id, &self.client.client_id).await?
         {
             return SigningKey::hs256(None, secret.as_bytes()).sign_jwt("JWT", &claims).map_err(key_failure);
         }

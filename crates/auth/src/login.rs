@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::connections::{self, Connection};
 use model::logs;
+use model::passwords::HashError;
 use model::sessions::{self, Limits, Session};
 use model::transactions::{self, Transaction};
 use model::users::{self, Found};
@@ -125,7 +126,7 @@ pub async fn directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Con
         return Ok(vec![connection.clone()]);
     }
     let enabled = connections::enabled_for(&visit.app, &visit.tenant.id, &request.client.client_id).await?;
-    Ok(enabled.into_iter().filter(|connection| connection.strategy == "auth0").collect())
+    Ok(enabled.into_iter().filter(|connection| connection.is_database() && connection.is_active()).collect())
 }
 
 /// Checks a password and, if it is right, begins a session. Known, unknown and blocked users cost the same statements
@@ -142,7 +143,7 @@ async fn prove(
     let hash = found.as_ref().and_then(|(_, found)| found.credential.as_ref()).map(|credential| credential.hash.clone());
     let verdict = match app.hasher.verify(password.clone(), hash).await {
         Ok(verdict) => verdict,
-        Err(error) if error.is_busy() => return Ok(Proof::Refused(LoginError::Busy)),
+        Err(error) if error == HashError::Busy => return Ok(Proof::Refused(LoginError::Busy)),
         Err(_) => return Ok(Proof::Refused(LoginError::WrongCredentials)),
     };
     let known = found.filter(|(_, found)| verdict.matches && found.credential.is_some());

@@ -34,7 +34,7 @@ pub async fn v2(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -
 async fn v2_destination(visit: &Visit, params: &Params) -> Result<Option<String>, Response> {
     let client = client(visit, params.get("client_id")).await?;
     let Some(url) = params.get("returnTo") else {
-        return Ok(client.and_then(|client| client.allowed_logout_urls.first().cloned()));
+        return Ok(client.and_then(|client| client.allowed_logout_urls.as_ref()?.first().cloned()));
     };
     let allowed = match &client {
         Some(client) => client.allows_logout_url(url),
@@ -120,7 +120,7 @@ async fn oidc_destination(
     params: &Params,
 ) -> Result<Option<String>, Response> {
     let Some(uri) = params.get("post_logout_redirect_uri") else {
-        return Ok(client.and_then(|client| client.allowed_logout_urls.first().cloned()));
+        return Ok(client.and_then(|client| client.allowed_logout_urls.as_ref()?.first().cloned()));
     };
     let allowed = match client {
         Some(client) => client.allows_post_logout_redirect(uri),

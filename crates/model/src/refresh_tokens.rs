@@ -72,7 +72,7 @@ impl Family {
     /// A family that begins now with the client's settings.
     pub fn begin(app: &Model, client: &Client, user_id: UserId, sid: &str, audience: &str, scope: &str) -> Self {
         let now = app.clock.now();
-        let settings = client.refresh_token_settings();
+        let settings = &client.refresh_token;
         Self {
             id: app.random.alphanumeric(24),
             client_id: client.client_id.clone(),
@@ -80,13 +80,13 @@ impl Family {
             sid: sid.to_owned(),
             audience: audience.to_owned(),
             scope: scope.to_owned(),
-            rotating: settings.rotates(),
+            rotating: settings.rotate(),
             generation: 0,
             code_hash: None,
             created_at: now,
             exchanged_at: None,
             idle_expires_at: settings.idle_lifetime().map(|seconds| now.plus_seconds(seconds)),
-            expires_at: settings.absolute_lifetime().map(|seconds| now.plus_seconds(seconds)),
+            expires_at: settings.lifetime().map(|seconds| now.plus_seconds(seconds)),
         }
     }
 

@@ -63,14 +63,14 @@ impl Transaction {
 
     /// The transaction as a `state` value for our own pages.
     pub fn seal(&self, app: &Model, tenant: &TenantId) -> String {
-        let json = serde_json::to_vec(self).expect("strings and numbers always serialise");
+        let json = serde_json::to_string(self).expect("strings and numbers always serialise");
         app.seal.seal_text(&context(tenant), &json)
     }
 
     /// The transaction in `state`, if this browser began it and it is not too old.
     pub fn open(app: &Model, tenant: &TenantId, state: &str, browser: Option<&str>) -> Result<Self, StateError> {
         let json = app.seal.open_text(&context(tenant), state).map_err(|_| StateError::Invalid)?;
-        let transaction: Self = serde_json::from_slice(&json).map_err(|_| StateError::Invalid)?;
+        let transaction: Self = serde_json::from_str(&json).map_err(|_| StateError::Invalid)?;
         if !browser.is_some_and(|browser| same(&digest(browser), &transaction.browser)) {
             return Err(StateError::Foreign);
         }

@@ -100,7 +100,7 @@ impl Audience {
             let ours = client.is_first_party && api.identifier == tenant.management_audience();
             return if ours { Ok(CURRENT_USER_SCOPES.map(str::to_owned).to_vec()) } else { Err(denied()) };
         }
-        let listed = || api.scopes.iter().map(|scope| scope.value.clone()).collect::<Vec<_>>();
+        let listed = || api.scopes.iter().flatten().map(|scope| scope.value.clone()).collect::<Vec<_>>();
         let policy = if client.is_first_party { api.user_policy() } else { resource_servers::Policy::RequireClientGrant };
         let scopes = match policy {
             resource_servers::Policy::DenyAll => return Err(denied()),

@@ -175,6 +175,7 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refusal> {
         None => client
             .callbacks
             .iter()
+            .flatten()
             .find(|callback| !callback.contains(['*', '{']))
             .cloned()
             .ok_or_else(|| Refusal::page(ErrorKind::CallbackMismatch, mismatch, None)),
@@ -339,7 +340,7 @@ async fn connection(
     let Some(connection) = connections::find_by_name(&visit.app, &visit.tenant.id, name).await? else {
         return Err(Refusal::invalid(target, "the connection was not found"));
     };
-    if !connection.enabled_clients.contains(&client.client_id) {
+    if !connection.is_active() || !connection.is_enabled_for(&client.client_id) {
         return Err(Refusal::invalid(target, "the connection is not enabled"));
     }
     Ok(Some(connection))

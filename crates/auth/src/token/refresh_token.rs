@@ -83,7 +83,7 @@ async fn decide(
     if presented.family.expired(now) {
         return nothing("expired");
     }
-    let settings = client.refresh_token_settings();
+    let settings = &client.refresh_token;
     let exchange = presented.exchange(settings.leeway, now);
     if exchange == Exchange::Reused {
         return Ok((end(visit, &presented.family), Outcome::Reused(Box::new(presented.family))));

@@ -4,6 +4,7 @@
 //! user their id and mirrors the root profile. Users are never cached: a block or a delete acts on the next call.
 
 mod defaults;
+mod identifiers;
 mod linking;
 mod list;
 mod login;
@@ -24,6 +25,7 @@ use crate::identities::{self, Identity, Login, fold_name};
 use crate::ids::{TenantId, UserId};
 
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
+pub use identifiers::{is_email, is_username};
 pub use linking::{link, unlink};
 pub use list::{Page, Query, Sort, SortColumn, UnknownSort, find_by_email, list};
 pub use login::{Found, find_by_login, find_login};
