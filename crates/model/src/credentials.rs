@@ -42,12 +42,15 @@ pub fn set(batch: &mut Batch, tenant: &TenantId, identity: &Identity, hash: &str
         .expect(1);
 }
 
-/// Replaces the hash of an unchanged password by one of today's cost. If the password was changed meanwhile nothing happens.
-pub fn rehash(batch: &mut Batch, tenant: &TenantId, identity: &Identity, old: &Credential, hash: &str) {
-    batch.execute(
-        "UPDATE credentials SET hash = $1 WHERE tenant = $2 AND provider = $3 AND subject = $4 AND hash = $5",
-        params![hash, tenant, &identity.provider, &identity.user_id, &old.hash],
-    );
+/// Replaces the hash of a password by one of today's cost. If the password was changed since it was checked this is a
+/// `Conflict`, as with [`unchanged`].
+pub fn rehash(batch: &mut Batch, tenant: &TenantId, identity: &Identity, checked: &Credential, hash: &str) {
+    batch
+        .execute(
+            "UPDATE credentials SET hash = $1 WHERE tenant = $2 AND provider = $3 AND subject = $4 AND hash = $5",
+            params![hash, tenant, &identity.provider, &identity.user_id, &checked.hash],
+        )
+        .expect(1);
 }
 
 /// Goes on only while the hash is the one that was checked: a login does not outrun a password change. Of two logins that both

@@ -184,6 +184,14 @@ pub fn remove(batch: &mut Batch, tenant: &TenantId, id: &str) {
     batch.execute("DELETE FROM user_grants WHERE tenant = $1 AND id = $2", params![tenant, id]);
 }
 
+/// Withdraws what a user consented to for a client and an API.
+pub fn remove_for(batch: &mut Batch, tenant: &TenantId, user: &UserId, client: &ClientId, audience: &str) {
+    batch.execute(
+        "DELETE FROM user_grants WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND audience = $4",
+        params![tenant, user, client, audience],
+    );
+}
+
 /// Withdraws all that a user consented to.
 pub fn remove_of_user(batch: &mut Batch, tenant: &TenantId, user: &UserId) {
     batch.execute("DELETE FROM user_grants WHERE tenant = $1 AND user_id = $2", params![tenant, user]);

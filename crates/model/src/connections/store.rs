@@ -151,7 +151,7 @@ pub async fn clear_users(app: &Model, tenant: &TenantId, connection: &Connection
         let mut batch = Batch::new();
         batch.execute(
             "DELETE FROM users WHERE tenant = $1 AND id IN \
-             (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND is_primary \
+             (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0 \
              ORDER BY user_id LIMIT $3)",
             params![tenant, &connection.name, USERS_AT_A_TIME],
         );
@@ -173,7 +173,7 @@ pub fn remove(batch: &mut Batch, tenant: &TenantId, connection: &Connection) {
         .expect(1);
     batch.execute(
         "DELETE FROM users WHERE tenant = $1 AND id IN \
-         (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND is_primary)",
+         (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0)",
         params![tenant, &connection.name],
     );
     batch.execute(

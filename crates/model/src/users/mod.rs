@@ -315,7 +315,7 @@ pub fn save(batch: &mut Batch, user: &mut User) {
     for position in 0..user.identities.len() {
         let login = user.login_of(position);
         let identity = &user.identities[position];
-        // The primary's profile may have followed the root; a linked identity's changes only together with its identifiers.
+        // An unlinked user's only identity has no profile of its own: as a rule there is nothing to write.
         if identity.stored != login || identity.profile.is_some() {
             identities::give(batch, &user.tenant, (&user.id, &user.id), position, identity, &login);
             user.identities[position].stored = login;
@@ -331,18 +331,6 @@ fn multifactor(user: &User) -> Option<String> {
 /// is no error; the statement's count tells whether there was one.
 pub fn remove(batch: &mut Batch, tenant: &TenantId, id: &UserId) {
     batch.execute("DELETE FROM users WHERE tenant = $1 AND id = $2", params![tenant, id]);
-}
-
-/// Deletes the users whose primary identity is of this connection, and unlinks its identities from everybody else: what
-/// deleting a connection does (management contract §4.2).
-pub fn remove_of_connection(batch: &mut Batch, tenant: &TenantId, connection: &str) {
-    batch.execute(
-        "DELETE FROM users WHERE tenant = $1
-           AND id IN (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0)",
-        params![tenant, connection],
-    );
-    batch
-        .execute("DELETE FROM identities WHERE tenant = $1 AND connection = $2", params![tenant, connection]);
 }
 
 /// Counts a login. It moves `updated_at` too, as logins do in Auth0, but not `version`: a login disturbs no save.
