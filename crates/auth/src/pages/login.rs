@@ -22,6 +22,8 @@ pub struct LoginPage {
     pub csrf: String,
     /// What the person typed before, or the request's `login_hint`.
     pub username: String,
+    /// Whether the connection has usernames besides e-mail addresses.
+    pub with_usernames: bool,
     /// What went wrong with the last try.
     pub error: Option<LoginError>,
     /// The signup page, where signing up is allowed.
@@ -50,12 +52,14 @@ pub enum LoginError {
 }
 
 impl LoginError {
-    /// The key of its text.
-    pub fn text_key(self) -> &'static str {
+    /// The key of its text, which names the field as the form does.
+    fn text_key(self, with_usernames: bool) -> &'static str {
         match self {
-            Self::NoUsername => "login/login/no-username",
+            Self::NoUsername if with_usernames => "login/login/no-username",
+            Self::NoUsername => "login/login/no-email",
             Self::NoPassword => "login/login/no-password",
-            Self::WrongCredentials => "login/login/wrong-credentials",
+            Self::WrongCredentials if with_usernames => "login/login/wrong-credentials",
+            Self::WrongCredentials => "login/login/wrong-email-credentials",
             Self::UserBlocked => "login/login/user-blocked",
             Self::TooManyAttempts => "login/login/too-many-failures",
             Self::Busy => "login/login/busy",
@@ -77,6 +81,10 @@ impl LoginError {
 impl LoginPage {
     fn form_url(&self) -> String {
         form_url("/u/login", &self.state)
+    }
+
+    fn username_label(&self) -> &'static str {
+        if self.with_usernames { "login/login/usernameLabel" } else { "login/login/emailLabel" }
     }
 
     fn username_is_wrong(&self) -> bool {

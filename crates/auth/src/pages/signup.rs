@@ -85,7 +85,7 @@ enum Field {
 
 impl SignupError {
     /// The key of its text.
-    pub fn text_key(self) -> &'static str {
+    fn text_key(self) -> &'static str {
         match self {
             Self::NoEmail => "signup/signup/no-email",
             Self::InvalidEmail => "signup/signup/invalid-email-format",
@@ -118,6 +118,15 @@ impl SignupError {
             Self::NoPassword | Self::WeakPassword | Self::LongPassword => Some(Field::Password),
             Self::CannotSignUp | Self::TooManyAttempts | Self::Busy | Self::FormExpired => None,
         }
+    }
+
+    /// The link from the summary to its field.
+    fn anchor(self) -> Option<&'static str> {
+        self.field().map(|field| match field {
+            Field::Email => "#email",
+            Field::Username => "#username",
+            Field::Password => "#password",
+        })
     }
 }
 

@@ -1,0 +1,206 @@
+//! Serves every hosted page with samples, to look at: `cargo run -p auth --example pages [ADDRESS:PORT]`.
+//!
+//! `?primary=%23ff0000&background=%23222221&logo=https://…` shows them in a tenant's colours.
+
+use std::time::Duration;
+
+use auth::pages::{
+    ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, LoggedOutPage, LoginError, LoginPage,
+    LogoutConfirmPage, Look, PasswordHint, ScopeLine, SignupError, SignupPage, WebMessagePage, assets,
+};
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+const NAMES: [&str; 13] = [
+    "login",
+    "login-hint",
+    "login-error",
+    "signup",
+    "signup-error",
+    "consent",
+    "consent-long",
+    "error",
+    "error-plain",
+    "logout",
+    "logged-out",
+    "form-post",
+    "web-message",
+];
+
+#[derive(Deserialize)]
+struct Colours {
+    primary: Option<String>,
+    background: Option<String>,
+    logo: Option<String>,
+    name: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8099".to_owned());
+    let app = Router::new()
+        .route("/", get(index))
+        .route("/{name}", get(page))
+        .route("/u/{name}", post(slowly))
+        .merge(assets::routes());
+    let listener = tokio::net::TcpListener::bind(&address).await?;
+    println!("http://{}/", listener.local_addr()?);
+    axum::serve(listener, app).await
+}
+
+async fn index() -> Html<String> {
+    Html(NAMES.iter().map(|name| format!("<p><a href=\"/{name}\">{name}</a>")).collect())
+}
+
+/// Takes its time, so that the button can be seen to rest.
+async fn slowly(body: String) -> String {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    body
+}
+
+async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Response {
+    let look = look(&colours);
+    match &*name {
+        "login" => login(look, "", None).into_response(),
+        "login-hint" => login(look, "alice@example.com", None).into_response(),
+        "login-error" => login(look, "alice@example.com", Some(LoginError::WrongCredentials)).into_response(),
+        "signup" => signup(look, Vec::new()).into_response(),
+        "signup-error" => {
+            signup(look, vec![SignupError::InvalidEmail, SignupError::WeakPassword]).into_response()
+        }
+        "consent" => consent(
+            look,
+            &[
+                ("openid", None),
+                ("profile", None),
+                ("email", None),
+                ("read:current_user", None),
+                ("update:current_user_metadata", None),
+            ],
+        )
+        .into_response(),
+        "consent-long" => consent(
+            look,
+            &[
+                ("openid", None),
+                ("offline_access", None),
+                ("read:orders", None),
+                ("write:orders", None),
+                ("read:billing_addresses", None),
+                ("refunds", None),
+                ("ship:parcels", Some("Book parcels in your name")),
+            ],
+        )
+        .into_response(),
+        "error" => ErrorPage::new(look, ErrorKind::CallbackMismatch)
+            .with_error(
+                "invalid_request",
+                "Callback URL mismatch. The redirect_uri is not in the list of allowed callback URLs.",
+            )
+            .with_detail("https://evil.example/\"><script>alert(document.domain)</script>/a/rather/long/path")
+            .with_tracking("90020261123132141887654000000000000001223372036854775807")
+            .into_response(),
+        "error-plain" => ErrorPage::new(look, ErrorKind::Expired)
+            .with_start_again("https://app.example.com/")
+            .into_response(),
+        "logout" => LogoutConfirmPage {
+            look,
+            client_name: Some("Acme Shop".to_owned()),
+            user_label: Some("alice@example.com".to_owned()),
+            action_url: "/u/logout".to_owned(),
+            params: vec![("state".to_owned(), "s".to_owned())],
+            csrf: "csrf".to_owned(),
+            form_action_origin: None,
+        }
+        .into_response(),
+        "logged-out" => LoggedOutPage { look }.into_response(),
+        "form-post" => FormPostPage {
+            look,
+            client_name: "Acme Shop".to_owned(),
+            action: "http://127.0.0.1:8099/u/callback".to_owned(),
+            params: vec![
+                ("code".to_owned(), "abc".to_owned()),
+                ("state".to_owned(), "\"><script>".to_owned()),
+            ],
+        }
+        .into_response(),
+        "web-message" => WebMessagePage {
+            target_origin: "http://127.0.0.1:8099".to_owned(),
+            response: [("code".to_owned(), "abc".into()), ("state".to_owned(), "</script>".into())]
+                .into_iter()
+                .collect(),
+            relay: None,
+        }
+        .into_response(),
+        _ => ErrorPage::new(look, ErrorKind::NotFound).into_response(),
+    }
+}
+
+fn look(colours: &Colours) -> Look {
+    let mut look = Look::plain(
+        colours.name.as_deref().unwrap_or("Acme"),
+        colours.logo.as_deref(),
+        None,
+        colours.primary.as_deref(),
+        colours.background.as_deref(),
+        "en",
+    );
+    look.footer = Footer {
+        help: None,
+        privacy: Some("https://example.com/privacy".to_owned()),
+        terms: Some("https://example.com/terms".to_owned()),
+    };
+    look
+}
+
+fn login(look: Look, username: &str, error: Option<LoginError>) -> LoginPage {
+    LoginPage {
+        look,
+        client_name: "Acme Shop".to_owned(),
+        state: "state".to_owned(),
+        csrf: "csrf".to_owned(),
+        username: username.to_owned(),
+        with_usernames: false,
+        error,
+        signup_url: Some("/signup".to_owned()),
+        form_action_origin: Some("https://shop.example.com".to_owned()),
+    }
+}
+
+fn signup(look: Look, errors: Vec<SignupError>) -> SignupPage {
+    SignupPage {
+        look,
+        client_name: "Acme Shop".to_owned(),
+        state: "state".to_owned(),
+        csrf: "csrf".to_owned(),
+        email: if errors.is_empty() { String::new() } else { "alice@".to_owned() },
+        username: None,
+        hints: vec![PasswordHint::Length(8), PasswordHint::LowerUpperNumber],
+        errors,
+        login_url: "/login".to_owned(),
+        form_action_origin: None,
+    }
+}
+
+fn consent(look: Look, scopes: &[(&str, Option<&str>)]) -> ConsentPage {
+    ConsentPage {
+        look,
+        client_name: "Acme Shop".to_owned(),
+        client_logo: None,
+        user_label: "alice@example.com".to_owned(),
+        api_name: Some("Orders".to_owned()),
+        scopes: scopes
+            .iter()
+            .map(|(value, description)| ScopeLine {
+                value: (*value).to_owned(),
+                description: description.map(str::to_owned),
+            })
+            .collect(),
+        state: "state".to_owned(),
+        csrf: "csrf".to_owned(),
+        form_action_origin: Some("https://shop.example.com".to_owned()),
+    }
+}
