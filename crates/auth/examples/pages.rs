@@ -119,7 +119,6 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
         "logged-out" => LoggedOutPage { look }.into_response(),
         "form-post" => FormPostPage {
             look,
-            client_name: "Acme Shop".to_owned(),
             action: "http://127.0.0.1:8099/u/callback".to_owned(),
             params: vec![
                 ("code".to_owned(), "abc".to_owned()),

@@ -254,6 +254,7 @@ async fn page(
         state: state.to_owned(),
         csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
         username,
+        with_usernames: directories.first().is_some_and(|connection| connection.has_usernames()),
         error,
         signup_url: signup.then(|| page_url("/u/signup", state)),
         form_action_origin: request.target.form_action(),

@@ -7,8 +7,7 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-
-use super::policy::digest;
+use model::seal::digest;
 
 /// A file that the pages refer to.
 pub struct Asset {

@@ -12,8 +12,6 @@ use super::{Html, ICON, Look, Page, STYLE, form_action_source};
 pub struct FormPostPage {
     /// The tenant's look.
     pub look: Look,
-    /// The name of the app.
-    pub client_name: String,
     /// The redirect URI, which has been validated.
     pub action: String,
     /// The parameters, in their order.
@@ -30,10 +28,6 @@ impl Page for FormPostPage {
 
     fn page_title(&self) -> &'static str {
         "redirect/form-post/pageTitle"
-    }
-
-    fn values(&self) -> Vec<(&'static str, &str)> {
-        vec![("clientName", &self.client_name)]
     }
 }
 

@@ -1,5 +1,8 @@
 //! How a tenant's pages look: name, logo and colours, made readable in light and dark.
 
+use model::branding::Branding;
+use model::tenants::Settings;
+use serde_json::Value as Json;
 use url::Url;
 
 use super::colour::{Colour, EDGE, TEXT};
@@ -47,6 +50,27 @@ pub struct Footer {
 }
 
 impl Look {
+    /// A tenant's look from its settings and branding, with the texts for `lang`.
+    pub fn new(settings: &Settings, branding: &Branding, lang: &str) -> Self {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+        let older = |name: &str| settings.universal_login.as_ref()?.get("colors")?.get(name);
+        let colors = branding.colors.as_ref();
+        let primary = colors.and_then(|colors| colors.primary.as_deref());
+        let background = colors.and_then(|colors| colors.page_background.as_ref());
+        let name = given(&settings.friendly_name);
+        let mut look = Self::plain(
+            name.as_deref().unwrap_or(Texts::of(lang).get("common/common/companyName")),
+            given(&branding.logo_url).or_else(|| given(&settings.picture_url)).as_deref(),
+            branding.favicon_url.as_deref(),
+            primary.or_else(|| older("primary")?.as_str()),
+            background.or_else(|| older("page_background")).and_then(solid),
+            lang,
+        );
+        let mail = given(&settings.support_email).map(|address| format!("mailto:{address}"));
+        look.footer = Footer { help: given(&settings.support_url).or(mail), ..Footer::default() }.checked();
+        look
+    }
+
     /// A tenant's look from its settings. What is not a colour or a URL that may be shown counts as unset.
     pub fn plain(
         tenant_name: &str,
@@ -89,6 +113,11 @@ impl Footer {
         let check = |url: Option<String>| url.filter(|url| has_scheme(url, &["https", "http", "mailto"]));
         Self { help: check(self.help), privacy: check(self.privacy), terms: check(self.terms) }
     }
+}
+
+/// The colour of a background; of a gradient, the one it starts with.
+fn solid(background: &Json) -> Option<&str> {
+    background.as_str().or_else(|| background.get("start")?.as_str())
 }
 
 /// The first letter or digit of a name, in upper case.
@@ -171,6 +200,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_look_comes_from_settings_and_branding() {
+        let mut settings = Settings::new("Acme");
+        settings.support_email = Some("help@acme.test".into());
+        settings.picture_url = Some("https://acme.test/old.png".into());
+        let branding: Branding = serde_json::from_value(serde_json::json!({
+            "colors": { "primary": "#FF4F40", "page_background": { "type": "linear-gradient", "start": "#222221", "end": "#000000" } },
+            "favicon_url": "https://acme.test/icon.png",
+        }))
+        .unwrap();
+        let look = Look::new(&settings, &branding, "de");
+        assert_eq!(look.tenant_name, "Acme");
+        assert_eq!(look.logo_url.as_deref(), Some("https://acme.test/old.png"));
+        assert_eq!(look.favicon_url.as_deref(), Some("https://acme.test/icon.png"));
+        assert_eq!((&*look.primary, look.background.as_deref()), ("#ff4f40", Some("#222221")));
+        assert_eq!(look.footer.help.as_deref(), Some("mailto:help@acme.test"));
+        assert_eq!(look.lang, "en");
+
+        settings.friendly_name = None;
+        assert_eq!(Look::new(&settings, &Branding::default(), "en").tenant_name, "this site");
     }
 
     #[test]

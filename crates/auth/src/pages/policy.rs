@@ -1,10 +1,10 @@
 //! What a browser may do with a page, and the response that says so.
 
-use aws_lc_rs::digest::{SHA256, digest as hash};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use model::seal::digest;
 use url::{Host, Url};
 
 /// A page on its way out, with the headers that keep it alone in its window.
@@ -82,11 +82,6 @@ pub fn form_action_source(redirect_uri: &str) -> Option<String> {
     let nameable = url.origin().is_tuple() && !matches!(url.host(), Some(Host::Ipv6(_)));
     let source = if nameable { url.origin().ascii_serialization() } else { format!("{}:", url.scheme()) };
     (is_source(&source) && !matches!(url.scheme(), "javascript" | "data")).then_some(source)
-}
-
-/// SHA-256 of a text.
-pub(super) fn digest(text: &str) -> [u8; 32] {
-    hash(&SHA256, text.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// The CSP source that allows exactly this inline content.

@@ -1,1 +1,391 @@
-//! Every page with samples.
+//! Every page with samples, hostile ones included.
+
+use axum::body::Body;
+use axum::http::{Request, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use http_body_util::BodyExt;
+
+use super::*;
+
+/// What nobody may get onto a page as markup.
+const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>&{{7*7}}${state}";
+
+struct Rendered {
+    status: StatusCode,
+    headers: axum::http::HeaderMap,
+    body: String,
+}
+
+impl Rendered {
+    fn header(&self, name: impl header::AsHeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn policy(&self) -> &str {
+        self.header(header::CONTENT_SECURITY_POLICY)
+    }
+
+    #[track_caller]
+    fn has(&self, markup: &str) -> &Self {
+        assert!(self.body.contains(markup), "{markup} is missing in {}", self.body);
+        self
+    }
+
+    #[track_caller]
+    fn lacks(&self, markup: &str) -> &Self {
+        assert!(!self.body.contains(markup), "{markup} is in {}", self.body);
+        self
+    }
+}
+
+async fn read(response: Response<Body>) -> Rendered {
+    let (parts, body) = response.into_parts();
+    let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    Rendered { status: parts.status, headers: parts.headers, body }
+}
+
+async fn render(page: impl IntoResponse) -> Rendered {
+    read(page.into_response()).await
+}
+
+fn look(name: &str) -> Look {
+    Look::plain(name, None, None, None, None, "en")
+}
+
+fn login(text: &str) -> LoginPage {
+    LoginPage {
+        look: look(text),
+        client_name: text.into(),
+        state: text.into(),
+        csrf: text.into(),
+        username: text.into(),
+        with_usernames: false,
+        error: None,
+        signup_url: Some("/u/signup?state=s".into()),
+        form_action_origin: Some("https://app.test".into()),
+    }
+}
+
+fn signup(text: &str) -> SignupPage {
+    SignupPage {
+        look: look(text),
+        client_name: text.into(),
+        state: text.into(),
+        csrf: text.into(),
+        email: text.into(),
+        username: Some(text.into()),
+        hints: vec![
+            PasswordHint::Length(8),
+            PasswordHint::LowerUpperNumber,
+            PasswordHint::ThreeKinds,
+            PasswordHint::NoRepeats,
+        ],
+        errors: vec![],
+        login_url: "/u/login?state=s".into(),
+        form_action_origin: Some("https://app.test".into()),
+    }
+}
+
+fn consent(text: &str) -> ConsentPage {
+    let line = |value: &str| ScopeLine { value: value.into(), description: None };
+    ConsentPage {
+        look: look(text),
+        client_name: text.into(),
+        client_logo: Some(text.into()),
+        user_label: text.into(),
+        api_name: Some(text.into()),
+        scopes: vec![
+            line("openid"),
+            line(text),
+            line("read:order_items"),
+            line("delete:order_items"),
+            ScopeLine { value: "x".into(), description: Some(text.into()) },
+            line("read:current_user"),
+            line("offline_access"),
+        ],
+        state: text.into(),
+        csrf: text.into(),
+        form_action_origin: Some("https://app.test".into()),
+    }
+}
+
+fn logout(text: &str) -> LogoutConfirmPage {
+    LogoutConfirmPage {
+        look: look(text),
+        client_name: Some(text.into()),
+        user_label: Some(text.into()),
+        action_url: "/oidc/logout".into(),
+        params: vec![("state".into(), text.into())],
+        csrf: text.into(),
+        form_action_origin: None,
+    }
+}
+
+fn error(text: &str) -> ErrorPage {
+    ErrorPage::new(look(text), ErrorKind::InvalidRequest)
+        .with_error(text, text)
+        .with_detail(text)
+        .with_tracking(text)
+        .with_start_again(text)
+}
+
+fn form_post(text: &str) -> FormPostPage {
+    FormPostPage {
+        look: look(text),
+        action: "https://app.test/cb?a=1&b=2".into(),
+        params: vec![("code".into(), "c".into()), ("state".into(), text.into())],
+    }
+}
+
+/// The pages that people see, each with `text` wherever a stranger's text can stand.
+async fn all(text: &str) -> Vec<Rendered> {
+    let mut failed = login(text);
+    failed.error = Some(LoginError::WrongCredentials);
+    let mut refused = signup(text);
+    refused.errors = vec![SignupError::InvalidEmail, SignupError::WeakPassword];
+    vec![
+        render(login(text)).await,
+        render(failed).await,
+        render(signup(text)).await,
+        render(refused).await,
+        render(consent(text)).await,
+        render(logout(text)).await,
+        render(LoggedOutPage { look: look(text) }).await,
+        render(error(text)).await,
+        render(form_post(text)).await,
+    ]
+}
+
+#[tokio::test]
+async fn no_value_becomes_markup() {
+    for page in all(HOSTILE).await {
+        page.lacks("<script>alert").lacks("<img src=x").lacks("onerror=alert(2)>");
+        // Only our own elements: one script at most, and nothing with a handler or a style of its own.
+        assert!(page.body.matches("<script").count() <= 1, "{}", page.body);
+        for attribute in [" style=", " onload=", " onclick=", " onsubmit="] {
+            page.lacks(attribute);
+        }
+        page.lacks("javascript:");
+    }
+}
+
+#[tokio::test]
+async fn every_page_stays_alone_in_its_window() {
+    for page in all("Acme").await {
+        let policy = page.policy();
+        for directive in
+            ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"]
+        {
+            assert!(policy.split("; ").any(|part| part.starts_with(directive)), "{directive}: {policy}");
+        }
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert_eq!(page.header("x-frame-options"), "DENY");
+        assert_eq!(page.header("referrer-policy"), "no-referrer");
+        assert_eq!(page.header("x-content-type-options"), "nosniff");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert!(page.header("cache-control").contains("no-store"));
+        // A sign-in in a popup ends with a message to its opener.
+        assert_eq!(page.header("cross-origin-opener-policy"), "");
+        page.has("<html lang=\"en\">")
+            .has("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
+    }
+}
+
+#[tokio::test]
+async fn inline_content_is_what_the_policy_names() {
+    let mut pages = all(HOSTILE).await;
+    pages.push(render(web_message(HOSTILE)).await);
+    for page in pages {
+        for element in ["style", "script"] {
+            let Some(content) = between(&page.body, &format!("<{element}>"), &format!("</{element}>")) else {
+                continue;
+            };
+            let hash = base64::Engine::encode(
+                &base64::engine::general_purpose::STANDARD,
+                model::seal::digest(content),
+            );
+            assert!(page.policy().contains(&format!("'sha256-{hash}'")), "{element}: {}", page.policy());
+        }
+    }
+}
+
+fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    text.split_once(before)?.1.split_once(after).map(|(content, _)| content)
+}
+
+#[tokio::test]
+async fn the_login_page_has_what_password_managers_and_tests_look_for() {
+    let page = render(login("it's")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.has("<form method=\"post\" action=\"/u/login?state=it%27s\"")
+        .has("<input type=\"hidden\" name=\"state\" value=\"it&#39;s\">")
+        .has("<input type=\"hidden\" name=\"_csrf\" value=\"it&#39;s\">")
+        .has("<label for=\"username\">Email</label>")
+        .has("id=\"username\" name=\"username\" type=\"text\" inputmode=\"email\" autocomplete=\"username\"")
+        .has("<label for=\"password\">Password</label>")
+        .has("id=\"password\" name=\"password\" type=\"password\" autocomplete=\"current-password\"")
+        .has("type=\"submit\" name=\"action\" value=\"default\">Continue</button>")
+        .has("href=\"/u/signup?state=s\"")
+        .lacks("role=\"alert\"")
+        .lacks("aria-invalid");
+    assert!(page.policy().contains("form-action 'self' https://app.test;"));
+}
+
+#[tokio::test]
+async fn a_failed_login_says_so_and_keeps_what_was_typed() {
+    let mut failed = login("alice@example.com");
+    failed.error = Some(LoginError::WrongCredentials);
+    failed.signup_url = None;
+    let page = render(failed).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    page.has("id=\"error\" role=\"alert\" tabindex=\"-1\" autofocus")
+        .has("That email or password is not right. Check both and try again.")
+        .has("value=\"alice@example.com\" required aria-invalid=\"true\" aria-describedby=\"error\"")
+        .lacks("Create an account");
+    assert_eq!(page.body.matches(" autofocus").count(), 1);
+}
+
+#[tokio::test]
+async fn errors_choose_the_status() {
+    for (error, status) in [
+        (LoginError::NoPassword, 400),
+        (LoginError::FormExpired, 403),
+        (LoginError::TooManyAttempts, 429),
+        (LoginError::Busy, 503),
+    ] {
+        let mut page = login("a");
+        page.error = Some(error);
+        assert_eq!(render(page).await.status, status);
+    }
+    assert_eq!(render(ErrorPage::new(look("Acme"), ErrorKind::NotFound)).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_signup_page_ties_each_error_to_its_field() {
+    let mut refused = signup("alice");
+    refused.errors = vec![SignupError::InvalidEmail, SignupError::WeakPassword];
+    let page = render(refused).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    page.has("id=\"email\" name=\"email\" type=\"email\" autocomplete=\"email\"")
+        .has("id=\"username\" name=\"username\"")
+        .has("autocomplete=\"new-password\"")
+        .has("aria-invalid=\"true\" aria-describedby=\"email-error\"")
+        .has("<p class=\"wrong\" id=\"email-error\">")
+        .has("aria-invalid=\"true\" aria-describedby=\"password-error password-hints\"")
+        .has("<a href=\"#password\">Choose a stronger password.</a>")
+        .has("At least 8 characters")
+        .has("type=\"submit\" name=\"action\" value=\"default\">Continue</button>");
+    let mut plain = signup("alice");
+    plain.username = None;
+    render(plain).await.lacks("id=\"username\"").has("type=\"email\" autocomplete=\"username\"");
+}
+
+#[tokio::test]
+async fn consent_says_scopes_in_words() {
+    let mut page = consent("odd");
+    page.client_name = "Shop".into();
+    page.scopes.push(ScopeLine { value: "x".repeat(100), description: None });
+    let page = render(page).await;
+    page.has("Recognise you when you come back")
+        .has("See your whole profile and its details")
+        .has("Order items <small>view, delete</small>")
+        .has("Keep its access when you are not using it")
+        .has("<code>odd</code>")
+        .has(&format!("<code>{}…</code>", "x".repeat(63)))
+        .has("type=\"submit\" name=\"action\" value=\"accept\">Accept</button>")
+        .has("type=\"submit\" name=\"action\" value=\"deny\">Decline</button>")
+        .has("<span>app.test</span>")
+        .lacks("<img");
+}
+
+#[test]
+fn every_scope_of_the_current_user_has_words() {
+    for scope in model::resource_servers::CURRENT_USER_SCOPES {
+        let key = format!("consent/scopes/{scope}");
+        assert_ne!(Texts::of("en").get(&key), key);
+    }
+}
+
+#[tokio::test]
+async fn an_odd_value_is_cut_and_set_apart() {
+    let page = render(error(&"é\"<".repeat(50))).await;
+    let shown = format!("<code>{}…</code>", "é&#34;&#60;".repeat(21));
+    page.has(&shown).lacks("href=\"é");
+    for url in ["javascript:alert(1)", "//evil.test/", "data:text/html,x"] {
+        render(ErrorPage::new(look("A"), ErrorKind::Expired).with_start_again(url))
+            .await
+            .lacks("Start again");
+    }
+    render(ErrorPage::new(look("A"), ErrorKind::Expired).with_start_again("https://app.test/"))
+        .await
+        .has("<a class=\"button primary\" href=\"https://app.test/\">Start again</a>");
+}
+
+#[tokio::test]
+async fn the_logout_question_can_be_answered_either_way() {
+    render(logout("alice"))
+        .await
+        .has("<form method=\"post\" action=\"/oidc/logout\"")
+        .has("<input type=\"hidden\" name=\"state\" value=\"alice\">")
+        .has("name=\"action\" value=\"accept\">Sign out</button>")
+        .has("name=\"action\" value=\"deny\">Stay signed in</button>");
+    render(LoggedOutPage { look: look("Acme") }).await.has("OK");
+}
+
+#[tokio::test]
+async fn form_post_hands_on_every_byte_and_works_without_javascript() {
+    let page = render(form_post("\"><script>a&b")).await;
+    page.has("<form method=\"post\" action=\"https://app.test/cb?a=1&#38;b=2\">")
+        .has("<input type=\"hidden\" name=\"code\" value=\"c\">")
+        .has("<input type=\"hidden\" name=\"state\" value=\"&#34;&#62;&#60;script&#62;a&#38;b\">")
+        .has("<noscript>")
+        .has("<button class=\"button primary\" type=\"submit\">");
+    assert!(page.policy().contains("form-action 'self' https://app.test;"));
+}
+
+fn web_message(text: &str) -> WebMessagePage {
+    WebMessagePage {
+        target_origin: "https://app.test".into(),
+        response: [("state".to_owned(), text.into())].into_iter().collect(),
+        relay: None,
+    }
+}
+
+#[tokio::test]
+async fn a_web_message_may_be_framed_and_runs_one_script() {
+    let page = render(web_message(HOSTILE)).await;
+    assert_eq!(page.header("x-frame-options"), "");
+    assert!(
+        !page.policy().contains("frame-ancestors") && !page.policy().contains("'self'"),
+        "{}",
+        page.policy()
+    );
+    assert_eq!(page.header("cross-origin-opener-policy"), "");
+    assert_eq!(page.header("cache-control"), "no-cache, no-store");
+    assert_eq!(page.body.matches("<script").count(), 1);
+    page.lacks("'*'").lacks("\"*\"");
+}
+
+#[tokio::test]
+async fn assets_keep_for_a_year_under_names_of_their_content() {
+    use tower::ServiceExt;
+    let page = render(login("a")).await;
+    for asset in [&*assets::STYLE, &*assets::SCRIPT, &*assets::ICON] {
+        page.has(&asset.path);
+        let request = Request::get(&asset.path).body(Body::empty()).unwrap();
+        let served = read(assets::routes::<()>().oneshot(request).await.unwrap()).await;
+        assert_eq!((served.status, &*served.body), (StatusCode::OK, asset.content));
+        assert_eq!(served.header("content-type"), asset.media_type);
+        assert_eq!(served.header("cache-control"), "public, max-age=31536000, immutable");
+    }
+    let request = Request::get("/assets/page.css").body(Body::empty()).unwrap();
+    assert_eq!(assets::routes::<()>().oneshot(request).await.unwrap().status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_page_is_light() {
+    let page = render(login("Acme")).await;
+    let assets = [&*assets::STYLE, &*assets::SCRIPT, &*assets::ICON];
+    let bytes = page.body.len() + assets.iter().map(|asset| asset.content.len()).sum::<usize>();
+    assert!(bytes < 60_000, "{bytes} bytes");
+}
