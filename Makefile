@@ -1,0 +1,55 @@
+# The same on a laptop and in CI. Needs Rust, Node (20.19 or newer) and a C compiler; .ci/needs gets or asks for the rest.
+
+.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks help
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+NPM ?= npm
+CHROMIUM ?= /usr/bin/chromium
+export CHROMIUM
+
+help: ## Say what can be made
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+run: web ## Build everything and start it on https://localhost:8443 (ARGS="--ephemeral" and so on)
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) run --locked --bin doorward -- dev $(ARGS)
+
+test: needs fmt-check web lint unit e2e ## Everything that CI runs
+
+fmt: ## Format the Rust code
+	$(CARGO) fmt --all
+
+fmt-check:
+	$(CARGO) fmt --all --check
+
+lint: web ## Clippy without warnings, types of the web app, licences and advisories where cargo-deny is installed
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
+
+unit: web ## Unit and integration tests, on SQLite and PostgreSQL
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) test --locked --workspace
+	cd apps/account && $(NPM) test
+
+e2e: web e2e/node_modules/.package-lock.json ## The built binary with real SDKs in Chromium (TESTS="account.test.js" for some)
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --bin doorward
+	cd e2e && node run.js $(TESTS)
+
+e2e-sdks: web ## Auth0's SDKs for other languages (needs Python and Go)
+	@command -v python3 >/dev/null || { echo "python3 is missing: it runs auth0-python" >&2; exit 1; }
+	@command -v go >/dev/null || { echo "go is missing: it runs go-auth0" >&2; exit 1; }
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --bin doorward
+	cd e2e && node sdks/run.js
+
+web: apps/account/dist/index.html
+
+apps/account/dist/index.html: apps/account/node_modules/.package-lock.json $(shell find apps/account/src apps/account/public -type f) \
+		apps/account/index.html apps/account/vite.config.ts apps/account/tsconfig.json
+	cd apps/account && $(NPM) run build
+	@touch $@
+
+%/node_modules/.package-lock.json: %/package-lock.json %/package.json
+	cd $* && $(NPM) ci
+	@touch $@
+
+needs:
+	@.ci/needs

@@ -1,0 +1,79 @@
+// Starts the built binary in test mode.
+import { spawn } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { freePort } from './machine.js';
+
+const BINARY = process.env.DOORWARD_BIN ?? path.join(import.meta.dirname, '..', '..', 'target', 'debug', 'doorward');
+const PATIENCE = 60_000;
+const AUTHORITY = ['ca.pem', 'ca-key.pem'];
+
+/**
+ * `doorward dev` on a directory and a port of its own; comes back once the program says it is ready. `facts` is what
+ * `credentials.json` holds, and where things are. With `authority`, the directory of another server, both share its
+ * development CA.
+ */
+export async function startDoorward({ data, database, authority }) {
+  if (!existsSync(BINARY)) {
+    console.error(`${BINARY} is missing: run \`cargo build\`, or name another binary in DOORWARD_BIN.`);
+    process.exit(1);
+  }
+  if (authority) {
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    for (const file of AUTHORITY) copyFileSync(path.join(authority, file), path.join(data, file));
+  }
+  const port = await freePort();
+  const options = ['--data', data, '--listen', `127.0.0.1:${port}`, ...(database ? ['--database', database] : [])];
+  const program = spawn(BINARY, ['dev', ...options], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let log = '';
+  const ended = new Promise((resolve) => program.on('exit', (code, signal) => resolve(code ?? signal)));
+  const ready = new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not ready after ${PATIENCE} ms:\n${log}`)), PATIENCE);
+    const read = (chunk) => {
+      log = (log + chunk).slice(-200_000);
+      if (!/Doorward is ready at [^]*stops it\./.test(log)) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    program.stdout.on('data', read);
+    program.stderr.on('data', read);
+    program.on('error', reject);
+    ended.then((code) => {
+      clearTimeout(timer);
+      reject(new Error(`doorward ended (${code}) before it was ready:\n${log}`));
+    });
+  });
+  try {
+    await ready;
+  } catch (error) {
+    program.kill('SIGKILL');
+    throw error;
+  }
+  const facts = {
+    ...JSON.parse(readFileSync(path.join(data, 'credentials.json'), 'utf8')),
+    data,
+    certificate: path.join(data, 'localhost.pem'),
+    key: path.join(data, 'localhost-key.pem'),
+    tools: /https:\S+\/dev\?token=\S+/.exec(log)?.[0],
+  };
+  return {
+    facts,
+    ca: path.join(data, 'ca.pem'),
+    log: () => log,
+    stop: () => {
+      program.kill('SIGTERM');
+      return ended;
+    },
+  };
+}
+
+/** Moves the clock of a server forward; `tools` is the address that `doorward dev` prints beside "Clock". */
+export async function advanceClock(tools, seconds) {
+  const { origin, searchParams } = new URL(tools);
+  const response = await fetch(`${origin}/dev/clock`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${searchParams.get('token')}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ advance_seconds: seconds }),
+  });
+  if (!response.ok) throw new Error(`the clock answered ${response.status}: ${await response.text()}`);
+}
