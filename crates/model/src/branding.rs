@@ -58,7 +58,7 @@ pub struct Font {
 impl Branding {
     /// The branding after a PATCH: named keys are replaced and `null` unsets.
     pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
-        let mut branding: Self = document::patch(self, patch, &[])?;
+        let mut branding: Self = document::patch(self, patch)?;
         branding.version = self.version;
         Ok(branding)
     }

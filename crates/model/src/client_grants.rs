@@ -78,7 +78,7 @@ impl ClientGrant {
         if patch.get("allow_all_scopes") == Some(&Json::Bool(true)) {
             patch.insert("scope".into(), Json::Null);
         }
-        let grant: Self = document::patch(self, &patch, &[])?;
+        let grant: Self = document::patch(self, &patch)?;
         Ok(Self {
             id: self.id.clone(),
             client_id: self.client_id.clone(),

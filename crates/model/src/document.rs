@@ -39,36 +39,20 @@ pub fn unseal(app: &Model, context: &str, sealed: &[u8]) -> Result<String, db::E
 
 /// The struct after a PATCH: named keys are replaced whole and `null` unsets (management contract §4.1).
 ///
-/// The keys in `merged` hold objects that merge by key instead. The error says which value does not fit its field.
+/// The error says which value does not fit its field.
 pub fn patch<T: Serialize + DeserializeOwned>(
     current: &T,
     patch: &Map<String, Json>,
-    merged: &[&str],
 ) -> Result<T, serde_json::Error> {
     let mut doc = object(current);
     for (key, value) in patch {
-        match (doc.get_mut(key), value) {
-            (_, Json::Null) => {
-                doc.shift_remove(key);
-            }
-            (Some(Json::Object(old)), Json::Object(new)) if merged.contains(&key.as_str()) => merge(old, new),
-            _ => {
-                doc.insert(key.clone(), value.clone());
-            }
+        if value.is_null() {
+            doc.shift_remove(key);
+        } else {
+            doc.insert(key.clone(), value.clone());
         }
     }
     serde_json::from_value(Json::Object(doc))
-}
-
-/// Sets the keys of `new` in `old`; `null` removes a key.
-fn merge(old: &mut Map<String, Json>, new: &Map<String, Json>) {
-    for (key, value) in new {
-        if value.is_null() {
-            old.shift_remove(key);
-        } else {
-            old.insert(key.clone(), value.clone());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -82,18 +66,16 @@ mod tests {
         name: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         options: Option<Json>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        flags: Option<Json>,
         #[serde(flatten)]
         other: Map<String, Json>,
     }
 
     fn patched(change: Json) -> Json {
         let sample: Sample = serde_json::from_value(json!({
-            "name": "a", "options": { "one": 1, "two": 2 }, "flags": { "x": true, "y": true }, "unknown": [1]
+            "name": "a", "options": { "one": 1, "two": 2 }, "unknown": [1]
         }))
         .unwrap();
-        json!(patch(&sample, change.as_object().unwrap(), &["flags"]).unwrap())
+        json!(patch(&sample, change.as_object().unwrap()).unwrap())
     }
 
     #[test]
@@ -101,19 +83,13 @@ mod tests {
         let after = patched(json!({ "options": { "three": 3 } }));
         assert_eq!(
             after,
-            json!({ "name": "a", "options": { "three": 3 }, "flags": { "x": true, "y": true }, "unknown": [1] })
+            json!({ "name": "a", "options": { "three": 3 }, "unknown": [1] })
         );
     }
 
     #[test]
     fn null_unsets() {
         let after = patched(json!({ "options": null, "unknown": null }));
-        assert_eq!(after, json!({ "name": "a", "flags": { "x": true, "y": true } }));
-    }
-
-    #[test]
-    fn merged_keys_keep_what_is_not_named() {
-        let after = patched(json!({ "flags": { "y": null, "z": false } }));
-        assert_eq!(after["flags"], json!({ "x": true, "z": false }));
+        assert_eq!(after, json!({ "name": "a" }));
     }
 }

@@ -147,7 +147,7 @@ impl ResourceServer {
 
     /// The API after a PATCH; its identifier never changes.
     pub fn patched(&self, random: &Random, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
-        let mut api: Self = document::patch(self, patch, &[])?;
+        let mut api: Self = document::patch(self, patch)?;
         api.id.clone_from(&self.id);
         api.identifier.clone_from(&self.identifier);
         api.is_system = self.is_system;

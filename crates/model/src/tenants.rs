@@ -242,9 +242,14 @@ impl Settings {
                 patch.insert(key.into(), hours(minutes));
             }
         }
-        // A flag may be set to anything but is never unset; a setting without which there is no session neither.
+        if let Some(Json::Object(given)) = patch.get_mut("flags") {
+            let mut flags = self.flags.clone();
+            flags.append(given);
+            *given = flags;
+        }
+        // Without these there is no session: `null` leaves them as they are.
         patch.retain(|key, value| !(value.is_null() && LIFETIMES.contains(&key.as_str())));
-        let mut settings: Self = document::patch(self, &patch, &["flags"])?;
+        let mut settings: Self = document::patch(self, &patch)?;
         settings.version = self.version;
         Ok(settings)
     }

@@ -11,12 +11,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-pub use origins::origin_listed;
+pub use origins::{find_by_callback, origin_listed};
 pub use store::{Filter, find, insert, list, load, remove, save, secret, secrets, set_secret};
 
 use crate::clock::Timestamp;
 use crate::ids::ClientId;
 use crate::random::Random;
+use crate::users::merge_metadata;
 use crate::{document, seal};
 
 /// A client: but for its secret, what `GET /api/v2/clients/{id}` answers (see [`Client::to_wire`]).
@@ -204,12 +205,12 @@ impl RefreshTokens {
     }
 
     /// Whether each use gives a new token.
-    pub fn rotate(&self) -> bool {
+    pub fn rotates(&self) -> bool {
         self.rotation_type == "rotating"
     }
 
     /// Seconds that a token and its successors last, if they end.
-    pub fn lifetime(&self) -> Option<i64> {
+    pub fn absolute_lifetime(&self) -> Option<i64> {
         (!self.infinite_token_lifetime).then_some(self.token_lifetime)
     }
 
@@ -304,7 +305,10 @@ impl Client {
         if let Some(given) = patch.get_mut("refresh_token") {
             *given = RefreshTokens::complete(given);
         }
-        let mut client: Self = document::patch(self, &patch, &["client_metadata"])?;
+        if let Some(Json::Object(given)) = patch.get_mut("client_metadata") {
+            *given = merge_metadata(self.client_metadata.clone(), std::mem::take(given)).unwrap_or_default();
+        }
+        let mut client: Self = document::patch(self, &patch)?;
         client.global = self.global;
         client.client_id = self.client_id.clone();
         client.created_at = self.created_at;
@@ -380,6 +384,11 @@ impl Client {
         self.grant_types.iter().flatten().any(|listed| listed == grant_type)
     }
 
+    /// Whether it proves itself by its secret: it keeps one, and has no keys in its place.
+    pub fn accepts_secret(&self) -> bool {
+        !self.is_public() && self.client_authentication_methods.is_none()
+    }
+
     /// Whether `given` is its secret, compared in constant time.
     pub fn check_secret(&self, given: &str) -> bool {
         seal::same(&seal::digest(given), &self.secret_digest)
@@ -404,7 +413,7 @@ impl Client {
     /// The algorithm of its ID tokens: once set that, else HS256 for clients of the older kind and RS256 for others.
     ///
     /// A public client could not check HS256, for which it would need a secret, and gets RS256 too.
-    pub fn id_token_algorithm(&self) -> &str {
+    pub fn id_token_alg(&self) -> &str {
         let set = self.jwt_configuration.as_ref().and_then(|settings| settings.alg.as_deref());
         let otherwise = if self.oidc_conformant || self.is_public() { "RS256" } else { "HS256" };
         set.unwrap_or(otherwise)

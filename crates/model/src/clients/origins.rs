@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use db::{Batch, params};
 
-use super::{Client, urls};
+use super::{Client, store, urls};
 use crate::Model;
-use crate::ids::TenantId;
+use crate::ids::{ClientId, TenantId};
 
 /// Every URL of a client whose origin may call the API.
 pub(super) fn listed(client: &Client) -> impl Iterator<Item = &str> {
@@ -35,6 +35,26 @@ pub async fn origin_listed(app: &Model, tenant: &TenantId, origin: &str) -> Resu
         })
         .await?;
     Ok(found.is_some_and(|listed| listed.iter().any(|one| urls::matches_origin(one, &origin))))
+}
+
+/// The oldest client that lists exactly this callback.
+pub async fn find_by_callback(
+    app: &Model,
+    tenant: &TenantId,
+    callback: &str,
+) -> Result<Option<ClientId>, db::Error> {
+    let Some(origin) = urls::origin(callback) else { return Ok(None) };
+    let sql = "SELECT c.secret_digest, c.doc, c.created_at, c.version FROM client_origins o \
+               JOIN clients c ON c.tenant = o.tenant AND c.client_id = o.client_id \
+               WHERE o.tenant = $1 AND o.family = $2 AND o.origin = $3 \
+               ORDER BY c.created_at, c.client_id LIMIT 1000";
+    for row in app.db.read(sql, params![tenant, urls::family(&origin), origin]).await? {
+        let client = store::parse(row)?;
+        if client.callbacks.iter().flatten().any(|listed| listed == callback) {
+            return Ok(Some(client.client_id));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes the table say what the client lists.

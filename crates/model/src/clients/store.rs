@@ -24,7 +24,7 @@ pub struct Filter {
 
 const COLUMNS: &str = "secret_digest, doc, created_at, version";
 
-fn parse(mut row: Row) -> Result<Client, db::Error> {
+pub(super) fn parse(mut row: Row) -> Result<Client, db::Error> {
     let digest: Vec<u8> = row.take()?;
     let doc = row.take()?;
     let mut client: Client = document::parse(doc)?;

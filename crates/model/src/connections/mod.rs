@@ -113,7 +113,7 @@ impl Connection {
         if patch.get("options").is_some_and(Json::is_null) {
             patch.shift_remove("options");
         }
-        let connection: Self = document::patch(self, &patch, &[])?;
+        let connection: Self = document::patch(self, &patch)?;
         Ok(Self {
             id: self.id.clone(),
             name: self.name.clone(),
