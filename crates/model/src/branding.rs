@@ -99,3 +99,41 @@ pub fn save(batch: &mut Batch, tenant: &TenantId, branding: &mut Branding, now: 
     added.expect(1);
     batch.changed("branding", tenant.as_str(), "");
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{TestModel, object};
+
+    #[test]
+    fn null_unsets_and_colors_are_replaced_whole() {
+        let body = json!({
+            "colors": { "primary": "#112233", "page_background": { "type": "linear-gradient" } },
+            "logo_url": "https://a.test/logo.png"
+        });
+        let set = Branding::default().patched(&object(body.clone())).unwrap();
+        assert_eq!(json!(set), body);
+        let after = set.patched(&object(json!({ "colors": { "primary": "#445566" }, "logo_url": null }))).unwrap();
+        assert_eq!(json!(after), json!({ "colors": { "primary": "#445566" } }));
+    }
+
+    #[tokio::test]
+    async fn branding_is_empty_until_set_and_then_seen_at_once() {
+        let model = TestModel::new().await;
+        assert_eq!(json!(*find(&model, &model.tenant).await.unwrap()), json!({}));
+        let mut first = load(&model, &model.tenant).await.unwrap();
+        let mut late = first.clone();
+        for logo in ["https://a.test/1.png", "https://a.test/2.png"] {
+            first.logo_url = Some(logo.into());
+            let mut batch = Batch::new();
+            save(&mut batch, &model.tenant, &mut first, model.clock.now());
+            model.db.commit(batch).await.unwrap();
+            assert_eq!(*find(&model, &model.tenant).await.unwrap(), first);
+        }
+        let mut batch = Batch::new();
+        save(&mut batch, &model.tenant, &mut late, model.clock.now());
+        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+    }
+}

@@ -228,3 +228,134 @@ fn changed(batch: &mut Batch, tenant: &TenantId, grant: &ClientGrant) {
         batch.changed("client_grants", tenant.as_str(), &key);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{TestModel, object, page};
+
+    fn grant(body: Json) -> ClientGrant {
+        ClientGrant::new(&Random::seeded(1), &object(body)).unwrap()
+    }
+
+    #[test]
+    fn a_grant_is_for_the_client_itself_unless_it_says_otherwise() {
+        let grant = grant(json!({ "client_id": "c1", "audience": "https://api", "id": "mine" }));
+        assert_eq!(
+            json!(grant),
+            json!({
+                "id": grant.id, "client_id": "c1", "audience": "https://api", "scope": [], "subject_type": "client"
+            })
+        );
+        assert!(grant.id.starts_with("cgr_") && grant.id.len() == 20);
+    }
+
+    #[test]
+    fn a_grant_allows_its_scopes_or_all() {
+        let some = grant(json!({ "client_id": "c1", "audience": "https://api", "scope": ["a"] }));
+        assert!(some.allows("a") && !some.allows("b"));
+        let all = some.patched(&object(json!({ "allow_all_scopes": true }))).unwrap();
+        assert!(all.allows("b") && all.scope.is_none());
+        let none = all.patched(&object(json!({ "allow_all_scopes": false, "scope": [] }))).unwrap();
+        assert!(!none.allows("a"));
+    }
+
+    #[test]
+    fn a_patch_never_changes_whom_and_what_it_is_for() {
+        let before = grant(json!({ "client_id": "c1", "audience": "https://api" }));
+        let patch = json!({
+            "client_id": "c2", "audience": "https://other", "subject_type": "user", "default_for": "x",
+            "organization_usage": "allow"
+        });
+        let after = before.patched(&object(patch)).unwrap();
+        assert_eq!(after, ClientGrant { organization_usage: Some("allow".into()), ..before });
+    }
+
+    #[tokio::test]
+    async fn a_grant_is_found_for_its_subject_type_only_and_changes_at_once() {
+        let model = TestModel::new().await;
+        let client = model.add_client(json!({ "name": "a" })).await.client_id;
+        model.add_api(json!({ "identifier": "https://api" })).await;
+        let found = async |subject_type: &str| {
+            find_for(&model, &model.tenant, &client, "https://api", subject_type).await.unwrap()
+        };
+        assert!(found(FOR_CLIENT).await.is_none());
+        let body = json!({ "client_id": client, "audience": "https://api", "scope": ["a"] });
+        let mut stored = model.add_grant(body.clone()).await;
+        assert_eq!(found(FOR_CLIENT).await.as_deref(), Some(&stored));
+        assert!(found(FOR_USER).await.is_none());
+
+        let mut batch = Batch::new();
+        insert(&mut batch, &model.tenant, &grant(body), model.clock.now());
+        let answer = model.db.commit(batch).await;
+        assert!(matches!(answer, Err(db::Error::Unique(index)) if index == "client_grants_unique"));
+
+        stored.scope = Some(vec!["b".into()]);
+        let mut batch = Batch::new();
+        save(&mut batch, &model.tenant, &mut stored);
+        model.db.commit(batch).await.unwrap();
+        assert!(found(FOR_CLIENT).await.unwrap().allows("b"));
+
+        let mut batch = Batch::new();
+        remove(&mut batch, &model.tenant, &stored);
+        model.db.commit(batch).await.unwrap();
+        assert!(found(FOR_CLIENT).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_grant_does_not_outlive_its_api() {
+        let model = TestModel::new().await;
+        let client = model.add_client(json!({ "name": "a" })).await.client_id;
+        let api = model.add_api(json!({ "identifier": "https://api" })).await;
+        model.add_grant(json!({ "client_id": client, "audience": "https://api", "scope": ["a"] })).await;
+        let found = async || {
+            find_for(&model, &model.tenant, &client, "https://api", FOR_CLIENT).await.unwrap().is_some()
+        };
+        assert!(found().await);
+        let mut batch = Batch::new();
+        resource_servers::remove(&mut batch, &model.tenant, &api);
+        model.db.commit(batch).await.unwrap();
+        assert!(!found().await);
+        model.add_api(json!({ "identifier": "https://api" })).await;
+        assert!(!found().await);
+        model.add_grant(json!({ "client_id": client, "audience": "https://api", "scope": ["a"] })).await;
+        assert!(found().await);
+    }
+
+    #[tokio::test]
+    async fn a_grant_needs_its_client_and_its_api() {
+        let model = TestModel::new().await;
+        let client = model.add_client(json!({ "name": "a" })).await.client_id;
+        model.add_api(json!({ "identifier": "https://api" })).await;
+        for body in [
+            json!({ "client_id": "nobody", "audience": "https://api" }),
+            json!({ "client_id": client, "audience": "https://nothing" }),
+        ] {
+            let mut batch = Batch::new();
+            insert(&mut batch, &model.tenant, &grant(body), model.clock.now());
+            assert!(matches!(model.db.commit(batch).await, Err(db::Error::ForeignKey)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_is_narrowed_and_default_grants_need_no_client() {
+        let model = TestModel::new().await;
+        let client = model.add_client(json!({ "name": "a" })).await.client_id;
+        model.add_api(json!({ "identifier": "https://api" })).await;
+        let own = model.add_grant(json!({ "client_id": client, "audience": "https://api" })).await;
+        let default = model
+            .add_grant(json!({ "default_for": "third_party_clients", "audience": "https://api", "scope": ["a"] }))
+            .await;
+        let ids = async |filter: Filter| {
+            let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
+            page.items.into_iter().map(|grant| grant.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(Filter { audience: Some("https://api".into()), ..Filter::default() }).await.len(), 2);
+        assert_eq!(ids(Filter { client_id: Some(client.to_string()), ..Filter::default() }).await, [own.id]);
+        let filter = Filter { default_for: Some("third_party_clients".into()), ..Filter::default() };
+        assert_eq!(ids(filter).await, [default.id]);
+        assert!(ids(Filter { subject_type: Some("user".into()), ..Filter::default() }).await.is_empty());
+    }
+}

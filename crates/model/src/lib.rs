@@ -27,6 +27,8 @@ pub mod resource_servers;
 pub mod seal;
 pub mod sessions;
 pub mod tenants;
+#[cfg(test)]
+mod testing;
 pub mod transactions;
 pub mod users;
 

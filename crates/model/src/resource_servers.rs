@@ -339,3 +339,117 @@ fn sealed_secret(app: &Model, tenant: &TenantId, api: &ResourceServer) -> Option
     let secret = api.signing_secret.as_ref()?;
     Some(app.seal.seal(&seal_context(tenant, &api.id), secret.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestModel, object, page};
+
+    fn api(body: Json) -> ResourceServer {
+        ResourceServer::new(&Random::seeded(1), &object(body)).unwrap()
+    }
+
+    #[test]
+    fn an_api_of_an_identifier_only_is_filled_in() {
+        let api = api(json!({ "identifier": "https://api", "id": "mine", "is_system": true }));
+        assert_eq!(
+            json!(api),
+            json!({
+                "id": api.id,
+                "identifier": "https://api",
+                "allow_offline_access": false,
+                "skip_consent_for_verifiable_first_party_clients": false,
+                "subject_type_authorization":
+                    { "user": { "policy": "allow_all" }, "client": { "policy": "require_client_grant" } },
+                "token_lifetime": 86_400,
+                "token_lifetime_for_web": 7_200,
+                "signing_alg": "RS256"
+            })
+        );
+        assert!(api.id.len() == 24 && !api.is_fixed());
+    }
+
+    #[test]
+    fn one_setting_brings_another_with_it() {
+        let hs256 = api(json!({ "identifier": "https://api", "signing_alg": "HS256" }));
+        assert_eq!(hs256.signing_secret.as_ref().map(String::len), Some(32));
+        let rbac = api(json!({ "identifier": "https://api", "enforce_policies": true }));
+        assert_eq!(rbac.token_dialect.as_deref(), Some("access_token"));
+        let dialect = api(json!({ "identifier": "https://api", "token_dialect": "rfc9068_profile" }));
+        assert_eq!(dialect.enforce_policies, Some(false));
+        let short = api(json!({ "identifier": "https://api", "token_lifetime": 600 }));
+        assert_eq!(short.token_lifetime_for_web, 600);
+    }
+
+    #[test]
+    fn a_patch_replaces_scopes_and_keeps_the_identifier() {
+        let before = api(json!({ "identifier": "https://api", "scopes": [{ "value": "a" }, { "value": "b" }] }));
+        let patch = json!({ "scopes": [{ "value": "c", "description": "C" }], "identifier": "https://other" });
+        let after = before.patched(&Random::seeded(2), &object(patch)).unwrap();
+        assert!(after.has_scope("c") && !after.has_scope("a"));
+        assert_eq!((after.identifier.as_str(), after.id == before.id), ("https://api", true));
+    }
+
+    #[test]
+    fn policies_default_to_what_new_tenants_have() {
+        let plain = api(json!({ "identifier": "https://api", "subject_type_authorization": {} }));
+        assert_eq!((plain.user_policy(), plain.client_policy()), (Policy::AllowAll, Policy::RequireClientGrant));
+        let shut = api(json!({
+            "identifier": "https://api",
+            "subject_type_authorization": { "user": { "policy": "deny_all" }, "client": { "policy": "allow_all" } }
+        }));
+        assert_eq!((shut.user_policy(), shut.client_policy()), (Policy::DenyAll, Policy::AllowAll));
+    }
+
+    #[tokio::test]
+    async fn an_api_is_found_by_id_and_identifier_with_its_secret() {
+        let model = TestModel::new().await;
+        let stored = model.add_api(json!({ "identifier": "https://api", "signing_alg": "HS256" })).await;
+        for found in [
+            find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().as_deref(),
+            find(&model, &model.tenant, &stored.id).await.unwrap().as_deref(),
+            load(&model, &model.tenant, &stored.id).await.unwrap().as_ref(),
+            load(&model, &model.tenant, "https://api").await.unwrap().as_ref(),
+        ] {
+            assert_eq!(json!(found), json!(stored));
+        }
+        let sql = "SELECT doc FROM resource_servers WHERE tenant = $1 AND id = $2";
+        let mut row = model.db.read_one(sql, params![&model.tenant, &stored.id]).await.unwrap().unwrap();
+        assert!(!row.take::<Json>().unwrap().to_string().contains(&stored.signing_secret.unwrap()));
+    }
+
+    #[tokio::test]
+    async fn identifiers_are_unique_and_narrow_the_list() {
+        let model = TestModel::new().await;
+        model.add_api(json!({ "identifier": "https://one" })).await;
+        model.add_api(json!({ "identifier": "https://two" })).await;
+        let mut batch = Batch::new();
+        let again = api(json!({ "identifier": "https://one" }));
+        insert(&model, &mut batch, &model.tenant, &again, model.clock.now());
+        let answer = model.db.commit(batch).await;
+        assert!(matches!(answer, Err(db::Error::Unique(index)) if index == "resource_servers_identifier"));
+        let filter = Filter { identifiers: vec!["https://two".into(), "https://three".into()] };
+        let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
+        assert_eq!((page.items.len(), page.total, &*page.items[0].identifier), (1, Some(1), "https://two"));
+    }
+
+    #[tokio::test]
+    async fn a_removed_api_is_gone_at_once() {
+        let model = TestModel::new().await;
+        let mut stored = model.add_api(json!({ "identifier": "https://api" })).await;
+        assert!(find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().is_some());
+        let mut late = stored.clone();
+        stored.name = Some("Renamed".into());
+        let mut batch = Batch::new();
+        save(&model, &mut batch, &model.tenant, &mut stored);
+        model.db.commit(batch).await.unwrap();
+        let mut batch = Batch::new();
+        save(&model, &mut batch, &model.tenant, &mut late);
+        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+        let mut batch = Batch::new();
+        remove(&mut batch, &model.tenant, &stored);
+        model.db.commit(batch).await.unwrap();
+        assert!(find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().is_none());
+        assert!(find(&model, &model.tenant, &stored.id).await.unwrap().is_none());
+    }
+}

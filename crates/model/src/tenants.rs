@@ -382,3 +382,124 @@ pub fn save_settings(batch: &mut Batch, tenant: &TenantId, settings: &mut Settin
         .expect(1);
     batch.changed("settings", tenant.as_str(), "");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{TestModel, object};
+
+    fn settings() -> Settings {
+        Settings::new("Acme")
+    }
+
+    #[test]
+    fn audiences_hang_on_the_issuer() {
+        let issuer = "https://acme.test:8443/".to_owned();
+        let tenant = Tenant { id: "acme".into(), name: "acme".into(), host: "acme.test:8443".into(), issuer };
+        assert_eq!(tenant.management_audience(), "https://acme.test:8443/api/v2/");
+        assert_eq!(tenant.userinfo_audience(), "https://acme.test:8443/userinfo");
+    }
+
+    #[test]
+    fn a_new_tenant_has_the_services_defaults() {
+        let wire = json!(settings());
+        for (key, value) in [
+            ("session_lifetime", json!(168)),
+            ("idle_session_lifetime", json!(72)),
+            ("ephemeral_session_lifetime", json!(72)),
+            ("idle_ephemeral_session_lifetime", json!(24)),
+            ("enabled_locales", json!(["en"])),
+            ("default_audience", json!("")),
+            ("session_cookie", json!({ "mode": "persistent" })),
+            ("sessions", json!({ "oidc_logout_prompt_enabled": true })),
+        ] {
+            assert_eq!(wire[key], value, "{key}");
+        }
+        assert!(settings().flag("enable_sso") && !settings().flag("revoke_refresh_token_grant"));
+        assert!(!settings().flag("never_set"));
+    }
+
+    #[test]
+    fn flags_merge_by_key_and_all_else_is_replaced() {
+        let patch = json!({
+            "flags": { "revoke_refresh_token_grant": true },
+            "enabled_locales": ["de", "fr"],
+            "error_page": null,
+            "security_headers": { "x": 1 }
+        });
+        let after = settings().patched(&object(patch)).unwrap();
+        assert!(after.flag("revoke_refresh_token_grant") && after.flag("enable_sso"));
+        assert_eq!((after.enabled_locales, after.error_page), (vec!["de".to_owned(), "fr".to_owned()], None));
+        assert_eq!(after.other["security_headers"], json!({ "x": 1 }));
+    }
+
+    #[test]
+    fn lifetimes_in_minutes_become_hours() {
+        let patch = json!({ "session_lifetime_in_minutes": 181, "idle_session_lifetime_in_minutes": 60 });
+        let after = settings().patched(&object(patch)).unwrap();
+        let wire = json!(after);
+        assert_eq!((&wire["session_lifetime"], &wire["idle_session_lifetime"]), (&json!(181.0 / 60.0), &json!(1)));
+        assert!(wire.get("session_lifetime_in_minutes").is_none());
+        assert_eq!(after.session_seconds(), (181 * 60, 3600));
+    }
+
+    #[test]
+    fn sessions_end_sooner_when_the_browser_forgets_them() {
+        let after = settings().patched(&object(json!({ "session_cookie": { "mode": "non-persistent" } }))).unwrap();
+        assert_eq!((settings().sessions_persist(), after.sessions_persist()), (true, false));
+        assert_eq!((settings().session_seconds(), after.session_seconds()), ((604_800, 259_200), (259_200, 86_400)));
+    }
+
+    #[test]
+    fn empty_defaults_are_none() {
+        assert_eq!((settings().default_audience(), settings().default_directory()), (None, None));
+        let patch = json!({ "default_audience": "https://api", "default_directory": "db" });
+        let after = settings().patched(&object(patch)).unwrap();
+        assert_eq!((after.default_audience(), after.default_directory()), (Some("https://api"), Some("db")));
+    }
+
+    #[test]
+    fn logout_is_prompted_and_published_unless_switched_off() {
+        assert!(settings().prompts_on_logout() && settings().publishes_end_session());
+        let patch = json!({
+            "sessions": { "oidc_logout_prompt_enabled": false },
+            "oidc_logout": { "rp_logout_end_session_endpoint_discovery": false }
+        });
+        let after = settings().patched(&object(patch)).unwrap();
+        assert!(!after.prompts_on_logout() && !after.publishes_end_session());
+    }
+
+    #[tokio::test]
+    async fn a_host_leads_to_its_tenant_in_any_case() {
+        let model = TestModel::new().await;
+        assert!(resolve(&model, "other.test").await.unwrap().is_none());
+        let tenant = resolve(&model, "ACME.test").await.unwrap().unwrap();
+        assert_eq!((tenant.id.as_str(), tenant.issuer.as_str()), ("acme", "https://acme.test/"));
+        let other = Tenant { host: "other.test".into(), issuer: "https://other.test/".into(), ..(*tenant).clone() };
+        let mut batch = Batch::new();
+        model.clock.advance(1);
+        insert_domain(&mut batch, &other, model.clock.now());
+        model.db.commit(batch).await.unwrap();
+        assert_eq!(resolve(&model, "other.test").await.unwrap().as_deref(), Some(&other));
+        assert_eq!(all(&model).await.unwrap(), [(*tenant).clone()]);
+    }
+
+    #[tokio::test]
+    async fn changed_settings_are_seen_at_once_and_only_one_of_two_wins() {
+        let model = TestModel::new().await;
+        let before = settings_of(&model).await;
+        assert_eq!(before.friendly_name.as_deref(), Some("acme"));
+        let mut changed = Settings { friendly_name: Some("Acme".into()), ..(*before).clone() };
+        let mut batch = Batch::new();
+        save_settings(&mut batch, &model.tenant, &mut changed);
+        model.db.commit(batch).await.unwrap();
+        assert_eq!(*settings_of(&model).await, changed);
+        let mut batch = Batch::new();
+        save_settings(&mut batch, &model.tenant, &mut (*before).clone());
+        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+    }
+
+    async fn settings_of(model: &TestModel) -> Arc<Settings> {
+        super::settings(model, &model.tenant).await.unwrap()
+    }
+}

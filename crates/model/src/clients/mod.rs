@@ -2,6 +2,8 @@
 
 mod origins;
 mod store;
+#[cfg(test)]
+mod tests;
 pub mod urls;
 
 use std::fmt;

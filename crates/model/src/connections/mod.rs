@@ -3,6 +3,8 @@
 mod defaults;
 mod enabled;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

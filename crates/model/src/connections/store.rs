@@ -177,6 +177,11 @@ pub fn remove(batch: &mut Batch, tenant: &TenantId, connection: &Connection) {
         params![tenant, &connection.name],
     );
     batch.execute(
+        "UPDATE users SET version = version + 1 WHERE tenant = $1 AND id IN \
+         (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2)",
+        params![tenant, &connection.name],
+    );
+    batch.execute(
         "DELETE FROM identities WHERE tenant = $1 AND connection = $2",
         params![tenant, &connection.name],
     );

@@ -1,0 +1,102 @@
+//! What the tests of this crate begin with: a model on a database of its own, with one tenant.
+
+use std::ops::Deref;
+
+use db::{Batch, Db};
+use serde_json::{Map, Value as Json};
+use tempfile::TempDir;
+
+use crate::bootstrap::{NewTenant, create_tenant};
+use crate::client_grants::{self, ClientGrant};
+use crate::clients::{self, Client};
+use crate::clock::{Clock, Timestamp};
+use crate::connections::{self, Connection};
+use crate::ids::TenantId;
+use crate::keys::Keys;
+use crate::migrations::MIGRATIONS;
+use crate::paging::Paging;
+use crate::passwords::Hasher;
+use crate::random::Random;
+use crate::resource_servers::{self, ResourceServer};
+use crate::seal::{MasterKey, Sealer};
+use crate::{Model, logs};
+
+/// A model and its tenant `acme` at `acme.test`.
+pub(crate) struct TestModel {
+    model: Model,
+    pub(crate) tenant: TenantId,
+    _folder: TempDir,
+}
+
+impl Deref for TestModel {
+    type Target = Model;
+
+    fn deref(&self) -> &Model {
+        &self.model
+    }
+}
+
+impl TestModel {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&format!("sqlite:{}", folder.path().join("test.db").display())).await.unwrap();
+        db.migrate(MIGRATIONS).await.unwrap();
+        let random = Random::seeded(1);
+        let model = Model {
+            audit: logs::Queue::new(),
+            clock: Clock::fixed(Timestamp::from_millis(1_700_000_000_000)),
+            seal: Sealer::new(&MasterKey::generate(&random), &[]),
+            hasher: Hasher::new(1, 1),
+            keys: Keys::new(),
+            db,
+            random,
+        };
+        let tenant = TenantId::from("acme");
+        let new = NewTenant { id: tenant.clone(), host: "acme.test".into(), name: "acme".into() };
+        create_tenant(&model, new).await.unwrap();
+        Self { model, tenant, _folder: folder }
+    }
+
+    /// A stored client whose secret is `secret`.
+    pub(crate) async fn add_client(&self, body: Json) -> Client {
+        let mut client = Client::new(clients::new_id(&self.random), &object(body)).unwrap();
+        let mut batch = Batch::new();
+        clients::insert(self, &mut batch, &self.tenant, &mut client, "secret", self.clock.now());
+        self.db.commit(batch).await.unwrap();
+        client
+    }
+
+    pub(crate) async fn add_connection(&self, body: Json) -> Connection {
+        let connection = Connection::new(&self.random, &object(body)).unwrap();
+        let mut batch = Batch::new();
+        connections::insert(self, &mut batch, &self.tenant, &connection, self.clock.now());
+        self.db.commit(batch).await.unwrap();
+        connection
+    }
+
+    pub(crate) async fn add_api(&self, body: Json) -> ResourceServer {
+        let api = ResourceServer::new(&self.random, &object(body)).unwrap();
+        let mut batch = Batch::new();
+        resource_servers::insert(self, &mut batch, &self.tenant, &api, self.clock.now());
+        self.db.commit(batch).await.unwrap();
+        api
+    }
+
+    pub(crate) async fn add_grant(&self, body: Json) -> ClientGrant {
+        let grant = ClientGrant::new(&self.random, &object(body)).unwrap();
+        let mut batch = Batch::new();
+        client_grants::insert(&mut batch, &self.tenant, &grant, self.clock.now());
+        self.db.commit(batch).await.unwrap();
+        grant
+    }
+}
+
+/// A page by offset, with the number of all matches.
+pub(crate) fn page(page: u32, per_page: u32) -> Paging {
+    Paging::Offset { page, per_page, totals: true }
+}
+
+/// The object that a `json!` is.
+pub(crate) fn object(value: Json) -> Map<String, Json> {
+    value.as_object().cloned().unwrap()
+}
