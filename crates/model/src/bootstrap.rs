@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::client_grants::{self, ClientGrant, FOR_CLIENT};
 use crate::clients::{self, Client};
 use crate::ids::{ClientId, TenantId};
+use crate::jose::Algorithm;
 use crate::random::Random;
 use crate::resource_servers::{self, ResourceServer};
 use crate::tenants::{self, Settings, Tenant};
@@ -46,6 +47,7 @@ pub enum Scopes {
 pub async fn create_tenant(app: &Model, new: NewTenant) -> Result<Tenant, db::Error> {
     let now = app.clock.now();
     let tenant = new.tenant();
+    let keys = app.keys.prepare(app, &tenant.id, &tenant.host, Algorithm::RS256).await?;
     let mut batch = Batch::new();
     tenants::insert(&mut batch, &tenant, now);
     tenants::insert_settings(&mut batch, &tenant.id, &Settings::new(&new.name), now);
@@ -55,6 +57,7 @@ pub async fn create_tenant(app: &Model, new: NewTenant) -> Result<Tenant, db::Er
     let connection = connections::username_password(&app.random, &[]);
     connections::insert(app, &mut batch, &tenant.id, &connection, now);
     resource_servers::insert(app, &mut batch, &tenant.id, &management_api(&app.random, &tenant), now);
+    keys.insert(&mut batch, now);
     app.db.commit(batch).await?;
     Ok(tenant)
 }
@@ -157,13 +160,22 @@ mod tests {
         let api = resource_servers::find_by_identifier(&model, &tenant.id, "https://acme.test/api/v2/").await;
         let api = api.unwrap().unwrap();
         assert!(api.is_system && api.is_fixed() && !api.allow_offline_access);
-        assert_eq!((api.name.as_deref(), api.scopes.as_ref().map(Vec::len)), (Some("Auth0 Management API"), Some(273)));
+        assert_eq!(
+            (api.name.as_deref(), api.scopes.as_ref().map(Vec::len)),
+            (Some("Auth0 Management API"), Some(273))
+        );
         assert_eq!((api.token_lifetime, api.token_lifetime_for_web), (86_400, 7_200));
-        let clients = clients::list(&model, &tenant.id, &Filter::default(), &page(0, 50)).await.unwrap().items;
+        let clients =
+            clients::list(&model, &tenant.id, &Filter::default(), &page(0, 50)).await.unwrap().items;
         assert!(clients.len() == 1 && clients[0].global);
-        let connection = connections::find_by_name(&model, &tenant.id, "Username-Password-Authentication").await;
+        let connection =
+            connections::find_by_name(&model, &tenant.id, "Username-Password-Authentication").await;
         assert!(connection.unwrap().unwrap().is_database());
-        assert_eq!(tenants::settings(&model, &tenant.id).await.unwrap().friendly_name.as_deref(), Some("acme"));
+        assert_eq!(model.keys.list(&model, &tenant.id).await.unwrap().len(), 2);
+        assert_eq!(
+            tenants::settings(&model, &tenant.id).await.unwrap().friendly_name.as_deref(),
+            Some("acme")
+        );
     }
 
     #[tokio::test]
@@ -180,7 +192,7 @@ mod tests {
         assert!(grant.allows("read:users") && !grant.allows("update:users"));
         let (id, _) = create_machine_client(&model, &tenant, "All", Scopes::All).await.unwrap();
         let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
-        assert_eq!(grant.unwrap().unwrap().scope.map(|scope| scope.len()), Some(273));
+        assert_eq!(grant.unwrap().unwrap().scope.as_ref().map(Vec::len), Some(273));
     }
 
     #[tokio::test]

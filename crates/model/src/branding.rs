@@ -115,7 +115,8 @@ mod tests {
         });
         let set = Branding::default().patched(&object(body.clone())).unwrap();
         assert_eq!(json!(set), body);
-        let after = set.patched(&object(json!({ "colors": { "primary": "#445566" }, "logo_url": null }))).unwrap();
+        let after =
+            set.patched(&object(json!({ "colors": { "primary": "#445566" }, "logo_url": null }))).unwrap();
         assert_eq!(json!(after), json!({ "colors": { "primary": "#445566" } }));
     }
 

@@ -346,7 +346,9 @@ mod tests {
         model.add_api(json!({ "identifier": "https://api" })).await;
         let own = model.add_grant(json!({ "client_id": client, "audience": "https://api" })).await;
         let default = model
-            .add_grant(json!({ "default_for": "third_party_clients", "audience": "https://api", "scope": ["a"] }))
+            .add_grant(
+                json!({ "default_for": "third_party_clients", "audience": "https://api", "scope": ["a"] }),
+            )
             .await;
         let ids = async |filter: Filter| {
             let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();

@@ -81,10 +81,7 @@ mod tests {
     #[test]
     fn a_patch_replaces_whole_values() {
         let after = patched(json!({ "options": { "three": 3 } }));
-        assert_eq!(
-            after,
-            json!({ "name": "a", "options": { "three": 3 }, "unknown": [1] })
-        );
+        assert_eq!(after, json!({ "name": "a", "options": { "three": 3 }, "unknown": [1] }));
     }
 
     #[test]

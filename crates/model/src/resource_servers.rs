@@ -383,8 +383,10 @@ mod tests {
 
     #[test]
     fn a_patch_replaces_scopes_and_keeps_the_identifier() {
-        let before = api(json!({ "identifier": "https://api", "scopes": [{ "value": "a" }, { "value": "b" }] }));
-        let patch = json!({ "scopes": [{ "value": "c", "description": "C" }], "identifier": "https://other" });
+        let before =
+            api(json!({ "identifier": "https://api", "scopes": [{ "value": "a" }, { "value": "b" }] }));
+        let patch =
+            json!({ "scopes": [{ "value": "c", "description": "C" }], "identifier": "https://other" });
         let after = before.patched(&Random::seeded(2), &object(patch)).unwrap();
         assert!(after.has_scope("c") && !after.has_scope("a"));
         assert_eq!((after.identifier.as_str(), after.id == before.id), ("https://api", true));
@@ -393,7 +395,10 @@ mod tests {
     #[test]
     fn policies_default_to_what_new_tenants_have() {
         let plain = api(json!({ "identifier": "https://api", "subject_type_authorization": {} }));
-        assert_eq!((plain.user_policy(), plain.client_policy()), (Policy::AllowAll, Policy::RequireClientGrant));
+        assert_eq!(
+            (plain.user_policy(), plain.client_policy()),
+            (Policy::AllowAll, Policy::RequireClientGrant)
+        );
         let shut = api(json!({
             "identifier": "https://api",
             "subject_type_authorization": { "user": { "policy": "deny_all" }, "client": { "policy": "allow_all" } }

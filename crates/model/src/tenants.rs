@@ -438,16 +438,23 @@ mod tests {
         let patch = json!({ "session_lifetime_in_minutes": 181, "idle_session_lifetime_in_minutes": 60 });
         let after = settings().patched(&object(patch)).unwrap();
         let wire = json!(after);
-        assert_eq!((&wire["session_lifetime"], &wire["idle_session_lifetime"]), (&json!(181.0 / 60.0), &json!(1)));
+        assert_eq!(
+            (&wire["session_lifetime"], &wire["idle_session_lifetime"]),
+            (&json!(181.0 / 60.0), &json!(1))
+        );
         assert!(wire.get("session_lifetime_in_minutes").is_none());
         assert_eq!(after.session_seconds(), (181 * 60, 3600));
     }
 
     #[test]
     fn sessions_end_sooner_when_the_browser_forgets_them() {
-        let after = settings().patched(&object(json!({ "session_cookie": { "mode": "non-persistent" } }))).unwrap();
+        let after =
+            settings().patched(&object(json!({ "session_cookie": { "mode": "non-persistent" } }))).unwrap();
         assert_eq!((settings().sessions_persist(), after.sessions_persist()), (true, false));
-        assert_eq!((settings().session_seconds(), after.session_seconds()), ((604_800, 259_200), (259_200, 86_400)));
+        assert_eq!(
+            (settings().session_seconds(), after.session_seconds()),
+            ((604_800, 259_200), (259_200, 86_400))
+        );
     }
 
     #[test]
@@ -475,7 +482,8 @@ mod tests {
         assert!(resolve(&model, "other.test").await.unwrap().is_none());
         let tenant = resolve(&model, "ACME.test").await.unwrap().unwrap();
         assert_eq!((tenant.id.as_str(), tenant.issuer.as_str()), ("acme", "https://acme.test/"));
-        let other = Tenant { host: "other.test".into(), issuer: "https://other.test/".into(), ..(*tenant).clone() };
+        let other =
+            Tenant { host: "other.test".into(), issuer: "https://other.test/".into(), ..(*tenant).clone() };
         let mut batch = Batch::new();
         model.clock.advance(1);
         insert_domain(&mut batch, &other, model.clock.now());

@@ -42,13 +42,14 @@ impl TestModel {
         let db = Db::open(&format!("sqlite:{}", folder.path().join("test.db").display())).await.unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
         let random = Random::seeded(1);
+        let clock = Clock::fixed(Timestamp::from_millis(1_700_000_000_000));
         let model = Model {
-            audit: logs::Queue::new(),
-            clock: Clock::fixed(Timestamp::from_millis(1_700_000_000_000)),
+            audit: logs::Queue::start(db.clone(), clock.clone(), &random),
             seal: Sealer::new(&MasterKey::generate(&random), &[]),
-            hasher: Hasher::new(1, 1),
-            keys: Keys::new(),
+            hasher: Hasher::for_tests(),
+            keys: Keys::for_tests(),
             db,
+            clock,
             random,
         };
         let tenant = TenantId::from("acme");

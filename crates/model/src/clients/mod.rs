@@ -207,12 +207,12 @@ impl RefreshTokens {
     }
 
     /// Whether each use gives a new token.
-    pub fn rotates(&self) -> bool {
+    pub fn rotate(&self) -> bool {
         self.rotation_type == "rotating"
     }
 
     /// Seconds that a token and its successors last, if they end.
-    pub fn absolute_lifetime(&self) -> Option<i64> {
+    pub fn lifetime(&self) -> Option<i64> {
         (!self.infinite_token_lifetime).then_some(self.token_lifetime)
     }
 
@@ -415,7 +415,7 @@ impl Client {
     /// The algorithm of its ID tokens: once set that, else HS256 for clients of the older kind and RS256 for others.
     ///
     /// A public client could not check HS256, for which it would need a secret, and gets RS256 too.
-    pub fn id_token_alg(&self) -> &str {
+    pub fn id_token_algorithm(&self) -> &str {
         let set = self.jwt_configuration.as_ref().and_then(|settings| settings.alg.as_deref());
         let otherwise = if self.oidc_conformant || self.is_public() { "RS256" } else { "HS256" };
         set.unwrap_or(otherwise)

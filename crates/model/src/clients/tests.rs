@@ -60,7 +60,9 @@ fn public_clients_get_no_client_credentials() {
 
 #[test]
 fn an_apis_own_client_is_filled_in_differently() {
-    let client = client(json!({ "name": "a", "app_type": "resource_server", "resource_server_identifier": "https://api" }));
+    let client = client(
+        json!({ "name": "a", "app_type": "resource_server", "resource_server_identifier": "https://api" }),
+    );
     assert_eq!(client.grant_types.as_deref(), Some(&[][..]));
     assert!(client.oidc_conformant);
     assert_eq!(json!(client.jwt_configuration), json!({ "alg": "RS256", "secret_encoded": false }));
@@ -88,12 +90,12 @@ fn what_is_given_stays_as_given() {
 fn a_refresh_token_object_is_completed() {
     let given = json!({ "rotation_type": "rotating", "expiration_type": "expiring" });
     let settings = client(json!({ "name": "a", "refresh_token": given })).refresh_token;
-    assert!(settings.rotates());
-    assert_eq!((settings.absolute_lifetime(), settings.idle_lifetime()), (Some(2_592_000), Some(1_296_000)));
+    assert!(settings.rotate());
+    assert_eq!((settings.lifetime(), settings.idle_lifetime()), (Some(2_592_000), Some(1_296_000)));
     let given = json!({ "rotation_type": "non-rotating", "expiration_type": "expiring", "infinite_token_lifetime": true });
     let settings = client(json!({ "name": "a", "refresh_token": given })).refresh_token;
-    assert_eq!((settings.absolute_lifetime(), settings.idle_lifetime()), (None, Some(1_296_000)));
-    assert!(!settings.rotates());
+    assert_eq!((settings.lifetime(), settings.idle_lifetime()), (None, Some(1_296_000)));
+    assert!(!settings.rotate());
 }
 
 #[test]
@@ -142,7 +144,7 @@ fn keys_take_the_place_of_the_secret() {
 
 #[test]
 fn id_tokens_are_signed_as_set_or_as_the_client_can_check() {
-    let alg = |body: Json| client(body).id_token_alg().to_owned();
+    let alg = |body: Json| client(body).id_token_algorithm().to_owned();
     assert_eq!(alg(json!({ "name": "a" })), "HS256");
     assert_eq!(alg(json!({ "name": "a", "oidc_conformant": true })), "RS256");
     assert_eq!(alg(json!({ "name": "a", "app_type": "spa" })), "RS256");
@@ -167,7 +169,8 @@ fn origins_come_from_all_three_lists_but_web_messages_from_one() {
 #[tokio::test]
 async fn a_client_is_stored_and_found() {
     let model = TestModel::new().await;
-    let stored = model.add_client(json!({ "name": "a", "callbacks": ["https://a.test/cb"], "sso": true })).await;
+    let stored =
+        model.add_client(json!({ "name": "a", "callbacks": ["https://a.test/cb"], "sso": true })).await;
     let found = find(&model, &model.tenant, stored.client_id.as_str()).await.unwrap().unwrap();
     assert!(*found == stored);
     assert!(found.check_secret("secret") && !found.check_secret("Secret") && !found.check_secret(""));
@@ -180,7 +183,12 @@ async fn a_change_is_seen_at_once_and_only_one_of_two_wins() {
     let model = TestModel::new().await;
     let mut client = model.add_client(json!({ "name": "a" })).await;
     let id = client.client_id.to_string();
-    let mut late = find(&model, &model.tenant, &id).await.unwrap().unwrap().patched(&object(json!({ "name": "late" }))).unwrap();
+    let mut late = find(&model, &model.tenant, &id)
+        .await
+        .unwrap()
+        .unwrap()
+        .patched(&object(json!({ "name": "late" })))
+        .unwrap();
     client.name = "b".into();
     let mut batch = Batch::new();
     save(&mut batch, &model.tenant, &mut client);
@@ -210,7 +218,11 @@ async fn a_page_counts_all_and_a_checkpoint_goes_on_where_it_ended() {
         model.add_client(json!({ "name": name, "app_type": "spa" })).await;
         model.clock.advance(1);
     }
-    let filter = Filter { is_global: Some(false), app_types: vec!["spa".into(), "native".into()], ..Filter::default() };
+    let filter = Filter {
+        is_global: Some(false),
+        app_types: vec!["spa".into(), "native".into()],
+        ..Filter::default()
+    };
     let first = list(&model, &model.tenant, &filter, &page(0, 2)).await.unwrap();
     let names = |page: &paging::Page<Client>| page.items.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
     assert_eq!((names(&first), first.total, first.next), (vec!["a".into(), "b".into()], Some(3), None));
@@ -283,7 +295,8 @@ async fn a_removed_client_takes_its_grants_and_connections_along() {
     let model = TestModel::new().await;
     let client = model.add_client(json!({ "name": "a" })).await;
     let id = client.client_id.clone();
-    let connection = model.add_connection(json!({ "name": "db", "strategy": "auth0", "enabled_clients": [id] })).await;
+    let connection =
+        model.add_connection(json!({ "name": "db", "strategy": "auth0", "enabled_clients": [id] })).await;
     let api = model.add_api(json!({ "identifier": "https://api" })).await;
     let grant = model.add_grant(json!({ "client_id": id, "audience": api.identifier, "scope": [] })).await;
     let mut batch = Batch::new();
@@ -308,5 +321,7 @@ async fn the_client_of_all_applications_stays_and_stays_alone() {
     let mut second = Client::all_applications("second".into());
     let mut batch = Batch::new();
     insert(&model, &mut batch, &model.tenant, &mut second, "secret", model.clock.now());
-    assert!(matches!(model.db.commit(batch).await, Err(db::Error::Unique(index)) if index == "clients_global"));
+    assert!(
+        matches!(model.db.commit(batch).await, Err(db::Error::Unique(index)) if index == "clients_global")
+    );
 }

@@ -11,7 +11,8 @@ fn connection(body: Json) -> Connection {
 
 #[test]
 fn a_database_connection_is_filled_in() {
-    let connection = connection(json!({ "name": "db", "strategy": "auth0", "options": { "requires_username": true } }));
+    let connection =
+        connection(json!({ "name": "db", "strategy": "auth0", "options": { "requires_username": true } }));
     assert!(connection.id.starts_with("con_") && connection.id.len() == 20);
     assert_eq!(
         json!(connection),
@@ -63,7 +64,10 @@ fn options_say_what_people_may_do() {
     let plain = with(json!({}));
     assert!(plain.allows_signup() && plain.allows_password_change() && plain.is_active());
     assert!(!plain.has_usernames());
-    assert_eq!((plain.username_length(), plain.password_policy(), plain.password_min_length()), ((1, 15), "good", None));
+    assert_eq!(
+        (plain.username_length(), plain.password_policy(), plain.password_min_length()),
+        ((1, 15), "good", None)
+    );
     let older = with(json!({
         "disable_signup": true,
         "disable_self_service_change_password": true,
@@ -73,7 +77,10 @@ fn options_say_what_people_may_do() {
         "password_complexity_options": { "min_length": 12 }
     }));
     assert!(!older.allows_signup() && !older.allows_password_change() && older.has_usernames());
-    assert_eq!((older.username_length(), older.password_policy(), older.password_min_length()), ((3, 20), "low", Some(12)));
+    assert_eq!(
+        (older.username_length(), older.password_policy(), older.password_min_length()),
+        ((3, 20), "low", Some(12))
+    );
     let newer = with(json!({
         "attributes": { "username": { "identifier": { "active": true }, "validation": { "min_length": 4, "max_length": 9 } } },
         "password_options": { "complexity": { "min_length": 15 } }
@@ -86,7 +93,9 @@ fn options_say_what_people_may_do() {
 async fn options_are_sealed_at_rest_and_come_back() {
     let model = TestModel::new().await;
     let stored = model
-        .add_connection(json!({ "name": "up", "strategy": "oidc", "options": { "client_secret": "upstream-secret" } }))
+        .add_connection(
+            json!({ "name": "up", "strategy": "oidc", "options": { "client_secret": "upstream-secret" } }),
+        )
         .await;
     let found = find_by_name(&model, &model.tenant, "up").await.unwrap().unwrap();
     assert_eq!(json!(*found), json!(stored));
@@ -162,7 +171,8 @@ async fn both_views_of_what_is_enabled_agree() {
     let of_client =
         list_for_client(&model, &model.tenant, &one, &["auth0".into()], &Paging::default()).await.unwrap();
     assert_eq!(of_client.items[0].enabled_clients.len(), 2);
-    let of_client = list_for_client(&model, &model.tenant, &one, &["sms".into()], &Paging::default()).await.unwrap();
+    let of_client =
+        list_for_client(&model, &model.tenant, &one, &["sms".into()], &Paging::default()).await.unwrap();
     assert_eq!(of_client.items, []);
 
     let mut batch = Batch::new();
@@ -180,7 +190,10 @@ async fn a_list_is_narrowed_by_strategy_and_name() {
     };
     let strategies = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
     assert_eq!(names(Filter::default()).await.len(), 2);
-    assert_eq!(names(Filter { strategies: strategies(&["sms", "email"]), ..Filter::default() }).await, ["sms"]);
+    assert_eq!(
+        names(Filter { strategies: strategies(&["sms", "email"]), ..Filter::default() }).await,
+        ["sms"]
+    );
     assert_eq!(names(Filter { name: Some("none".into()), ..Filter::default() }).await, [""; 0]);
 }
 
@@ -196,7 +209,15 @@ async fn add_user(model: &TestModel, id: &str, connection: &str, linked: Option<
         batch.execute(
             "INSERT INTO identities (tenant, provider, subject, connection, user_id, position, is_social) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            params![&model.tenant, "auth0", format!("{id}-{position}"), connection, id, position as i64, false],
+            params![
+                &model.tenant,
+                "auth0",
+                format!("{id}-{position}"),
+                connection,
+                id,
+                position as i64,
+                false
+            ],
         );
     }
     model.db.commit(batch).await.unwrap();
@@ -206,7 +227,9 @@ async fn add_user(model: &TestModel, id: &str, connection: &str, linked: Option<
 async fn a_removed_connection_takes_its_users_along_and_no_others() {
     let model = TestModel::new().await;
     let client = model.add_client(json!({ "name": "a" })).await.client_id;
-    let gone = model.add_connection(json!({ "name": "gone", "strategy": "auth0", "enabled_clients": [client] })).await;
+    let gone = model
+        .add_connection(json!({ "name": "gone", "strategy": "auth0", "enabled_clients": [client] }))
+        .await;
     add_user(&model, "auth0|gone", "gone", None).await;
     add_user(&model, "auth0|linked", "kept", Some("gone")).await;
     add_user(&model, "auth0|kept", "kept", None).await;
