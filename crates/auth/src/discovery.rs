@@ -20,7 +20,7 @@ pub async fn configuration(State(_): State<App>, visit: Visit) -> Response {
 /// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.
 pub async fn jwks(State(app): State<App>, visit: Visit) -> Response {
     match app.keys.published(&app, &visit.tenant.id).await {
-        Ok(jwks) => public(jwks.json.clone()),
+        Ok(published) => public(published.jwks.clone()),
         Err(error) => Visit::json_error(error),
     }
 }

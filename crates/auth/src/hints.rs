@@ -1,5 +1,7 @@
 //! `id_token_hint`: an ID token of ours that a client hands back, expired or not (OIDC Core §3.1.2.1).
 
+use model::jose::VerifyError;
+
 use crate::visit::Visit;
 
 /// What a hint says.
@@ -14,8 +16,10 @@ pub struct Hint {
 
 /// Reads an ID token that we signed; its lifetime does not matter. `None` for anything else.
 pub async fn id_token(visit: &Visit, hint: &str) -> Result<Option<Hint>, db::Error> {
-    let Ok(verified) = visit.app.keys.verify_ignoring_expiry(&visit.app, &visit.tenant.id, hint).await? else {
-        return Ok(None);
+    let verified = match visit.app.keys.verify_hint(&visit.app, &visit.tenant.id, hint).await {
+        Ok(verified) => verified,
+        Err(VerifyError::Failed(error)) => return Err(error),
+        Err(_) => return Ok(None),
     };
     if verified.issuer() != visit.tenant.issuer {
         return Ok(None);

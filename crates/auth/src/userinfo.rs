@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use model::jose::VerifyError;
 use model::seal::digest;
 use model::users::{self, User};
 use model::{App, UserId, access_tokens, clients};
@@ -47,7 +48,11 @@ async fn claims(visit: &Visit, headers: &HeaderMap) -> Result<Option<(User, Scop
     let Some(token) = bearer(headers) else { return Ok(None) };
     let (app, tenant) = (&visit.app, &visit.tenant);
     let (user_id, client_id, scopes, issued_at) = if token.contains('.') {
-        let Ok(verified) = app.keys.verify(app, &tenant.id, token).await? else { return Ok(None) };
+        let verified = match app.keys.verify(app, &tenant.id, token).await {
+            Ok(verified) => verified,
+            Err(VerifyError::Failed(error)) => return Err(error),
+            Err(_) => return Ok(None),
+        };
         if verified.issuer() != tenant.issuer || !verified.is_for(&tenant.userinfo_audience()) {
             return Ok(None);
         }

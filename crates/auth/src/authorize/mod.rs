@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use model::App;
 use model::grants;
-use model::logs::Event;
 use model::sessions::Session;
 use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
@@ -241,7 +240,7 @@ pub async fn refuse(visit: &Visit, refusal: Refusal) -> Response {
 
 /// Answers `prompt=none` where a page would be needed, and notes it.
 async fn silent_failure(visit: &Visit, request: &Request, error: &'static str, description: &str) -> Response {
-    let event: Event = events::silent_failure(visit, &request.client, request.audience.identifier(), description);
+    let event = events::silent_failure(visit, request, description);
     visit.app.audit.push(event);
     request.target.refuse(visit.look().await, error, description)
 }

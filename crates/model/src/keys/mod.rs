@@ -20,7 +20,7 @@ pub use store::State;
 
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
-use crate::jose::{Algorithm, KeyError, SigningKey, Verified, VerifyError, VerifyingKey, verify_jwt};
+use crate::jose::{Algorithm, KeyError, SigningKey, Verified, VerifyError, VerifyingKey, verify_jwt, verify_jwt_of_any_age};
 use crate::{Model, seal};
 use generate::{Generator, NewKey};
 
@@ -243,6 +243,15 @@ impl Keys {
             return Err(VerifyError::Invalid);
         }
         Ok(verified)
+    }
+
+    /// Verifies a token that this tenant signed at any time: a hint, which gives no right. See [`verify_jwt_of_any_age`].
+    ///
+    /// # Errors
+    /// See [`VerifyError`].
+    pub async fn verify_hint(&self, app: &Model, tenant: &TenantId, token: &str) -> Result<Verified, VerifyError> {
+        let keys = self.published(app, tenant).await?;
+        verify_jwt_of_any_age(token, &keys.verifying, app.clock.now())
     }
 
     /// All keys of a tenant: `RS256` before the others; current, next, then the previous and revoked ones, the latest first.

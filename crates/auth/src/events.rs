@@ -1,0 +1,114 @@
+//! The audit events of this crate's endpoints, by Auth0's type codes.
+
+use model::clients::Client;
+use model::logs::{Event, Kind};
+use model::users::User;
+use model::UserId;
+
+use crate::authorize::request::Request;
+use crate::visit::Visit;
+
+fn event(visit: &Visit, kind: Kind) -> Event {
+    Event::new(&visit.app, &visit.tenant, kind).peer(&visit.peer)
+}
+
+fn of_request(visit: &Visit, kind: Kind, request: &Request) -> Event {
+    let event = event(visit, kind).client(&request.client).scope(&request.granted.to_string());
+    match request.audience.identifier() {
+        "" => event,
+        audience => event.audience(audience),
+    }
+}
+
+/// `s`: a user proved who they are.
+pub fn login(visit: &Visit, request: &Request, user: &User, connection: &str) -> Event {
+    of_request(visit, Kind::Login, request).user(user).connection_name(connection)
+}
+
+/// `fp`: a wrong password, or no such user; which of the two is nobody's business.
+pub fn wrong_password(visit: &Visit, request: &Request, username: &str) -> Event {
+    of_request(visit, Kind::WrongPassword, request)
+        .user_name(&username.chars().take(128).collect::<String>())
+        .description("Wrong email or password.")
+}
+
+/// `f`: the right password of a blocked user.
+pub fn blocked_login(visit: &Visit, request: &Request, user: &User) -> Event {
+    of_request(visit, Kind::FailedLogin, request).user(user).description("user is blocked")
+}
+
+/// `ss`: a new account.
+pub fn signup(visit: &Visit, request: &Request, user: &User, connection: &str) -> Event {
+    of_request(visit, Kind::Signup, request).user(user).connection_name(connection)
+}
+
+/// `fs`: an account that could not be made.
+pub fn signup_refused(visit: &Visit, request: &Request, email: &str, reason: &str) -> Event {
+    of_request(visit, Kind::FailedSignup, request).user_name(email).description(reason)
+}
+
+/// `f`: a user declined to let a client in.
+pub fn consent_declined(visit: &Visit, request: &Request, user: &User) -> Event {
+    of_request(visit, Kind::FailedLogin, request).user(user).description("User did not authorize the request")
+}
+
+/// `ssa`: a sign-in without a page.
+pub fn silent_success(visit: &Visit, request: &Request, user: &User) -> Event {
+    of_request(visit, Kind::SilentLogin, request).user(user)
+}
+
+/// `fsa`: a sign-in without a page that would have needed one.
+pub fn silent_failure(visit: &Visit, request: &Request, reason: &str) -> Event {
+    of_request(visit, Kind::FailedSilentLogin, request).description(reason)
+}
+
+/// `slo`: a session ended by its user.
+pub fn logout(visit: &Visit, user: &User) -> Event {
+    event(visit, Kind::Logout).user(user)
+}
+
+fn issued(visit: &Visit, kind: Kind, client: &Client, audience: &str, scope: &str) -> Event {
+    let event = event(visit, kind).client(client).scope(scope);
+    if audience.is_empty() { event } else { event.audience(audience) }
+}
+
+/// `seacft`: a code was exchanged.
+pub fn code_exchanged(visit: &Visit, client: &Client, user: &User, audience: &str, scope: &str) -> Event {
+    issued(visit, Kind::CodeExchange, client, audience, scope).user(user)
+}
+
+/// `feacft`: a code was refused.
+pub fn code_refused(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedCodeExchange).client(client).description(reason)
+}
+
+/// `sertft`: a refresh token was exchanged.
+pub fn refreshed(visit: &Visit, client: &Client, user: &User, audience: &str, scope: &str) -> Event {
+    issued(visit, Kind::RefreshExchange, client, audience, scope).user(user)
+}
+
+/// `fertft`: a refresh token was refused.
+pub fn refresh_refused(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedRefreshExchange).client(client).description(reason)
+}
+
+/// `ferrt`: an old refresh token came back, and its family ended.
+pub fn refresh_reused(visit: &Visit, client: &Client, user: &UserId) -> Event {
+    let description = "A rotated refresh token was used again: its family is revoked";
+    event(visit, Kind::RefreshTokenReuse).client(client).user_id(user).description(description)
+}
+
+/// `srrt`: a refresh token was revoked.
+pub fn refresh_revoked(visit: &Visit, client: &Client, user: &UserId) -> Event {
+    event(visit, Kind::RefreshTokenRevoked).client(client).user_id(user)
+}
+
+/// `seccft`: a client got a token of its own.
+pub fn client_credentials(visit: &Visit, client: &Client, audience: &str, scope: &str) -> Event {
+    issued(visit, Kind::ClientCredentials, client, audience, scope)
+}
+
+/// `feccft`: a client was refused a token.
+pub fn client_credentials_refused(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedClientCredentials).client(client).description(reason)
+}
