@@ -105,7 +105,7 @@ impl IntoResponse for OAuthError {
         if let Some(uri) = self.uri {
             body["error_uri"] = uri.into();
         }
-        let mut response = (self.status, no_store_json(&body)).into_response();
+        let mut response = no_store_json(self.status, &body);
         if self.basic {
             let challenge = HeaderValue::from_static("Basic realm=\"token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -118,14 +118,11 @@ impl IntoResponse for OAuthError {
 }
 
 /// `body` as `application/json` that no cache keeps (RFC 6749 §5.1).
-pub fn no_store_json(body: &impl serde::Serialize) -> impl IntoResponse + use<> {
-    let json = serde_json::to_vec(body).unwrap_or_default();
-    (
-        [
-            (header::CONTENT_TYPE, "application/json"),
-            (header::CACHE_CONTROL, "no-store"),
-            (header::PRAGMA, "no-cache"),
-        ],
-        json,
-    )
+pub fn no_store_json(status: StatusCode, body: &impl serde::Serialize) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::PRAGMA, "no-cache"),
+    ];
+    (status, headers, serde_json::to_vec(body).unwrap_or_default()).into_response()
 }

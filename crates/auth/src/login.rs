@@ -138,7 +138,7 @@ async fn prove(
     username: &str,
     password: String,
 ) -> Result<Proof, db::Error> {
-    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let app = &visit.app;
     let found = find(visit, request, username).await?;
     let hash = found.as_ref().and_then(|(_, found)| found.credential.as_ref()).map(|credential| credential.hash.clone());
     let verdict = match app.hasher.verify(password.clone(), hash).await {

@@ -36,6 +36,11 @@ impl Scopes {
         scopes
     }
 
+    /// The scopes of a list from our own store, where each stands once.
+    pub fn from_list(scopes: Vec<String>) -> Self {
+        Self(scopes)
+    }
+
     /// Whether `scope` is one of them.
     pub fn has(&self, scope: &str) -> bool {
         self.0.iter().any(|known| known == scope)

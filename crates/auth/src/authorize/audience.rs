@@ -108,7 +108,8 @@ impl Audience {
             resource_servers::Policy::RequireClientGrant => {
                 let client_id = &client.client_id;
                 let grant = client_grants::find_for(app, &tenant.id, client_id, &api.identifier, "user").await?;
-                grant.ok_or_else(denied)?.scope.clone()
+                let grant = grant.ok_or_else(denied)?;
+                listed().into_iter().filter(|scope| grant.allows(scope)).collect()
             }
         };
         // With RBAC a user has the scopes that roles give: there are no roles yet, so there are none.

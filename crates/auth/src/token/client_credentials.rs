@@ -1,7 +1,7 @@
 //! The `client_credentials` grant (RFC 6749 §4.4; authentication contract §3.4).
 
 use model::clients::Client;
-use model::resource_servers::{self, CURRENT_USER_SCOPES, Policy};
+use model::resource_servers::{self, CURRENT_USER_SCOPES, Policy, ResourceServer};
 use model::client_grants;
 
 use super::Tokens;
@@ -32,14 +32,15 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
     let asked = params.get("scope").map(Scopes::parse);
     let scopes = match api.client_policy() {
         Policy::DenyAll => return Err(refused(visit, client, no_grant(audience))),
-        Policy::AllowAll => asked.map(|asked| asked.only(|scope| api.has_scope(scope))).unwrap_or_default(),
+        Policy::AllowAll => asked.unwrap_or_else(|| all(&api)).only(|scope| api.has_scope(scope)),
         Policy::RequireClientGrant => {
             let grant = client_grants::find_for(app, &tenant.id, &client.client_id, audience, client_grants::FOR_CLIENT)
                 .await?
                 .ok_or_else(|| refused(visit, client, no_grant(audience)))?;
             match asked {
                 Some(asked) => asked.only(|scope| grant.allows(scope)),
-                None => Scopes::parse(&grant.scope.join(" ")),
+                None if grant.allow_all_scopes == Some(true) => all(&api),
+                None => Scopes::from_list(grant.scope.clone().unwrap_or_default()),
             }
         }
     };
@@ -55,6 +56,11 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         expires_in: issued.expires_in,
         token_type: "Bearer",
     })
+}
+
+/// Every scope of an API.
+fn all(api: &ResourceServer) -> Scopes {
+    Scopes::from_list(api.scopes.iter().flatten().map(|scope| scope.value.clone()).collect())
 }
 
 fn no_grant(audience: &str) -> String {

@@ -6,7 +6,7 @@ mod refresh_token;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::App;
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub async fn token(
     body: Bytes,
 ) -> Response {
     match exchange(&visit, query.as_deref(), &headers, &body).await {
-        Ok(tokens) => no_store_json(&tokens).into_response(),
+        Ok(tokens) => no_store_json(StatusCode::OK, &tokens),
         Err(error) => error.into_response(),
     }
 }
@@ -63,7 +63,7 @@ async fn exchange(
     let known = ["authorization_code", "refresh_token", "client_credentials"];
     if !known.contains(&grant_type) {
         return Err(OAuthError::new(
-            axum::http::StatusCode::FORBIDDEN,
+            StatusCode::FORBIDDEN,
             "unsupported_grant_type",
             format!("Unsupported grant type: {}", grant_type.chars().take(64).collect::<String>()),
         ));
