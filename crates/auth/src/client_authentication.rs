@@ -71,7 +71,11 @@ fn parse_basic(value: &str) -> Option<Credentials> {
     let (id, secret) = decoded.split_once(':')?;
     let (client_id, secret) = (params::decode(id).ok()?, params::decode(secret).ok()?);
     let usable = !client_id.is_empty() && !client_id.contains('\0');
-    usable.then(|| Credentials { client_id, secret: Some(secret).filter(|secret| !secret.is_empty()), basic: true })
+    usable.then(|| Credentials {
+        client_id,
+        secret: Some(secret).filter(|secret| !secret.is_empty()),
+        basic: true,
+    })
 }
 
 #[cfg(test)]
@@ -93,7 +97,15 @@ mod tests {
     fn basic_is_decoded_and_then_form_decoded() {
         let parsed = parse_basic(&basic("a%3Ab:s%2Bt+u")).unwrap();
         assert_eq!((parsed.client_id.as_str(), parsed.secret.as_deref()), ("a:b", Some("s+t u")));
-        for bad in ["Basic", "Basic !!!", "Bearer abc", &basic("no-colon"), &basic(":s"), &basic("a:%zz"), &basic("%00:s")] {
+        for bad in [
+            "Basic",
+            "Basic !!!",
+            "Bearer abc",
+            &basic("no-colon"),
+            &basic(":s"),
+            &basic("a:%zz"),
+            &basic("%00:s"),
+        ] {
             assert_eq!(parse_basic(bad), None, "{bad}");
         }
     }
@@ -101,12 +113,16 @@ mod tests {
     #[test]
     fn one_method_a_request_and_none_in_the_query() {
         let body = |text: &str| Params::parse_form(text).unwrap();
-        let refused = |result: Result<Credentials, OAuthError>| result.unwrap_err().status == StatusCode::UNAUTHORIZED;
+        let refused =
+            |result: Result<Credentials, OAuthError>| result.unwrap_err().status == StatusCode::UNAUTHORIZED;
         assert!(refused(credentials(None, &with(&basic("a:s")), &body("client_id=a&client_secret=s"))));
         assert!(refused(credentials(None, &with(&basic("a:s")), &body("client_id=b"))));
         assert!(refused(credentials(Some("client_secret=s"), &HeaderMap::new(), &body("client_id=a"))));
         assert!(credentials(None, &with(&basic("a:s")), &body("client_id=a")).is_ok());
-        assert_eq!(credentials(None, &HeaderMap::new(), &body("")).unwrap_err(), OAuthError::missing("client_id"));
+        assert_eq!(
+            credentials(None, &HeaderMap::new(), &body("")).unwrap_err(),
+            OAuthError::missing("client_id")
+        );
     }
 
     #[test]

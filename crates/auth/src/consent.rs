@@ -55,7 +55,9 @@ pub async fn submit(
             let (look, target) = (form.visit.look().await, &form.request.target);
             target.refuse(look, "access_denied", "User did not authorize the request")
         }
-        Err(db::Error::Conflict { .. }) => form.visit.error_page(ErrorKind::FormExpired).await.into_response(),
+        Err(db::Error::Conflict { .. }) => {
+            form.visit.error_page(ErrorKind::FormExpired).await.into_response()
+        }
         Err(error) => form.visit.failure_page(error).await,
     }
 }
@@ -88,7 +90,10 @@ async fn page(visit: &Visit, request: &Request, user: &User, state: &str) -> Res
         let listed = api?.scopes.as_ref()?.iter().find(|listed| listed.value == scope)?;
         listed.description.clone().filter(|_| described)
     };
-    let scopes = request.granted.iter().map(|scope| ScopeLine { value: scope.into(), description: description(scope) });
+    let scopes = request
+        .granted
+        .iter()
+        .map(|scope| ScopeLine { value: scope.into(), description: description(scope) });
     ConsentPage {
         client_name: request.client.name.clone(),
         client_logo: request.client.logo_uri.clone(),

@@ -14,7 +14,10 @@ pub async fn configuration(State(_): State<App>, visit: Visit) -> Response {
         Ok(settings) => settings,
         Err(error) => return Visit::json_error(error),
     };
-    public(serde_json::to_vec(&document(&visit.tenant.issuer, settings.publishes_end_session())).unwrap_or_default())
+    public(
+        serde_json::to_vec(&document(&visit.tenant.issuer, settings.publishes_end_session()))
+            .unwrap_or_default(),
+    )
 }
 
 /// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.

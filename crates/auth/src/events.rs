@@ -1,9 +1,9 @@
 //! The audit events of this crate's endpoints, by Auth0's type codes.
 
+use model::UserId;
 use model::clients::Client;
 use model::logs::{Event, Kind};
 use model::users::User;
-use model::UserId;
 
 use crate::authorize::request::Request;
 use crate::visit::Visit;

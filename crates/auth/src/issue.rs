@@ -75,7 +75,8 @@ pub async fn user_access_token(
     via: Via,
 ) -> Result<AccessToken, db::Error> {
     let userinfo = scopes.has("openid") && api.signing_alg != "HS256";
-    let aud = if userinfo { json!([api.identifier, tenant.userinfo_audience()]) } else { json!(api.identifier) };
+    let aud =
+        if userinfo { json!([api.identifier, tenant.userinfo_audience()]) } else { json!(api.identifier) };
     let gty = (via == Via::Refresh).then_some("refresh_token");
     let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
     sign(app, tenant, api, user.as_str(), aud, scopes.to_string(), gty, &client.client_id, lifetime).await
@@ -215,6 +216,9 @@ mod tests {
     #[test]
     fn a_token_is_bound_by_the_left_half_of_its_hash() {
         // OIDC Core, Appendix A.4: the code and c_hash of the example.
-        assert_eq!(half_hash("Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk"), "LDktKdoQak3Pk0cnXxCltA");
+        assert_eq!(
+            half_hash("Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk"),
+            "LDktKdoQak3Pk0cnXxCltA"
+        );
     }
 }

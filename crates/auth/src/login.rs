@@ -89,7 +89,9 @@ impl Form {
     ) -> Result<Self, Response> {
         let Ok(params) = Params::parse_body(headers, body) else {
             let page = visit.error_page(ErrorKind::InvalidRequest).await;
-            return Err(page.with_error("invalid_request", "The form holds bytes that are not valid text").into_response());
+            return Err(page
+                .with_error("invalid_request", "The form holds bytes that are not valid text")
+                .into_response());
         };
         let state = params.get("state").map_or_else(|| state_of(query), str::to_owned);
         if !visit.csrf_holds(params.get("_csrf"), &state) {
@@ -140,7 +142,10 @@ async fn prove(
 ) -> Result<Proof, db::Error> {
     let app = &visit.app;
     let found = find(visit, request, username).await?;
-    let hash = found.as_ref().and_then(|(_, found)| found.credential.as_ref()).map(|credential| credential.hash.clone());
+    let hash = found
+        .as_ref()
+        .and_then(|(_, found)| found.credential.as_ref())
+        .map(|credential| credential.hash.clone());
     let verdict = match app.hasher.verify(password.clone(), hash).await {
         Ok(verdict) => verdict,
         Err(error) if error == HashError::Busy => return Ok(Proof::Refused(LoginError::Busy)),

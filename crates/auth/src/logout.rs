@@ -108,7 +108,9 @@ async fn oidc_checked(visit: &Visit, method: &Method, params: &Params) -> Result
     match answer {
         Some("accept") => Ok(end(visit, destination).await),
         Some(_) => Ok(destination.map_or_else(|| redirect("/"), |destination| redirect(&destination))),
-        None if sid == Some(&session.sid) || !settings.prompts_on_logout() => Ok(end(visit, destination).await),
+        None if sid == Some(&session.sid) || !settings.prompts_on_logout() => {
+            Ok(end(visit, destination).await)
+        }
         None => Ok(confirm(visit, client.as_deref(), &session, &user, params, destination).await),
     }
 }
@@ -132,7 +134,13 @@ async fn oidc_destination(
         return Err(page.with_error("invalid_request", description).with_detail(uri).into_response());
     }
     Ok(Some(match params.get("state") {
-        Some(state) => extend_query(uri, &format!("state={}", percent_encoding::utf8_percent_encode(state, percent_encoding::NON_ALPHANUMERIC))),
+        Some(state) => extend_query(
+            uri,
+            &format!(
+                "state={}",
+                percent_encoding::utf8_percent_encode(state, percent_encoding::NON_ALPHANUMERIC)
+            ),
+        ),
         None => uri.to_owned(),
     }))
 }
@@ -151,7 +159,11 @@ async fn client(visit: &Visit, client_id: Option<&str>) -> Result<Option<Arc<Cli
 }
 
 async fn inconsistent(visit: &Visit, description: &str) -> Response {
-    visit.error_page(ErrorKind::InvalidRequest).await.with_error("invalid_request", description).into_response()
+    visit
+        .error_page(ErrorKind::InvalidRequest)
+        .await
+        .with_error("invalid_request", description)
+        .into_response()
 }
 
 /// Ends the browser's session, takes its cookie away, and goes to `destination` or to a page that says so.
@@ -183,7 +195,8 @@ async fn confirm(
     params: &Params,
     destination: Option<String>,
 ) -> Response {
-    let handed_on = ["id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
+    let handed_on =
+        ["id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
     let params = handed_on.iter().filter_map(|name| Some(((*name).to_owned(), params.get(name)?.to_owned())));
     LogoutConfirmPage {
         client_name: client.map(|client| client.name.clone()),

@@ -48,7 +48,8 @@ impl Params {
     /// Parses a body by its content type: a JSON object, else a form (authentication contract §0.1).
     pub fn parse_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, ParamsError> {
         let text = std::str::from_utf8(body).map_err(|_| ParamsError::Encoding)?;
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !content_type.trim_start().to_ascii_lowercase().starts_with("application/json") {
             return Self::parse_form(text);
         }
@@ -157,7 +158,8 @@ pub fn decode(text: &str) -> Result<String, ParamsError> {
             b'+' => b' ',
             b'%' => {
                 let mut digit = || rest.next().and_then(|byte| char::from(byte).to_digit(16));
-                let (high, low) = (digit().ok_or(ParamsError::Encoding)?, digit().ok_or(ParamsError::Encoding)?);
+                let (high, low) =
+                    (digit().ok_or(ParamsError::Encoding)?, digit().ok_or(ParamsError::Encoding)?);
                 u8::try_from(high * 16 + low).map_err(|_| ParamsError::Encoding)?
             }
             byte => byte,
@@ -237,6 +239,9 @@ mod tests {
     #[test]
     fn an_empty_value_is_absent_but_was_sent() {
         let params = Params::parse_form("federated&state=").unwrap();
-        assert_eq!((params.get("federated"), params.has("federated"), params.get("state")), (None, true, None));
+        assert_eq!(
+            (params.get("federated"), params.has("federated"), params.get("state")),
+            (None, true, None)
+        );
     }
 }

@@ -34,20 +34,32 @@ pub async fn revoke(
 
 async fn end(visit: &Visit, query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<(), OAuthError> {
     let params = Params::parse_body(headers, body)?;
-    let client = client_authentication::authenticate(visit, query, headers, &params).await.map_err(|error| {
-        if error.status == StatusCode::UNAUTHORIZED { OAuthError { error: "invalid_client", ..error } } else { error }
-    })?;
+    let client =
+        client_authentication::authenticate(visit, query, headers, &params).await.map_err(|error| {
+            if error.status == StatusCode::UNAUTHORIZED {
+                OAuthError { error: "invalid_client", ..error }
+            } else {
+                error
+            }
+        })?;
     let token = params.get("token").ok_or_else(|| OAuthError::missing("token"))?;
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let found = refresh_tokens::find(&app.db, tenant, token).await?;
-    let Some(family) = found.map(|found| found.family).filter(|family| family.client_id == client.client_id) else {
+    let Some(family) = found.map(|found| found.family).filter(|family| family.client_id == client.client_id)
+    else {
         return Ok(());
     };
     let mut batch = Batch::new();
     refresh_tokens::remove(&mut batch, tenant, &family.id);
     if visit.settings().await?.flag("revoke_refresh_token_grant") {
         grants::remove_for(&mut batch, tenant, &family.user_id, &family.client_id, &family.audience);
-        refresh_tokens::remove_for_grant(&mut batch, tenant, &family.user_id, &family.client_id, &family.audience);
+        refresh_tokens::remove_for_grant(
+            &mut batch,
+            tenant,
+            &family.user_id,
+            &family.client_id,
+            &family.audience,
+        );
     }
     model::logs::record(&mut batch, events::refresh_revoked(visit, &client, &family.user_id));
     app.db.commit(batch).await?;

@@ -73,7 +73,10 @@ async fn open_directory(visit: &Visit, request: &Request) -> Result<Option<Arc<C
 }
 
 /// Makes user, password and session in one batch. An account that is there already looks like any other failure.
-async fn sign_up(form: &Form, typed: &Typed) -> Result<Result<(Session, String), Vec<SignupError>>, db::Error> {
+async fn sign_up(
+    form: &Form,
+    typed: &Typed,
+) -> Result<Result<(Session, String), Vec<SignupError>>, db::Error> {
     let Form { visit, transaction, request, .. } = form;
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let Some(connection) = open_directory(visit, request).await? else {
@@ -134,7 +137,9 @@ fn check(connection: &Connection, typed: &Typed) -> Vec<SignupError> {
     }
     match typed.password.as_str() {
         "" => errors.push(SignupError::NoPassword),
-        password if !PasswordPolicy::of(connection).accepts(password) => errors.push(SignupError::WeakPassword),
+        password if !PasswordPolicy::of(connection).accepts(password) => {
+            errors.push(SignupError::WeakPassword)
+        }
         _ => {}
     }
     errors
@@ -153,7 +158,13 @@ fn hints(policy: PasswordPolicy) -> Vec<PasswordHint> {
     hints
 }
 
-async fn page(visit: &Visit, request: &Request, state: &str, typed: Typed, errors: Vec<SignupError>) -> Response {
+async fn page(
+    visit: &Visit,
+    request: &Request,
+    state: &str,
+    typed: Typed,
+    errors: Vec<SignupError>,
+) -> Response {
     let connection = match open_directory(visit, request).await {
         Ok(Some(connection)) => connection,
         Ok(None) => {

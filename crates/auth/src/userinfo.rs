@@ -73,7 +73,8 @@ async fn claims(visit: &Visit, headers: &HeaderMap) -> Result<Option<(User, Scop
     }
     let user = users::find(&app.db, &tenant.id, &user_id).await?;
     // A token older than its user is another user's who had the same id.
-    let living = user.filter(|user| !user.is_blocked() && issued_at.is_none_or(|iat| iat >= user.created_at.seconds()));
+    let living = user
+        .filter(|user| !user.is_blocked() && issued_at.is_none_or(|iat| iat >= user.created_at.seconds()));
     Ok(living.map(|user| (user, scopes)))
 }
 

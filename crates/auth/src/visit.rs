@@ -147,7 +147,12 @@ impl Visit {
 }
 
 /// The `Set-Cookie` for a session: it ends when the session does, or with the browser where the tenant wants that.
-pub fn session_cookie(settings: &Settings, session: &Session, token: &str, now: model::Timestamp) -> HeaderValue {
+pub fn session_cookie(
+    settings: &Settings,
+    session: &Session,
+    token: &str,
+    now: model::Timestamp,
+) -> HeaderValue {
     let left = (session.cookie_expires_at().seconds() - now.seconds()).max(0);
     set_cookie(SESSION, token, settings.sessions_persist().then_some(left))
 }
@@ -170,7 +175,9 @@ fn set_cookie(name: &'static str, value: &str, max_age: Option<i64>) -> HeaderVa
 
 /// The value of cookie `name`, if it is one that we could have set.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let ours = |value: &str| value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    let ours = |value: &str| {
+        value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
     headers
         .get_all(header::COOKIE)
         .iter()

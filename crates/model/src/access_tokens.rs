@@ -62,7 +62,10 @@ pub async fn find(
 
 /// Ends what came from the authorization code with this digest (RFC 6749 §4.1.2).
 pub fn remove_for_code(batch: &mut Batch, tenant: &TenantId, code_hash: &[u8; 32]) {
-    batch.execute("DELETE FROM access_tokens WHERE tenant = $1 AND code_hash = $2", params![tenant, *code_hash]);
+    batch.execute(
+        "DELETE FROM access_tokens WHERE tenant = $1 AND code_hash = $2",
+        params![tenant, *code_hash],
+    );
 }
 
 /// Ends every opaque token of a user.

@@ -40,7 +40,8 @@ impl PasswordPolicy {
     /// Whether `password` does what is asked.
     pub fn accepts(&self, password: &str) -> bool {
         let has = |kind: fn(char) -> bool| password.chars().any(kind);
-        let (lower, upper, number) = (has(char::is_lowercase), has(char::is_uppercase), has(char::is_numeric));
+        let (lower, upper, number) =
+            (has(char::is_lowercase), has(char::is_uppercase), has(char::is_numeric));
         let special = has(|c| !c.is_alphanumeric());
         let kinds = match self.kinds {
             Kinds::Any => true,
@@ -83,7 +84,11 @@ mod tests {
         let fair = PasswordPolicy { kinds: Kinds::LowerUpperNumber, ..GOOD };
         assert!(fair.accepts("Passw0rd") && !fair.accepts("Pa$sword"));
         let excellent = PasswordPolicy { min_length: 10, repeats: false, ..GOOD };
-        assert!(excellent.accepts("Passw0rd12") && !excellent.accepts("Passsw0rd12") && !excellent.accepts("Passw0rd1"));
+        assert!(
+            excellent.accepts("Passw0rd12")
+                && !excellent.accepts("Passsw0rd12")
+                && !excellent.accepts("Passw0rd1")
+        );
         let none = PasswordPolicy { min_length: 1, kinds: Kinds::Any, repeats: true };
         assert!(none.accepts("a") && !none.accepts(""));
     }

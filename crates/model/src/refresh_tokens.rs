@@ -70,7 +70,14 @@ pub enum Exchange {
 
 impl Family {
     /// A family that begins now with the client's settings.
-    pub fn begin(app: &Model, client: &Client, user_id: UserId, sid: &str, audience: &str, scope: &str) -> Self {
+    pub fn begin(
+        app: &Model,
+        client: &Client,
+        user_id: UserId,
+        sid: &str,
+        audience: &str,
+        scope: &str,
+    ) -> Self {
         let now = app.clock.now();
         let settings = &client.refresh_token;
         Self {
@@ -205,7 +212,14 @@ pub fn keep(batch: &mut Batch, tenant: &TenantId, family: &Family, now: Timestam
 }
 
 /// Replaces the present generation by `token`. A family that moved meanwhile is a `Conflict`.
-pub fn rotate(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str, now: Timestamp, idle: Option<i64>) {
+pub fn rotate(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    family: &Family,
+    token: &str,
+    now: Timestamp,
+    idle: Option<i64>,
+) {
     batch
         .execute(
             "UPDATE refresh_token_families SET generation = $1, exchanged_at = $2, idle_expires_at = $3
@@ -233,7 +247,14 @@ pub fn rotate(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
 const KEPT_GENERATIONS: i64 = 100;
 
 /// Issues another token of the present generation. A family that moved meanwhile is a `Conflict`.
-pub fn sibling(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str, now: Timestamp, idle: Option<i64>) {
+pub fn sibling(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    family: &Family,
+    token: &str,
+    now: Timestamp,
+    idle: Option<i64>,
+) {
     batch
         .execute(
             "UPDATE refresh_token_families SET idle_expires_at = $1 WHERE tenant = $2 AND id = $3 AND generation = $4",
@@ -246,7 +267,8 @@ pub fn sibling(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &st
 /// Ends a family: its refresh tokens and the opaque access tokens that came from it.
 pub fn remove(batch: &mut Batch, tenant: &TenantId, family: &str) {
     batch.execute("DELETE FROM access_tokens WHERE tenant = $1 AND family = $2", params![tenant, family]);
-    batch.execute("DELETE FROM refresh_token_families WHERE tenant = $1 AND id = $2", params![tenant, family]);
+    batch
+        .execute("DELETE FROM refresh_token_families WHERE tenant = $1 AND id = $2", params![tenant, family]);
 }
 
 /// Ends the families that came from the authorization code with this digest (RFC 6749 §4.1.2).
@@ -266,7 +288,13 @@ pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
 }
 
 /// Ends the families that a consent stood behind.
-pub fn remove_for_grant(batch: &mut Batch, tenant: &TenantId, user_id: &UserId, client_id: &ClientId, audience: &str) {
+pub fn remove_for_grant(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    user_id: &UserId,
+    client_id: &ClientId,
+    audience: &str,
+) {
     batch.execute(
         "DELETE FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND audience = $4",
         params![tenant, user_id, client_id, audience],

@@ -145,7 +145,14 @@ fn from_row(mut row: Row) -> Result<Session, db::Error> {
 }
 
 /// Notes that the session was used for `client_id`, and moves its idle limit. An ended session is a `Conflict`.
-pub fn touch(batch: &mut Batch, tenant: &TenantId, session: &Session, client_id: &ClientId, now: Timestamp, limits: Limits) {
+pub fn touch(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    session: &Session,
+    client_id: &ClientId,
+    now: Timestamp,
+    limits: Limits,
+) {
     batch
         .execute(
             "UPDATE sessions SET last_interacted_at = $1, idle_expires_at = $2 WHERE tenant = $3 AND sid = $4",

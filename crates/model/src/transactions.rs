@@ -68,7 +68,12 @@ impl Transaction {
     }
 
     /// The transaction in `state`, if this browser began it and it is not too old.
-    pub fn open(app: &Model, tenant: &TenantId, state: &str, browser: Option<&str>) -> Result<Self, StateError> {
+    pub fn open(
+        app: &Model,
+        tenant: &TenantId,
+        state: &str,
+        browser: Option<&str>,
+    ) -> Result<Self, StateError> {
         let json = app.seal.open_text(&context(tenant), state).map_err(|_| StateError::Invalid)?;
         let transaction: Self = serde_json::from_str(&json).map_err(|_| StateError::Invalid)?;
         if !browser.is_some_and(|browser| same(&digest(browser), &transaction.browser)) {

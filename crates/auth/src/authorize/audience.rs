@@ -79,7 +79,9 @@ impl Audience {
             None => Vec::new(),
             Some(api) => self.user_scopes(app, tenant, client, api).await?,
         };
-        let offline = offline && client.allows_grant("refresh_token") && self.api().is_none_or(|api| api.allow_offline_access);
+        let offline = offline
+            && client.allows_grant("refresh_token")
+            && self.api().is_none_or(|api| api.allow_offline_access);
         Ok(requested.only(|scope| match scope {
             "offline_access" => offline,
             scope => is_openid(scope) || api_scopes.iter().any(|known| known == scope),
@@ -101,13 +103,18 @@ impl Audience {
             return if ours { Ok(CURRENT_USER_SCOPES.map(str::to_owned).to_vec()) } else { Err(denied()) };
         }
         let listed = || api.scopes.iter().flatten().map(|scope| scope.value.clone()).collect::<Vec<_>>();
-        let policy = if client.is_first_party { api.user_policy() } else { resource_servers::Policy::RequireClientGrant };
+        let policy = if client.is_first_party {
+            api.user_policy()
+        } else {
+            resource_servers::Policy::RequireClientGrant
+        };
         let scopes = match policy {
             resource_servers::Policy::DenyAll => return Err(denied()),
             resource_servers::Policy::AllowAll => listed(),
             resource_servers::Policy::RequireClientGrant => {
                 let client_id = &client.client_id;
-                let grant = client_grants::find_for(app, &tenant.id, client_id, &api.identifier, "user").await?;
+                let grant =
+                    client_grants::find_for(app, &tenant.id, client_id, &api.identifier, "user").await?;
                 let grant = grant.ok_or_else(denied)?;
                 listed().into_iter().filter(|scope| grant.allows(scope)).collect()
             }

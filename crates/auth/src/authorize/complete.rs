@@ -10,9 +10,9 @@ use model::{access_tokens, grants, transactions};
 use serde_json::Map;
 
 use super::request::{Refusal, Request};
+use crate::events;
 use crate::issue::{self, FrontChannel, IdToken};
 use crate::visit::Visit;
-use crate::events;
 
 /// Issues what `request` asks for to the user of `session`.
 ///
@@ -43,11 +43,22 @@ pub async fn complete(
         let known = grants::find(&app.db, &tenant.id, &user.id, client_id, audience).await?;
         if known.as_ref().is_none_or(|grant| !request.granted.within(&grant.scopes)) {
             let scopes = request.granted.to_vec();
-            grants::grow(&mut batch, app, &tenant.id, (&user.id, client_id, audience), known.as_ref(), &scopes);
+            grants::grow(
+                &mut batch,
+                app,
+                &tenant.id,
+                (&user.id, client_id, audience),
+                known.as_ref(),
+                &scopes,
+            );
         }
     }
     if request.response_type.code {
-        authorization_codes::insert(&mut batch, &tenant.id, &code(request, session, &code_token, auth_time, now));
+        authorization_codes::insert(
+            &mut batch,
+            &tenant.id,
+            &code(request, session, &code_token, auth_time, now),
+        );
     }
     if opaque {
         let token = AccessToken {
@@ -79,8 +90,16 @@ pub async fn complete(
         let issued = match request.audience.api() {
             None => issue::opaque(access_token, issue::OPAQUE_FRONT_CHANNEL_LIFETIME),
             Some(api) => {
-                issue::user_access_token(app, tenant, api, &request.client, &user.id, &request.granted, issue::Via::FrontChannel)
-                    .await?
+                issue::user_access_token(
+                    app,
+                    tenant,
+                    api,
+                    &request.client,
+                    &user.id,
+                    &request.granted,
+                    issue::Via::FrontChannel,
+                )
+                .await?
             }
         };
         params.insert("access_token".into(), issued.token.as_str().into());

@@ -57,9 +57,7 @@ pub async fn resume(State(_): State<App>, visit: Visit, OriginalUri(uri): Origin
         Err(response) => return response,
     };
     match transactions::progress(&visit.app.db, &visit.tenant.id, &transaction.id).await {
-        Ok(Some(progress)) if progress.done => {
-            visit.error_page(ErrorKind::Expired).await.into_response()
-        }
+        Ok(Some(progress)) if progress.done => visit.error_page(ErrorKind::Expired).await.into_response(),
         Ok(progress) => go_on(&visit, &request, Arrival::Resumed { transaction, state, progress }).await,
         Err(error) => visit.failure_page(error).await,
     }
@@ -136,7 +134,11 @@ async fn go_on(visit: &Visit, request: &Request, arrival: Arrival) -> Response {
 }
 
 /// Decides what is missing: a sign-in, a second factor, consent, or nothing.
-async fn standing(visit: &Visit, request: &Request, progress: Option<&Progress>) -> Result<Standing, Refusal> {
+async fn standing(
+    visit: &Visit,
+    request: &Request,
+    progress: Option<&Progress>,
+) -> Result<Standing, Refusal> {
     let Some((session, user)) = visit.session().await? else { return Ok(Standing::Login) };
     let here = progress.filter(|progress| progress.sid == session.sid);
     let authenticated_here = here.is_some_and(|progress| progress.authenticated);
@@ -164,7 +166,8 @@ async fn standing(visit: &Visit, request: &Request, progress: Option<&Progress>)
 fn satisfies(visit: &Visit, request: &Request, session: &Session) -> bool {
     let age = visit.app.clock.now().millis() - session.authenticated_at.millis();
     let fresh = request.max_age.is_none_or(|max_age| age <= max_age.saturating_mul(1000) && max_age > 0);
-    let same_connection = request.connection.as_ref().is_none_or(|connection| connection.name == session.connection);
+    let same_connection =
+        request.connection.as_ref().is_none_or(|connection| connection.name == session.connection);
     !request.prompt.login && fresh && same_connection
 }
 
@@ -185,7 +188,8 @@ pub async fn consent_missing(visit: &Visit, request: &Request, user: &User) -> R
         return Ok(false);
     }
     let (tenant, client_id) = (&visit.tenant.id, &request.client.client_id);
-    let grant = grants::find(&visit.app.db, tenant, &user.id, client_id, request.audience.identifier()).await?;
+    let grant =
+        grants::find(&visit.app.db, tenant, &user.id, client_id, request.audience.identifier()).await?;
     Ok(grant.is_none_or(|grant| !request.granted.within(&grant.scopes)))
 }
 
@@ -207,7 +211,12 @@ pub async fn open(visit: Visit, state: &str) -> Result<(Visit, Transaction, Requ
 }
 
 /// The parameters of the query, and of the form where one is posted.
-fn read(method: &Method, query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Params, ParamsError> {
+fn read(
+    method: &Method,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Params, ParamsError> {
     let query = Params::parse_form(query.unwrap_or_default())?;
     match *method {
         Method::POST => query.and(Params::parse_body(headers, body)?),
@@ -239,7 +248,12 @@ pub async fn refuse(visit: &Visit, refusal: Refusal) -> Response {
 }
 
 /// Answers `prompt=none` where a page would be needed, and notes it.
-async fn silent_failure(visit: &Visit, request: &Request, error: &'static str, description: &str) -> Response {
+async fn silent_failure(
+    visit: &Visit,
+    request: &Request,
+    error: &'static str,
+    description: &str,
+) -> Response {
     let event = events::silent_failure(visit, request, description);
     visit.app.audit.push(event);
     request.target.refuse(visit.look().await, error, description)

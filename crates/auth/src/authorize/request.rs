@@ -183,15 +183,28 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refusal> {
 }
 
 /// Where every further answer goes. A mode that is unknown or unsafe falls back to the response type's own.
-fn target(client: &Client, params: &Params, redirect_uri: String, response_type: Option<ResponseType>) -> Target {
+fn target(
+    client: &Client,
+    params: &Params,
+    redirect_uri: String,
+    response_type: Option<ResponseType>,
+) -> Target {
     let default = ResponseMode::default_for(response_type.unwrap_or_default());
     let asked = params.get("response_mode").and_then(ResponseMode::parse);
     let relay = match (params.get("web_message_uri"), params.get("web_message_target")) {
         (Some(uri), Some(target)) => Some(Relay { uri: uri.to_owned(), target: target.to_owned() }),
         _ => None,
     };
-    let mode = asked.filter(|mode| *mode != ResponseMode::Query || default == ResponseMode::Query).unwrap_or(default);
-    Target { client_name: client.name.clone(), redirect_uri, mode, state: params.raw("state").map(str::to_owned), relay }
+    let mode = asked
+        .filter(|mode| *mode != ResponseMode::Query || default == ResponseMode::Query)
+        .unwrap_or(default);
+    Target {
+        client_name: client.name.clone(),
+        redirect_uri,
+        mode,
+        state: params.raw("state").map(str::to_owned),
+        relay,
+    }
 }
 
 /// §1.2 step 3: only a page whose origin the client lists as a web origin gets a message.
@@ -212,7 +225,11 @@ fn web_message_origin(client: &Client, target: &Target) -> Result<(), Refusal> {
 /// OIDC Core §6: parameters by value or by reference are answered, and nothing is fetched.
 fn request_objects(target: &Target, params: &Params) -> Result<(), Refusal> {
     if params.has("request") {
-        return Err(Refusal::client(target, "request_not_supported", "The request parameter is not supported"));
+        return Err(Refusal::client(
+            target,
+            "request_not_supported",
+            "The request parameter is not supported",
+        ));
     }
     if params.has("request_uri") {
         let description = "The request_uri parameter is not supported";
@@ -229,7 +246,9 @@ fn known_response_type(
     match (response_type, params.get("response_type")) {
         (Some(response_type), _) => Ok(response_type),
         (None, None) => Err(Refusal::invalid(target, "Missing required parameter: response_type")),
-        (None, Some(_)) => Err(Refusal::client(target, "unsupported_response_type", "Unsupported response type")),
+        (None, Some(_)) => {
+            Err(Refusal::client(target, "unsupported_response_type", "Unsupported response type"))
+        }
     }
 }
 
@@ -239,7 +258,9 @@ fn response_mode(target: &Target, params: &Params, response_type: ResponseType) 
         Some("query") if response_type.front_channel() => {
             Err(Refusal::invalid(target, "response_mode query is not allowed for this response_type"))
         }
-        Some(mode) if ResponseMode::parse(mode).is_none() => Err(Refusal::invalid(target, "Unknown response_mode")),
+        Some(mode) if ResponseMode::parse(mode).is_none() => {
+            Err(Refusal::invalid(target, "Unknown response_mode"))
+        }
         _ => Ok(()),
     }
 }
@@ -247,7 +268,9 @@ fn response_mode(target: &Target, params: &Params, response_type: ResponseType) 
 /// The client may use the flow.
 fn grant_types(target: &Target, client: &Client, response_type: ResponseType) -> Result<(), Refusal> {
     let needed = [(response_type.code, "authorization_code"), (response_type.front_channel(), "implicit")];
-    for (_, grant_type) in needed.into_iter().filter(|(needed, grant_type)| *needed && !client.allows_grant(grant_type)) {
+    for (_, grant_type) in
+        needed.into_iter().filter(|(needed, grant_type)| *needed && !client.allows_grant(grant_type))
+    {
         let description = format!("Grant type '{grant_type}' not allowed for the client.");
         return Err(Refusal::client(target, "unauthorized_client", description));
     }
@@ -287,14 +310,18 @@ fn challenge(
         return Err(Refusal::invalid(target, "code_challenge_method must be S256"));
     }
     if !well_formed_verifier(value) {
-        return Err(Refusal::invalid(target, "code_challenge must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~"));
+        return Err(Refusal::invalid(
+            target,
+            "code_challenge must be 43 to 128 characters of A-Z a-z 0-9 - . _ ~",
+        ));
     }
     Ok(Some(Challenge { value: value.to_owned(), method }))
 }
 
 /// RFC 7636 §4.1, §4.2: 43 to 128 unreserved characters.
 pub fn well_formed_verifier(text: &str) -> bool {
-    (43..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+    (43..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
 }
 
 /// OIDC Core §3.1.2.1: `none` stands alone.
@@ -358,7 +385,8 @@ async fn audience(
     let asked = params.get("audience").or_else(|| settings.default_audience());
     let found = async {
         let audience = Audience::find(&visit.app, &visit.tenant, asked).await?;
-        let granted = audience.grantable(&visit.app, &visit.tenant, client, scope, response_type.code).await?;
+        let granted =
+            audience.grantable(&visit.app, &visit.tenant, client, scope, response_type.code).await?;
         Ok((audience, granted))
     };
     found.await.map_err(|error| match error {

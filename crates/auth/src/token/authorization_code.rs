@@ -9,7 +9,7 @@ use model::clients::Client;
 use model::refresh_tokens::{self, Family};
 use model::seal::{digest, same};
 use model::users::{self, User};
-use model::{resource_servers, Timestamp};
+use model::{Timestamp, resource_servers};
 
 use super::Tokens;
 use crate::errors::OAuthError;
@@ -63,7 +63,10 @@ fn redirect_uri(code: &Code, given: Option<&str>) -> Result<(), OAuthError> {
         Some(expected) if given != Some(expected) => Err(OAuthError::new(
             axum::http::StatusCode::FORBIDDEN,
             "unauthorized_client",
-            format!("The redirect URI is wrong. You sent {}, and we expected {expected}", given.unwrap_or("null")),
+            format!(
+                "The redirect URI is wrong. You sent {}, and we expected {expected}",
+                given.unwrap_or("null")
+            ),
         )),
         _ => Ok(()),
     }
@@ -135,7 +138,9 @@ async fn redeem(
     }
 
     let access_token = match (&api, opaque) {
-        (Some(api), _) => issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Code).await?,
+        (Some(api), _) => {
+            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Code).await?
+        }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
     };
     let id_token = match scopes.has("openid") {

@@ -1,8 +1,8 @@
 //! The `client_credentials` grant (RFC 6749 §4.4; authentication contract §3.4).
 
+use model::client_grants;
 use model::clients::Client;
 use model::resource_servers::{self, CURRENT_USER_SCOPES, Policy, ResourceServer};
-use model::client_grants;
 
 use super::Tokens;
 use crate::errors::OAuthError;
@@ -34,9 +34,15 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         Policy::DenyAll => return Err(refused(visit, client, no_grant(audience))),
         Policy::AllowAll => asked.unwrap_or_else(|| all(&api)).only(|scope| api.has_scope(scope)),
         Policy::RequireClientGrant => {
-            let grant = client_grants::find_for(app, &tenant.id, &client.client_id, audience, client_grants::FOR_CLIENT)
-                .await?
-                .ok_or_else(|| refused(visit, client, no_grant(audience)))?;
+            let grant = client_grants::find_for(
+                app,
+                &tenant.id,
+                &client.client_id,
+                audience,
+                client_grants::FOR_CLIENT,
+            )
+            .await?
+            .ok_or_else(|| refused(visit, client, no_grant(audience)))?;
             match asked {
                 Some(asked) => asked.only(|scope| grant.allows(scope)),
                 None if grant.allow_all_scopes == Some(true) => all(&api),

@@ -69,7 +69,9 @@ async fn exchange(
         ));
     }
     if !client.allows_grant(grant_type) {
-        return Err(OAuthError::grant_not_allowed(known.iter().find(|known| **known == grant_type).unwrap_or(&"")));
+        return Err(OAuthError::grant_not_allowed(
+            known.iter().find(|known| **known == grant_type).unwrap_or(&""),
+        ));
     }
     match grant_type {
         "authorization_code" => authorization_code::exchange(visit, &client, &params).await,

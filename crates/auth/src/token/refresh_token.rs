@@ -106,7 +106,8 @@ async fn decide(
         Some(asked) => held.only(|scope| asked.has(scope)),
         None => held,
     };
-    let (batch, issued) = advance(visit, presented, exchange, user, api, scopes, now, settings.idle_lifetime());
+    let (batch, issued) =
+        advance(visit, presented, exchange, user, api, scopes, now, settings.idle_lifetime());
     Ok((batch, Outcome::Issued(Box::new(issued))))
 }
 
@@ -163,7 +164,9 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
     let (app, tenant) = (&visit.app, &visit.tenant);
     let Issued { family, user, api, scopes, next, opaque } = issued;
     let access_token = match (&api, opaque) {
-        (Some(api), _) => issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Refresh).await?,
+        (Some(api), _) => {
+            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Refresh).await?
+        }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
     };
     let id_token = match scopes.has("openid") {

@@ -20,7 +20,9 @@ pub use store::State;
 
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
-use crate::jose::{Algorithm, KeyError, SigningKey, Verified, VerifyError, VerifyingKey, verify_jwt, verify_jwt_of_any_age};
+use crate::jose::{
+    Algorithm, KeyError, SigningKey, Verified, VerifyError, VerifyingKey, verify_jwt, verify_jwt_of_any_age,
+};
 use crate::{Model, seal};
 use generate::{Generator, NewKey};
 
@@ -249,7 +251,12 @@ impl Keys {
     ///
     /// # Errors
     /// See [`VerifyError`].
-    pub async fn verify_hint(&self, app: &Model, tenant: &TenantId, token: &str) -> Result<Verified, VerifyError> {
+    pub async fn verify_hint(
+        &self,
+        app: &Model,
+        tenant: &TenantId,
+        token: &str,
+    ) -> Result<Verified, VerifyError> {
         let keys = self.published(app, tenant).await?;
         verify_jwt_of_any_age(token, &keys.verifying, app.clock.now())
     }
