@@ -117,7 +117,7 @@ impl Request {
         let client = client(visit, params).await?;
         let redirect_uri = redirect_uri(&client, params)?;
         let response_type = params.get("response_type").and_then(ResponseType::parse);
-        let target = target(&client, params, redirect_uri, response_type);
+        let target = target(params, redirect_uri, response_type);
         web_message_origin(&client, &target)?;
 
         request_objects(&target, params)?;
@@ -183,12 +183,7 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refusal> {
 }
 
 /// Where every further answer goes. A mode that is unknown or unsafe falls back to the response type's own.
-fn target(
-    client: &Client,
-    params: &Params,
-    redirect_uri: String,
-    response_type: Option<ResponseType>,
-) -> Target {
+fn target(params: &Params, redirect_uri: String, response_type: Option<ResponseType>) -> Target {
     let default = ResponseMode::default_for(response_type.unwrap_or_default());
     let asked = params.get("response_mode").and_then(ResponseMode::parse);
     let relay = match (params.get("web_message_uri"), params.get("web_message_target")) {
@@ -198,13 +193,7 @@ fn target(
     let mode = asked
         .filter(|mode| *mode != ResponseMode::Query || default == ResponseMode::Query)
         .unwrap_or(default);
-    Target {
-        client_name: client.name.clone(),
-        redirect_uri,
-        mode,
-        state: params.raw("state").map(str::to_owned),
-        relay,
-    }
+    Target { redirect_uri, mode, state: params.raw("state").map(str::to_owned), relay }
 }
 
 /// §1.2 step 3: only a page whose origin the client lists as a web origin gets a message.

@@ -76,8 +76,6 @@ impl ResponseMode {
 /// Where an answer goes: a redirect URI that is proven to be the client's, and how.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What people call the client.
-    pub client_name: String,
     /// The registered redirect URI.
     pub redirect_uri: String,
     /// How the answer travels.
@@ -99,7 +97,6 @@ impl Target {
             }
             ResponseMode::FormPost => FormPostPage {
                 look,
-                client_name: self.client_name.clone(),
                 action: self.redirect_uri.clone(),
                 params: params.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
             }
