@@ -142,3 +142,102 @@ impl StoredArgon2 {
             && self.output.len() == OUTPUT
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TINY: Cost = Cost { memory: 8, passes: 1, lanes: 1 };
+    const YES: Verdict = Verdict { matches: true, rehash: false };
+    const YES_OF_OLD: Verdict = Verdict { matches: true, rehash: true };
+
+    /// The test vectors of the reference implementation: `password`, `somesalt`.
+    const ARGON2ID: &str =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    const ARGON2I: &str =
+        "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHQ$iekCn0Y3spW+sCcFanM2xBT63UP2sghkUoHLIUpWRS8";
+    /// One of crypt_blowfish's: `U*U`.
+    const BCRYPT: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
+
+    fn verify(password: &str, hash: &str) -> Verdict {
+        Engine::new(TINY).verify(password.as_bytes(), Some(hash))
+    }
+
+    #[test]
+    fn a_new_hash_is_a_phc_string_of_the_configured_cost() {
+        let mut engine = Engine::new(TINY);
+        let (one, two) = (engine.hash(b"password"), engine.hash(b"password"));
+        assert_ne!(one, two, "each has its own salt");
+        let shape: Vec<usize> = one.split('$').map(str::len).collect();
+        assert!(one.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{one}");
+        assert_eq!(shape, [0, 8, 4, 11, 22, 43]);
+        assert_eq!(Cost::default(), Cost { memory: 19_456, passes: 2, lanes: 1 });
+    }
+
+    #[test]
+    fn published_argon2_hashes_are_verified_and_replaced() {
+        for hash in [ARGON2ID, ARGON2I] {
+            assert_eq!(verify("password", hash), YES_OF_OLD, "{hash}");
+            assert_eq!(verify("Password", hash), NO, "{hash}");
+        }
+        let same_cost = Cost { memory: 256, passes: 2, lanes: 1 };
+        assert_eq!(Engine::new(same_cost).verify(b"password", Some(ARGON2ID)), YES);
+        assert_eq!(Engine::new(same_cost).verify(b"password", Some(ARGON2I)), YES_OF_OLD, "another variant");
+    }
+
+    #[test]
+    fn what_lay_in_the_memory_does_not_matter() {
+        let mut used = Engine::new(Cost { memory: 64, passes: 1, lanes: 1 });
+        let hash = used.hash(b"one");
+        for other in ["two", "three"] {
+            used.verify(other.as_bytes(), Some(ARGON2ID));
+            used.hash(other.as_bytes());
+            assert_eq!(used.verify(b"one", Some(&hash)), YES);
+        }
+        assert_eq!(used.memory.len(), 64, "what one hash needed beyond is given back");
+        assert_eq!(Engine::new(TINY).verify(b"one", Some(&hash)), YES_OF_OLD);
+    }
+
+    #[test]
+    fn bcrypt_is_verified_and_replaced() {
+        assert_eq!(verify("U*U", BCRYPT), YES_OF_OLD);
+        assert_eq!(verify("U*U*", BCRYPT), NO);
+        for version in ["$2b$", "$2y$"] {
+            assert_eq!(verify("U*U", &BCRYPT.replacen("$2a$", version, 1)), YES_OF_OLD, "{version}");
+        }
+    }
+
+    #[test]
+    fn bcrypt_never_matches_by_a_part_of_the_password() {
+        let hashed = |password: &str| bcrypt::hash_with_salt(password, 4, [7; 16]).unwrap().to_string();
+        let longest = "x".repeat(72);
+        assert_eq!(verify(&longest, &hashed(&longest)), YES_OF_OLD);
+        let longer = format!("{longest}y");
+        assert_eq!(hashed(&longest), hashed(&longer), "bcrypt cannot tell them apart");
+        assert_eq!(verify(&longer, &hashed(&longer)), NO);
+        assert_eq!(
+            verify("a\0a", &hashed("a")),
+            NO,
+            "nor these two, since it repeats the password with its NUL"
+        );
+        assert_eq!(hashed("a"), hashed("a\0a"));
+    }
+
+    #[test]
+    fn a_hash_that_asks_for_too_much_or_cannot_be_read_does_not_match() {
+        for hash in [
+            "",
+            "password",
+            "$argon2id$",
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ",
+            "$argon2id$v=18$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$argon2id$v=19$m=8,t=4294967295,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+            "$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+            "$2b$05$short",
+            "$2é$05$",
+        ] {
+            assert_eq!(verify("password", hash), NO, "{hash}");
+        }
+    }
+}
