@@ -9,7 +9,6 @@ mod store;
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use db::{AsError, Batch};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -100,8 +99,6 @@ impl Key {
 pub struct Published {
     /// The body of `/.well-known/jwks.json` (RFC 7517 §5): public parts of all keys that are not revoked, `RS256` first.
     pub jwks: Vec<u8>,
-    /// A strong validator of `jwks`, quoted, for `ETag`.
-    pub etag: String,
     verifying: Vec<VerifyingKey>,
     current: Vec<Arc<SigningKey>>,
 }
@@ -382,10 +379,7 @@ async fn load(app: &Model, tenant: &TenantId) -> Result<Option<Published>, db::E
         return Ok(None);
     }
     let jwks = json!({ "keys": members }).to_string().into_bytes();
-    let hash = digest::digest(&digest::SHA256, &jwks);
-    let etag =
-        format!("\"{}\"", hash.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-    Ok(Some(Published { jwks, etag, verifying, current }))
+    Ok(Some(Published { jwks, verifying, current }))
 }
 
 fn seal_context(tenant: &TenantId, kid: &str) -> String {

@@ -23,7 +23,7 @@ const BCRYPT_LONGEST: usize = 72;
 
 const NO: Verdict = Verdict { matches: false, rehash: false };
 
-/// One thread's means of hashing: the cost of new hashes, and memory that is kept between them, since fresh pages cost a third of the time.
+/// One thread's means of hashing: the cost of new hashes, and memory that is kept between them.
 pub(super) struct Engine {
     cost: Cost,
     random: Random,
