@@ -135,6 +135,11 @@ test('consent is asked once, silent renewal works after it, and after logout it 
   await authorize(page);
   await page.waitForURL((url) => url.hash.includes('access_token='));
 
+  const [grant] = (await management.userGrants.list({ user_id: user.user_id })).data;
+  assert.deepEqual([grant.clientID, grant.audience, [...grant.scope].sort()], [client.client_id, MANAGEMENT, SCOPE.split(' ').sort()]);
+  await management.userGrants.delete(grant.id);
+  assert.equal((await checkSession(page)).error.code, 'consent_required');
+
   await page.evaluate(([options, returnTo]) => void setTimeout(() => new window.auth0.WebAuth(options).logout({ returnTo })), [settings(), home]);
   await page.waitForURL(home);
   const refused = await checkSession(page);

@@ -1,8 +1,8 @@
 // The `auth0` Node SDK over every family of the Management API that is there.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AuthenticationClient, ManagementClient, UserInfoClient } from 'auth0';
-import { CONNECTION, doorward, enable, management, MANAGEMENT, newApi, newUser, word } from '../lib/setup.js';
+import { AuthenticationClient, ManagementClient } from 'auth0';
+import { CONNECTION, doorward, management, MANAGEMENT, newApi, newUser, word } from '../lib/setup.js';
 import { call, claims, tokenCall, userPath } from '../lib/tokens.js';
 
 /** The status and body of a refused call. */
@@ -162,21 +162,16 @@ test('branding: colours are kept and null unsets', async () => {
   assert.equal(unset.logo_url ?? undefined, undefined);
 });
 
-test('the password grant, userinfo and the grants a user gave', async () => {
-  const user = await newUser();
-  const client = await management.clients.create({
-    name: `Trusted ${word()}`, app_type: 'regular_web', oidc_conformant: true, jwt_configuration: { alg: 'RS256' },
-    grant_types: ['client_credentials', 'http://auth0.com/oauth/grant-type/password-realm', 'password', 'refresh_token'],
-  });
-  await enable(client.client_id);
-  const authentication = new AuthenticationClient({ domain: doorward.domain, clientId: client.client_id, clientSecret: client.client_secret });
-  const { data } = await authentication.oauth.passwordGrant({ username: user.email, password: user.password, realm: CONNECTION, scope: 'openid profile email' });
-  const { data: info } = await new UserInfoClient({ domain: doorward.domain }).getUserInfo(data.access_token);
-  assert.deepEqual([info.sub, info.email], [user.user_id, user.email]);
-  assert.deepEqual((await management.userGrants.list({ user_id: user.user_id })).data, []);
+test('client_credentials through the authentication client', async () => {
+  const { client_id: clientId, client_secret: clientSecret } = doorward.m2m;
+  const authentication = new AuthenticationClient({ domain: doorward.domain, clientId, clientSecret });
+  const { data } = await authentication.oauth.clientCredentialsGrant({ audience: MANAGEMENT });
+  assert.deepEqual([data.token_type, data.expires_in, claims(data.access_token).gty], ['Bearer', 86400, 'client-credentials']);
+  const wrong = new AuthenticationClient({ domain: doorward.domain, clientId, clientSecret: 'wrong' });
+  await assert.rejects(wrong.oauth.clientCredentialsGrant({ audience: MANAGEMENT }), (error) => error.error === 'access_denied' && error.statusCode === 401);
 });
 
-test('no user flow gives a machine’s scopes, and client_credentials gives no user’s', async () => {
+test('a machine gets no scope that is a user’s own', async () => {
   const { client } = await machine(['read:users']);
   const got = await tokenCall({
     grant_type: 'client_credentials', client_id: client.client_id, client_secret: client.client_secret, audience: MANAGEMENT, scope: 'read:current_user read:users',
