@@ -196,3 +196,111 @@ pub fn remove_for(batch: &mut Batch, tenant: &TenantId, user: &UserId, client: &
 pub fn remove_of_user(batch: &mut Batch, tenant: &TenantId, user: &UserId) {
     batch.execute("DELETE FROM user_grants WHERE tenant = $1 AND user_id = $2", params![tenant, user]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::fixture::{ann, chuck, commit, databases};
+    use crate::users::{insert, remove as remove_user};
+
+    fn grant(scopes: &[&str]) -> Grant {
+        Grant {
+            id: "0123456789abcdef01234567".into(),
+            user_id: chuck().id,
+            client_id: "client".into(),
+            audience: "https://api.example".into(),
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn tenant() -> TenantId {
+        "tenant".into()
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    async fn found(db: &Db) -> Option<Grant> {
+        let wanted = grant(&[]);
+        find(db, &tenant(), &wanted.user_id, &wanted.client_id, &wanted.audience).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_consent_grows_and_of_two_at_once_one_conflicts() {
+        for db in databases().await {
+            commit(&db, |batch| insert(batch, &chuck())).await.unwrap();
+            assert_eq!(found(&db).await, None);
+            let first = grant(&["openid"]);
+            commit(&db, |batch| write(batch, &tenant(), None, &first, NOW)).await.unwrap();
+            let other = Grant { id: "another".into(), ..grant(&["email"]) };
+            let late = commit(&db, |batch| write(batch, &tenant(), None, &other, NOW)).await;
+            assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+            let grown = grant(&["openid", "email"]);
+            commit(&db, |batch| write(batch, &tenant(), Some(&first), &grown, NOW)).await.unwrap();
+            let late = commit(&db, |batch| write(batch, &tenant(), Some(&first), &other, NOW)).await;
+            assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
+            assert_eq!(found(&db).await, Some(grown.clone()));
+            let mut batch = Batch::new();
+            write(&mut batch, &tenant(), Some(&grown), &grown, NOW);
+            assert!(batch.is_empty(), "what was granted before is not written again");
+        }
+    }
+
+    #[tokio::test]
+    async fn consents_are_listed_by_what_is_asked_and_withdrawn() {
+        for db in databases().await {
+            let mine = grant(&["openid"]);
+            let hers =
+                Grant { id: "1123456789abcdef01234567".into(), user_id: ann().id, ..grant(&["email"]) };
+            let elsewhere = Grant {
+                id: "2123456789abcdef01234567".into(),
+                audience: "https://other.example".into(),
+                ..mine.clone()
+            };
+            commit(&db, |batch| {
+                insert(batch, &chuck());
+                insert(batch, &ann());
+                for grant in [&mine, &hers, &elsewhere] {
+                    write(batch, &tenant(), None, grant, NOW);
+                }
+            })
+            .await
+            .unwrap();
+            let all = Filter::default();
+            assert_eq!(list(&db, &tenant(), &all, 1, 1).await.unwrap(), (vec![hers.clone()], 3));
+            let filter = Filter { user_id: Some(chuck().id), ..Filter::default() };
+            assert_eq!(
+                list(&db, &tenant(), &filter, 0, 10).await.unwrap(),
+                (vec![mine.clone(), elsewhere.clone()], 2)
+            );
+            let filter = Filter {
+                audience: Some(elsewhere.audience.clone()),
+                client_id: Some("client".into()),
+                ..filter
+            };
+            assert_eq!(list(&db, &tenant(), &filter, 0, 10).await.unwrap(), (vec![elsewhere.clone()], 1));
+            assert_eq!(list(&db, &"other".into(), &all, 0, 10).await.unwrap(), (vec![], 0));
+            assert_eq!(find_by_id(&db, &tenant(), &hers.id).await.unwrap(), Some(hers.clone()));
+            commit(&db, |batch| remove(batch, &tenant(), &mine.id)).await.unwrap();
+            let (user, client) = (&elsewhere.user_id, &elsewhere.client_id);
+            commit(&db, |batch| remove_for(batch, &tenant(), user, client, &elsewhere.audience))
+                .await
+                .unwrap();
+            assert_eq!(list(&db, &tenant(), &all, 0, 10).await.unwrap(), (vec![hers.clone()], 1));
+            commit(&db, |batch| remove_user(batch, &tenant(), &hers.user_id)).await.unwrap();
+            assert_eq!(list(&db, &tenant(), &all, 0, 10).await.unwrap(), (vec![], 0));
+        }
+    }
+
+    #[test]
+    fn a_consent_covers_what_is_in_it() {
+        let grant = grant(&["openid", "email"]);
+        assert!(grant.covers(["email"]) && grant.covers([]) && !grant.covers(["email", "phone"]));
+        assert_eq!(
+            Value::Object(grant.to_wire()).to_string(),
+            concat!(
+                r#"{"id":"0123456789abcdef01234567","clientID":"client","user_id":"auth0|63d17c4a9d503d76c056c160","#,
+                r#""audience":"https://api.example","scope":["openid","email"]}"#
+            )
+        );
+    }
+}

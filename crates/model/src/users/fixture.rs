@@ -1,10 +1,12 @@
 //! The recorded user that the tests of this family begin with.
 
+use db::{Batch, Db, Error, Outcome, params};
 use serde_json::json;
 
 use super::User;
 use super::defaults::{NewUser, database_user};
 use crate::clock::Timestamp;
+use crate::migrations::MIGRATIONS;
 
 /// Management contract §1.3.
 pub(crate) fn chuck() -> User {
@@ -31,4 +33,33 @@ pub(crate) fn ann() -> User {
         NewUser { email: Some("ann@example.com".into()), username: Some("ann".into()), ..NewUser::default() };
     let at = Timestamp::from_millis(1_674_673_227_000);
     database_user(&"tenant".into(), "Username-Password-Authentication", "63d17c6b77d74b740960460a", at, new)
+}
+
+/// A database of each engine, with the schema, the tenants `tenant` and `other`, and a client `client` in the first.
+pub(crate) async fn databases() -> Vec<Db> {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let mut databases = Vec::new();
+    for url in [format!("sqlite:{}/test.db", folder.display())] {
+        let db = Db::open(&url).await.unwrap();
+        db.migrate(MIGRATIONS).await.unwrap();
+        let mut batch = Batch::new();
+        for tenant in ["tenant", "other"] {
+            batch.execute("INSERT INTO tenants (id, name, created_at) VALUES ($1, $1, 0)", params![tenant]);
+        }
+        batch.execute(
+            "INSERT INTO clients (tenant, client_id, name, is_first_party, is_global, secret, secret_digest, doc, created_at, version)
+             VALUES ('tenant', 'client', 'App', TRUE, FALSE, $1, $1, $2, 0, 1)",
+            params![vec![0_u8], json!({})],
+        );
+        db.commit(batch).await.unwrap();
+        databases.push(db);
+    }
+    databases
+}
+
+/// Commits what `write` adds to a batch.
+pub(crate) async fn commit(db: &Db, write: impl FnOnce(&mut Batch)) -> Result<Outcome, Error> {
+    let mut batch = Batch::new();
+    write(&mut batch);
+    db.commit(batch).await
 }

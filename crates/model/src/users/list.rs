@@ -59,6 +59,9 @@ macro_rules! sort_columns {
         pub enum SortColumn { $($variant),* }
 
         impl SortColumn {
+            #[cfg(test)]
+            pub(super) const ALL: &[Self] = &[$(Self::$variant),*];
+
             fn parse(name: &str) -> Option<Self> {
                 match name { $($name => Some(Self::$variant),)* _ => None }
             }

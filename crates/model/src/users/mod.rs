@@ -13,7 +13,7 @@ pub mod search;
 mod wire;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 

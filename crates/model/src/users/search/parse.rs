@@ -245,6 +245,9 @@ impl Parser {
             _ => match self.bare()? {
                 pieces if pieces == [Piece::Any] => Test::Exists,
                 mut pieces => match pieces.as_mut_slice() {
+                    [Piece::Text(text)] if matches!(text.as_str(), "AND" | "OR" | "NOT") => {
+                        return Err(self.wrong());
+                    }
                     [Piece::Text(text)] => Test::Equals(std::mem::take(text)),
                     _ => Test::Like(pieces),
                 },
