@@ -148,8 +148,8 @@ async fn prove(
         .map(|credential| credential.hash.clone());
     let verdict = match app.hasher.verify(password.clone(), hash).await {
         Ok(verdict) => verdict,
-        Err(error) if error == HashError::Busy => return Ok(Proof::Refused(LoginError::Busy)),
-        Err(_) => return Ok(Proof::Refused(LoginError::WrongCredentials)),
+        Err(HashError::Busy) => return Ok(Proof::Refused(LoginError::Busy)),
+        Err(HashError::TooLong) => return Ok(Proof::Refused(LoginError::WrongCredentials)),
     };
     let known = found.filter(|(_, found)| verdict.matches && found.credential.is_some());
     let Some((connection, found)) = known else {

@@ -98,7 +98,7 @@ async fn oidc_checked(visit: &Visit, method: &Method, params: &Params) -> Result
     let client = client(visit, named.or(hint.as_ref().map(|hint| hint.client_id.as_str()))).await?;
     let destination = oidc_destination(visit, client.as_deref(), params).await?;
 
-    let session = visit.session().await.map_err(|error| Visit::json_error(error))?;
+    let session = visit.session().await.map_err(Visit::json_error)?;
     let Some((session, user)) = session else { return Ok(end(visit, destination).await) };
     let sid = hinted_sid.or(params.get("logout_hint"));
     let settings = visit.settings().await.map_err(Visit::json_error)?;
@@ -198,14 +198,15 @@ async fn confirm(
     let handed_on =
         ["id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
     let params = handed_on.iter().filter_map(|name| Some(((*name).to_owned(), params.get(name)?.to_owned())));
-    LogoutConfirmPage {
+    let (browser, cookie) = visit.bind_browser();
+    let page = LogoutConfirmPage {
         client_name: client.map(|client| client.name.clone()),
         user_label: user.email.clone().or_else(|| user.name.clone()),
         action_url: "/oidc/logout".into(),
         params: params.collect(),
-        csrf: visit.csrf(visit.browser().unwrap_or_default(), &session.sid),
+        csrf: visit.csrf(&browser, &session.sid),
         form_action_origin: destination.as_deref().and_then(form_action_source),
         look: visit.look().await,
-    }
-    .into_response()
+    };
+    with_cookie(page.into_response(), cookie)
 }

@@ -78,7 +78,7 @@ impl Arrival {
     }
 
     /// Leads to the page at `path` with the transaction in `state`.
-    fn to_page(self, visit: &Visit, path: &str) -> Response {
+    fn leading_to(self, visit: &Visit, path: &str) -> Response {
         match self {
             Self::Resumed { state, .. } => redirect(&page_url(path, &state)),
             Self::Fresh(params) => {
@@ -113,12 +113,12 @@ async fn go_on(visit: &Visit, request: &Request, arrival: Arrival) -> Response {
         Standing::Login if request.prompt.none => {
             silent_failure(visit, request, "login_required", "Login required").await
         }
-        Standing::Login if request.signup => arrival.to_page(visit, "/u/signup"),
-        Standing::Login => arrival.to_page(visit, "/u/login"),
+        Standing::Login if request.signup => arrival.leading_to(visit, "/u/signup"),
+        Standing::Login => arrival.leading_to(visit, "/u/login"),
         Standing::Consent if request.prompt.none => {
             silent_failure(visit, request, "consent_required", "Consent required").await
         }
-        Standing::Consent => arrival.to_page(visit, "/u/consent"),
+        Standing::Consent => arrival.leading_to(visit, "/u/consent"),
         Standing::Ready(ready) => {
             let (session, user) = *ready;
             let transaction = match &arrival {

@@ -257,13 +257,11 @@ fn response_mode(target: &Target, params: &Params, response_type: ResponseType) 
 /// The client may use the flow.
 fn grant_types(target: &Target, client: &Client, response_type: ResponseType) -> Result<(), Refusal> {
     let needed = [(response_type.code, "authorization_code"), (response_type.front_channel(), "implicit")];
-    for (_, grant_type) in
-        needed.into_iter().filter(|(needed, grant_type)| *needed && !client.allows_grant(grant_type))
-    {
+    let missing = needed.into_iter().find(|(needed, grant_type)| *needed && !client.allows_grant(grant_type));
+    missing.map_or(Ok(()), |(_, grant_type)| {
         let description = format!("Grant type '{grant_type}' not allowed for the client.");
-        return Err(Refusal::client(target, "unauthorized_client", description));
-    }
-    Ok(())
+        Err(Refusal::client(target, "unauthorized_client", description))
+    })
 }
 
 /// OIDC Core §3.2.2.1: a request for an ID token from this endpoint carries a nonce.
