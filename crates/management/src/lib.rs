@@ -1,1 +1,26 @@
-//! placeholder
+//! The Management API v2: how a tenant is configured, and how a browser app changes what belongs to its own user.
+//!
+//! [`routes::table`] is the list of operations, [`access`] the whole authorization rule; then one file or folder per family.
+
+pub mod access;
+pub mod answers;
+pub mod audit;
+mod bearer;
+pub mod changes;
+pub mod errors;
+pub mod fields;
+mod gate;
+mod json;
+pub mod limits;
+pub mod lists;
+pub mod operations;
+pub mod paths;
+pub mod requests;
+mod routes;
+pub mod users;
+pub mod validation;
+
+pub use errors::Error;
+pub use limits::{Limits, Rate};
+pub use operations::{Operation, Over, Power, Scope};
+pub use routes::{operations, routes, routes_with};

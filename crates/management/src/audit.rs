@@ -1,0 +1,151 @@
+//! The audit log's view of a call: every successful write in the batch of the write, every read and every refusal through
+//! the queue (management contract §3.4).
+
+use std::sync::{Arc, OnceLock};
+
+use axum::http::{Method, StatusCode};
+use axum::response::Response;
+use db::Batch;
+use model::logs::{self, Event, Kind};
+use model::tenants::Tenant;
+use model::{Model, Peer, UserId};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+use crate::access::{Bearer, Grant, Subject};
+use crate::operations::Operation;
+
+/// One call, as far as it is known: who asks for what. Details are redacted by the log when they are written.
+#[derive(Debug)]
+pub struct Call {
+    operation: Arc<Operation>,
+    tenant: Arc<Tenant>,
+    peer: Peer,
+    path: String,
+    query: Map<String, Value>,
+    bearer: OnceLock<Bearer>,
+    body: OnceLock<Value>,
+    recorded: OnceLock<()>,
+}
+
+/// Why a call was refused; an error leaves it in its response.
+#[derive(Clone, Debug)]
+pub struct Refused(pub Value);
+
+impl Call {
+    /// A call whose token was not looked at yet.
+    pub fn new(
+        operation: Arc<Operation>,
+        tenant: Arc<Tenant>,
+        peer: Peer,
+        path: &str,
+        query: Option<&str>,
+    ) -> Self {
+        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let query = pairs.map(|(name, value)| (name.into_owned(), value.into())).collect();
+        Self {
+            operation,
+            tenant,
+            peer,
+            path: path.to_owned(),
+            query,
+            bearer: OnceLock::new(),
+            body: OnceLock::new(),
+            recorded: OnceLock::new(),
+        }
+    }
+
+    /// The operation that is called.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The tenant of the request's host.
+    pub fn tenant(&self) -> &Arc<Tenant> {
+        &self.tenant
+    }
+
+    /// The token is good: this is who calls.
+    pub fn identified(&self, bearer: &Bearer) {
+        // A call is identified once.
+        let _ = self.bearer.set(bearer.clone());
+    }
+
+    /// The body was read.
+    pub fn sent(&self, body: &Value) {
+        let _ = self.body.set(body.clone());
+    }
+
+    fn event(&self, app: &Model, kind: Kind, status: StatusCode, answer: Value) -> Event {
+        let details = json!({ "request": self.request(), "response": { "statusCode": status.as_u16(), "body": answer } });
+        let event = Event::new(app, &self.tenant, kind).peer(&self.peer).description(self.operation.title);
+        let event = match self.bearer.get() {
+            Some(bearer) => event.client_id(&bearer.client),
+            None => event,
+        };
+        match self.user() {
+            Some(user) => event.user_id(user).details(details),
+            None => event.details(details),
+        }
+    }
+
+    fn user(&self) -> Option<&UserId> {
+        match &self.bearer.get()?.subject {
+            Subject::User(user) => Some(user),
+            Subject::Client => None,
+        }
+    }
+
+    /// `details.request`, as recorded.
+    fn request(&self) -> Value {
+        let mut auth = Map::new();
+        if let Some(bearer) = self.bearer.get() {
+            let mut scopes: Vec<_> = bearer.scopes.iter().collect();
+            scopes.sort_unstable();
+            auth.insert("credentials".into(), json!({ "jti": bearer.token_id, "scopes": scopes }));
+            auth.insert("strategy".into(), "jwt".into());
+            auth.insert(
+                "user".into(),
+                json!(self.user().map_or(json!({}), |user| json!({ "user_id": user }))),
+            );
+        }
+        let mut request = Map::new();
+        request.insert("method".into(), self.operation.method.as_str().to_ascii_lowercase().into());
+        request.insert("path".into(), self.path.clone().into());
+        request.insert("query".into(), self.query.clone().into());
+        request.insert("userAgent".into(), self.peer.user_agent.clone().into());
+        request.insert("body".into(), self.body.get().cloned().unwrap_or_else(|| json!({})));
+        request.insert("channel".into(), "api".into());
+        request.insert("ip".into(), self.peer.ip.to_string().into());
+        request.insert("auth".into(), auth.into());
+        Value::Object(request)
+    }
+}
+
+impl Grant {
+    /// Records a successful write in the batch that writes: `status` and `answer` are what the caller gets.
+    pub fn wrote<T: Serialize>(&self, app: &Model, batch: &mut Batch, status: StatusCode, answer: &T) {
+        let answer = serde_json::to_value(answer).unwrap_or_default();
+        logs::record(batch, self.caller.event(app, Kind::ApiOperation, status, answer));
+        // A batch may be decided anew, and is recorded with it.
+        let _ = self.caller.recorded.set(());
+    }
+}
+
+/// Records what no batch carried: a read, or a refusal.
+pub fn answered(app: &Model, call: &Call, response: &Response) {
+    let status = response.status();
+    if status.is_success() {
+        if call.operation.method == Method::GET {
+            app.audit.push(call.event(app, Kind::ApiRead, status, Value::Null));
+        } else {
+            debug_assert!(call.recorded.get().is_some(), "{} is not in the audit log", call.operation.path);
+        }
+        return;
+    }
+    let kind =
+        if status == StatusCode::TOO_MANY_REQUESTS { Kind::ApiLimit } else { Kind::FailedApiOperation };
+    let answer = response.extensions().get::<Refused>().map(|refused| refused.0.clone());
+    app.audit.push(call.event(app, kind, status, answer.unwrap_or_default()));
+}

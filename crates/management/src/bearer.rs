@@ -1,0 +1,144 @@
+//! From the `Authorization` header to the caller: the token, then the user and the client it speaks for as they are now.
+
+use std::collections::HashSet;
+
+use axum::http::{HeaderMap, header};
+use model::jose::{Verified, VerifyError};
+use model::tenants::Tenant;
+use model::{ClientId, Model, UserId, clients, users};
+use serde_json::Value;
+
+use crate::access::{Bearer, Subject};
+use crate::errors::Error;
+
+/// What the subject of a machine's token ends with.
+const MACHINE: &str = "@clients";
+
+/// The bearer token of a request. Tokens are accepted nowhere else: not from the query, not from a cookie, not from a body.
+///
+/// # Errors
+/// 401 without one or with several headers, 400 `Bearer` when it is not two parts or the token not three.
+pub fn token(headers: &HeaderMap) -> Result<&str, Error> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Error::MissingAuthentication);
+    };
+    let value = value.to_str().map_err(|_| Error::BadAuthenticationHeader)?;
+    let mut parts = value.split(' ').filter(|part| !part.is_empty());
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(scheme), _, _) if !scheme.eq_ignore_ascii_case("bearer") => Err(Error::MissingAuthentication),
+        (Some(_), Some(token), None) if token.split('.').count() == 3 => Ok(token),
+        (None, _, _) => Err(Error::MissingAuthentication),
+        _ => Err(Error::BadAuthenticationHeader),
+    }
+}
+
+/// Verifies the token: signature, time, issuer, audience and the claims that the access rule reads.
+///
+/// # Errors
+/// The 400 and 401 answers of management contract §2.2.
+pub async fn verify(app: &Model, tenant: &Tenant, token: &str) -> Result<(Bearer, IssuedAt), Error> {
+    let verified = app.keys.verify(app, &tenant.id, token).await.map_err(refusal)?;
+    claims(tenant, &verified)
+}
+
+/// Seconds since the epoch at which the token was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct IssuedAt(i64);
+
+/// Reads the claims of a token whose signature and time are good.
+fn claims(tenant: &Tenant, token: &Verified) -> Result<(Bearer, IssuedAt), Error> {
+    // An ID token is for a client; its audience is no API, and some of its claims are never in an access token.
+    if token.issuer() != tenant.issuer || token.claims.contains_key("nonce") || is_for_client(token) {
+        return Err(Error::InvalidToken);
+    }
+    let audience = tenant.management_audience();
+    if !token.is_for(&audience) {
+        return Err(Error::BadAudience(audience));
+    }
+    let (Some(client), Some(issued)) =
+        (token.text("azp").filter(|azp| !azp.is_empty()), token.integer("iat"))
+    else {
+        return Err(Error::InvalidToken);
+    };
+    let subject = match token.subject().strip_suffix(MACHINE) {
+        Some(machine) if machine == client => Subject::Client,
+        Some(_) => return Err(Error::InvalidToken),
+        None if token.subject().contains('|') => Subject::User(UserId::from(token.subject())),
+        None => return Err(Error::InvalidToken),
+    };
+    let scopes: HashSet<_> = match token.claims.get("scope") {
+        None => HashSet::new(),
+        Some(Value::String(scopes)) => {
+            scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
+        }
+        Some(_) => return Err(Error::InvalidToken),
+    };
+    let token_id = token.text("jti").map(str::to_owned);
+    Ok((Bearer { subject, client: ClientId::from(client), scopes, token_id }, IssuedAt(issued)))
+}
+
+/// Whether the token is for the very client that asked for it: an ID token.
+fn is_for_client(token: &Verified) -> bool {
+    match (token.claims.get("aud"), token.text("azp")) {
+        (Some(Value::String(audience)), Some(azp)) => audience == azp,
+        (Some(Value::String(audience)), None) => !audience.contains(':'),
+        _ => false,
+    }
+}
+
+fn refusal(error: VerifyError) -> Error {
+    match error {
+        VerifyError::Malformed => Error::BadAuthenticationHeader,
+        VerifyError::Signature => Error::InvalidSignature,
+        VerifyError::Expired => Error::ExpiredToken,
+        VerifyError::Invalid => Error::InvalidToken,
+        VerifyError::Failed(error) => Error::Database(error),
+    }
+}
+
+/// Reads the caller's user and client as they are now: a block or a delete acts on the next call, and a token older than
+/// its user belonged to another user of the same id.
+///
+/// # Errors
+/// 401.
+pub async fn still_good(
+    app: &Model,
+    tenant: &Tenant,
+    bearer: &Bearer,
+    issued: IssuedAt,
+) -> Result<(), Error> {
+    if clients::find(app, &tenant.id, bearer.client.as_str()).await?.is_none() {
+        return Err(Error::InvalidToken);
+    }
+    let Subject::User(user) = &bearer.subject else { return Ok(()) };
+    match users::standing(&app.db, &tenant.id, user).await? {
+        Some(standing) if !standing.blocked && standing.created_at.seconds() <= issued.0 => Ok(()),
+        _ => Err(Error::InvalidToken),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn header(values: &[&str]) -> HeaderMap {
+        let value = |text: &&str| (header::AUTHORIZATION, HeaderValue::from_str(text).unwrap());
+        values.iter().map(value).collect()
+    }
+
+    #[test]
+    fn a_token_comes_in_one_header_of_two_parts() {
+        assert_eq!(token(&header(&["Bearer a.b.c"])).unwrap(), "a.b.c");
+        assert_eq!(token(&header(&["bearer a.b.c"])).unwrap(), "a.b.c");
+        for missing in [&[][..], &[""], &["Basic eDp5"], &["Token a.b.c"], &["Bearer a.b.c", "Bearer a.b.c"]]
+        {
+            assert!(matches!(token(&header(missing)), Err(Error::MissingAuthentication)), "{missing:?}");
+        }
+        for bad in ["Bearer", "Bearer ", "Bearer opaque", "Bearer a.b", "Bearer a.b.c.d", "Bearer a.b.c d"] {
+            assert!(matches!(token(&header(&[bad])), Err(Error::BadAuthenticationHeader)), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The way of a request: token, limits and access rule first, then the handler, then what every answer carries.
+
+use std::sync::Arc;
+
+use axum::extract::{OriginalUri, Request};
+use axum::handler::Handler;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use model::tenants::Tenant;
+use model::{App, Model, Peer};
+
+use crate::access::{self, Grant, Subject};
+use crate::audit::{self, Call};
+use crate::bearer;
+use crate::errors::Error;
+use crate::limits::{Exceeded, Limiter, Standing};
+use crate::operations::Operation;
+use crate::paths;
+
+/// Serves one request to an operation of the table. The handler runs only with a [`Grant`] in the request.
+pub async fn serve<H: Handler<T, App>, T: 'static>(
+    operation: Arc<Operation>,
+    limiter: Arc<Limiter>,
+    app: App,
+    request: Request,
+    handler: H,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let mut standing = Standing::default();
+    let mut response = match call(operation, &parts) {
+        Ok(call) => {
+            let response = match admit(&app, &limiter, &call, &mut parts, &mut standing).await {
+                Ok(grant) => {
+                    parts.extensions.insert(grant);
+                    handler.call(Request::from_parts(parts, body), app.clone()).await
+                }
+                Err(error) => error.into_response(),
+            };
+            audit::answered(&app, &call, &response);
+            response
+        }
+        Err(error) => error.into_response(),
+    };
+    finish(&app, response.headers_mut(), standing);
+    response
+}
+
+/// The call, of the tenant and the peer that the server found.
+fn call(operation: Arc<Operation>, parts: &Parts) -> Result<Arc<Call>, Error> {
+    let (Some(tenant), Some(peer)) = (parts.extensions.get::<Arc<Tenant>>(), parts.extensions.get::<Peer>())
+    else {
+        tracing::error!("a request came without a tenant or a peer");
+        return Err(Error::Internal);
+    };
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    Ok(Arc::new(Call::new(operation, tenant.clone(), peer.clone(), uri.path(), uri.query())))
+}
+
+/// All that comes before the handler: token, limit, the caller as they are now, and the access rule.
+async fn admit(
+    app: &Model,
+    limiter: &Limiter,
+    call: &Arc<Call>,
+    parts: &mut Parts,
+    standing: &mut Standing,
+) -> Result<Grant, Error> {
+    let tenant = call.tenant();
+    let (bearer, issued) = bearer::verify(app, tenant, bearer::token(&parts.headers)?).await?;
+    call.identified(&bearer);
+    if let Subject::User(user) = &bearer.subject {
+        *standing = limiter.user(app, &tenant.id, user).map_err(|Exceeded(seconds)| {
+            *standing = Standing::none_left(limiter);
+            Error::TooManyRequests(seconds)
+        })?;
+    }
+    bearer::still_good(app, tenant, &bearer, issued).await?;
+    let params = paths::decoded(parts).await.unwrap_or_default();
+    let first = params.first().map(|(_, value)| value.as_str());
+    let (reach, powers) = access::decide(call.operation(), &bearer, first)?;
+    Ok(Grant { tenant: tenant.clone(), reach, powers, caller: call.clone() })
+}
+
+/// The answer to a route that is not in the table, or not with this method.
+pub fn refuse(app: &Model, error: Error) -> Response {
+    let mut response = error.into_response();
+    finish(app, response.headers_mut(), Standing::default());
+    response
+}
+
+/// What every answer carries, one without a body too.
+fn finish(app: &Model, headers: &mut HeaderMap, standing: Standing) {
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    standing.write(headers, app.clock.now().seconds() + 1);
+}

@@ -1,0 +1,230 @@
+//! Carrying out `PATCH /users/{id}`: which identity is meant, what may change together, and the change itself.
+
+use model::connections::{self, Connection};
+use model::identities::{stored_email, stored_username};
+use model::users::{self, User};
+use model::{Model, TenantId, UserId};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+use super::bodies::UpdateUser;
+use super::passwords;
+use crate::changes::Change;
+use crate::errors::{Error, Missing};
+
+/// Pairs that one call may not change together.
+const APART: [[&str; 2]; 5] = [
+    ["password", "email"],
+    ["password", "email_verified"],
+    ["username", "email"],
+    ["username", "email_verified"],
+    ["username", "password"],
+];
+
+/// What an identity logs in with; all else is the user's.
+const OF_IDENTITY: [&str; 6] =
+    ["email", "email_verified", "phone_number", "phone_verified", "username", "password"];
+
+/// The part of the profile that only a primary identity has.
+const OF_PROFILE: [&str; 5] = ["family_name", "given_name", "name", "nickname", "picture"];
+
+/// Refuses what no user could be changed to.
+///
+/// # Errors
+/// 400 `invalid_body`.
+pub fn check(patch: &UpdateUser) -> Result<(), Error> {
+    let named = patch.named();
+    for [one, other] in APART {
+        if named.contains(&one) && named.contains(&other) {
+            return Err(Error::InvalidBody(
+                format!("Cannot update {one} and {other} simultaneously.").into(),
+            ));
+        }
+    }
+    if let Some(metadata) = &patch.user_metadata {
+        users::check_user_metadata(metadata).map_err(super::bad_metadata)?;
+    }
+    if let Some(metadata) = &patch.app_metadata {
+        users::check_app_metadata(metadata).map_err(super::bad_metadata)?;
+    }
+    Ok(())
+}
+
+/// A change whose slow part is done: the connection is known and a new password is hashed.
+pub struct Prepared<'a> {
+    patch: &'a UpdateUser,
+    connection: Option<Arc<Connection>>,
+    hash: Option<String>,
+}
+
+impl<'a> Prepared<'a> {
+    /// Finds the connection that the patch is about, and hashes a new password.
+    ///
+    /// # Errors
+    /// 404 `inexistent_user`, 400 for an unknown connection or a weak password.
+    pub async fn new(
+        app: &Model,
+        tenant: &TenantId,
+        id: &UserId,
+        patch: &'a UpdateUser,
+    ) -> Result<Self, Error> {
+        let mut prepared = Self { patch, connection: None, hash: None };
+        if !patch.named().iter().any(|name| OF_IDENTITY.contains(name) || *name == "connection") {
+            return Ok(prepared);
+        }
+        let user = users::find(&app.db, tenant, id).await?.ok_or(Error::NotFound(Missing::User))?;
+        let name = patch.connection.as_deref().unwrap_or(&user.primary().connection);
+        prepared.connection = connections::find_by_name(app, tenant, name).await?;
+        if prepared.connection.is_none() && patch.connection.is_some() {
+            return Err(Error::NamedConnectionNotFound);
+        }
+        if let (Change::Set(password), Some(connection)) = (&patch.password, &prepared.connection) {
+            let position = prepared.position(&user)?;
+            if user.identities[position].is_database() {
+                prepared.hash = Some(passwords::hash(app, connection, password).await?);
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// The place of the identity that is meant: that of the connection, else the primary.
+    fn position(&self, user: &User) -> Result<usize, Error> {
+        let Some(name) = &self.patch.connection else { return Ok(0) };
+        let place = user.identities.iter().position(|identity| identity.connection == *name);
+        place
+            .ok_or_else(|| Error::InvalidBody("The specified connection does not belong to the user.".into()))
+    }
+
+    /// The identity whose password becomes what hash.
+    pub fn password(&self, user: &User) -> Result<Option<(usize, &str)>, Error> {
+        let Some(hash) = &self.hash else { return Ok(None) };
+        Ok(Some((self.position(user)?, hash)))
+    }
+
+    /// Changes the user.
+    ///
+    /// # Errors
+    /// 400 for what this user cannot become.
+    pub fn apply(&self, user: &mut User) -> Result<(), Error> {
+        let position = self.position(user)?;
+        self.check_kind(user, position)?;
+        match position {
+            0 => self.apply_to_primary(user)?,
+            _ => self.apply_to_secondary(user, position)?,
+        }
+        let patch = self.patch;
+        if let Some(blocked) = patch.blocked {
+            user.blocked = Some(blocked);
+        }
+        if let Some(metadata) = &patch.user_metadata {
+            user.user_metadata = users::merge_metadata(user.user_metadata.take(), metadata.clone());
+        }
+        if let Some(metadata) = &patch.app_metadata {
+            user.app_metadata = users::merge_metadata(user.app_metadata.take(), metadata.clone());
+        }
+        Ok(())
+    }
+
+    /// What only database identities have, and user names where the connection has them.
+    fn check_kind(&self, user: &User, position: usize) -> Result<(), Error> {
+        let patch = self.patch;
+        if !user.identities[position].is_database() {
+            for (name, named) in [
+                ("email", patch.email.is_named()),
+                ("password", patch.password.is_named()),
+                ("username", patch.username.is_named()),
+            ] {
+                if named {
+                    return Err(Error::InvalidBody(
+                        format!("Cannot update {name} for non-database user.").into(),
+                    ));
+                }
+            }
+        }
+        if let (Change::Set(username), Some(connection)) = (&patch.username, &self.connection) {
+            super::check_username(connection, username)?;
+        }
+        Ok(())
+    }
+
+    fn apply_to_primary(&self, user: &mut User) -> Result<(), Error> {
+        let patch = self.patch;
+        patch.name.apply(&mut user.name);
+        patch.nickname.apply(&mut user.nickname);
+        patch.given_name.apply(&mut user.given_name);
+        patch.family_name.apply(&mut user.family_name);
+        patch.picture.apply(&mut user.picture);
+
+        let email = user.email.clone();
+        patch.email.apply(&mut user.email);
+        user.email = user.email.as_deref().map(stored_email);
+        if user.email != email {
+            user.email_verified = false;
+        }
+        patch.username.apply(&mut user.username);
+        user.username = user.username.as_deref().map(stored_username);
+        let phone = user.phone_number.clone();
+        patch.phone_number.apply(&mut user.phone_number);
+        if user.phone_number != phone {
+            user.phone_verified = false;
+        }
+        if let Some(verified) = patch.email_verified {
+            user.email_verified = verified;
+        }
+        if let Some(verified) = patch.phone_verified {
+            user.phone_verified = verified;
+        }
+        if user.email.is_none() && user.username.is_none() && user.phone_number.is_none() {
+            return Err(nothing_left());
+        }
+        Ok(())
+    }
+
+    /// A linked identity keeps its attributes in its own profile.
+    fn apply_to_secondary(&self, user: &mut User, position: usize) -> Result<(), Error> {
+        let patch = self.patch;
+        let named = patch.named();
+        let of_profile: Vec<_> = OF_PROFILE.into_iter().filter(|name| named.contains(name)).collect();
+        if !of_profile.is_empty() {
+            return Err(Error::InvalidBody(
+                format!(
+                    "The following user attributes cannot be updated: {}. The specified connection belongs to a secondary identity.",
+                    of_profile.join(", ")
+                )
+                .into(),
+            ));
+        }
+        let profile = user.identities[position].profile.get_or_insert_default();
+        let mut put = |name: &str, change: Option<Value>| match change {
+            None => false,
+            Some(Value::Null) => profile.shift_remove(name).is_some(),
+            Some(value) => profile.insert(name.into(), value.clone()).is_none_or(|old| old != value),
+        };
+        if put("email", changed(&patch.email, stored_email)) {
+            put("email_verified", Some(json!(false)));
+        }
+        put("username", changed(&patch.username, stored_username));
+        if put("phone_number", changed(&patch.phone_number, str::to_owned)) {
+            put("phone_verified", Some(json!(false)));
+        }
+        put("email_verified", patch.email_verified.map(Value::from));
+        put("phone_verified", patch.phone_verified.map(Value::from));
+        if ["email", "username", "phone_number"].iter().all(|name| !profile.contains_key(*name)) {
+            return Err(nothing_left());
+        }
+        Ok(())
+    }
+}
+
+/// `None` where the patch says nothing, `null` where it unsets.
+fn changed(change: &Change<String>, stored: impl Fn(&str) -> String) -> Option<Value> {
+    match change {
+        Change::Keep => None,
+        Change::Unset => Some(Value::Null),
+        Change::Set(text) => Some(stored(text).into()),
+    }
+}
+
+fn nothing_left() -> Error {
+    Error::InvalidBody("The user would be left without an email, a username and a phone number.".into())
+}

@@ -1,0 +1,102 @@
+//! The named formats of the published schemas, as far as bodies use them.
+
+use jsonschema::ValidationOptions;
+use url::Url;
+
+/// Teaches `options` the formats.
+pub fn register(options: ValidationOptions) -> ValidationOptions {
+    options
+        .with_format("email", is_email)
+        .with_format("email-or-empty", |text| text.is_empty() || is_email(text))
+        .with_format("strict-uri", is_web_address)
+        .with_format("strict-https-uri-or-null", is_https)
+        .with_format("absolute-uri-or-empty", |text| text.is_empty() || is_web_address(text))
+        .with_format("absolute-https-uri-or-empty", |text| text.is_empty() || is_https(text))
+        .with_format("absolute-https-uri-with-placeholders-or-empty", |text| {
+            text.is_empty() || text.starts_with("https://") && is_clean(text)
+        })
+        .with_format("html-color", is_color)
+        .with_format("client-id", is_client_id)
+}
+
+/// One `@` between a local part and a domain of at least two labels, without blanks or control characters.
+pub fn is_email(text: &str) -> bool {
+    let Some((local, domain)) = text.rsplit_once('@') else { return false };
+    let label = |label: &str| {
+        let inner = |c: char| c.is_alphanumeric() || c == '-';
+        !label.is_empty()
+            && label.len() <= 63
+            && label.chars().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let unquoted = |c: char| !c.is_whitespace() && !c.is_control() && !"()<>[]:;@\\,\"".contains(c);
+    text.len() <= 320
+        && !local.is_empty()
+        && local.len() <= 64
+        && local.chars().all(unquoted)
+        && !local.starts_with('.')
+        && !local.ends_with('.')
+        && !local.contains("..")
+        && domain.contains('.')
+        && domain.split('.').all(label)
+}
+
+/// An absolute `http` or `https` address.
+fn is_web_address(text: &str) -> bool {
+    is_clean(text)
+        && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
+fn is_https(text: &str) -> bool {
+    is_web_address(text) && text.starts_with("https://")
+}
+
+fn is_clean(text: &str) -> bool {
+    !text.chars().any(|c| c.is_whitespace() || c.is_control())
+}
+
+/// `#` and three or six hexadecimal digits.
+fn is_color(text: &str) -> bool {
+    text.strip_prefix('#')
+        .is_some_and(|digits| matches!(digits.len(), 3 | 6) && digits.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+fn is_client_id(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 64
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_email_has_a_local_part_and_a_dotted_domain() {
+        for good in ["a@b.co", "chuck.norris+x@example-1.com", "o'neil@x.y.z", "jos\u{e9}@caf\u{e9}.fr"] {
+            assert!(is_email(good), "{good}");
+        }
+        for bad in [
+            "", "a", "@b.co", "a@", "a@b", "a@b..co", "a b@c.de", "a@b.co\0", ".a@b.co", "a@-b.co",
+            "<a>@b.co",
+        ] {
+            assert!(!is_email(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_web_addresses() {
+        assert!(is_web_address("https://example.com/picture.jpg?x=1"));
+        for bad in ["javascript:alert(1)", "data:text/html,x", "/relative", "https://", "https://a b/"] {
+            assert!(!is_web_address(bad), "{bad}");
+        }
+        assert!(!is_https("http://example.com"));
+    }
+
+    #[test]
+    fn a_color_is_hexadecimal() {
+        assert!(is_color("#635dff") && is_color("#FFF"));
+        assert!(!is_color("red") && !is_color("#12345"));
+    }
+}
