@@ -24,6 +24,7 @@ pub mod passwords;
 pub mod random;
 pub mod refresh_tokens;
 pub mod resource_servers;
+pub mod retention;
 pub mod seal;
 pub mod sessions;
 pub mod tenants;

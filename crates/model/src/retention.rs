@@ -1,0 +1,87 @@
+//! What is deleted once it has served: a bounded number of rows at a time, so that no delete holds anybody up.
+
+use db::{Batch, params};
+
+use crate::clock::Timestamp;
+use crate::ids::TenantId;
+use crate::{Model, logs, tenants};
+
+/// Rows that one statement deletes at most.
+const AT_A_TIME: u32 = 500;
+
+/// Seconds that log entries are kept: 30 days.
+const LOGS: i64 = 30 * 24 * 3600;
+
+/// Seconds that a code is kept after its end: its second use must still be noticed (RFC 6749 §4.1.2).
+const CODES: i64 = 24 * 3600;
+
+/// A table whose rows end, and how long they are kept then.
+struct Expiring {
+    delete: &'static str,
+    /// Seconds after the end.
+    kept: i64,
+}
+
+/// Children before nobody: what hangs on a row goes with it.
+const EXPIRING: [Expiring; 5] = [
+    Expiring {
+        delete: "DELETE FROM transactions WHERE tenant = $1 AND id IN
+                 (SELECT id FROM transactions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM authorization_codes WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM authorization_codes WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: CODES,
+    },
+    Expiring {
+        delete: "DELETE FROM access_tokens WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM access_tokens WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM refresh_token_families WHERE tenant = $1 AND id IN
+                 (SELECT id FROM refresh_token_families WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, id LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM sessions WHERE tenant = $1 AND sid IN
+                 (SELECT sid FROM sessions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, sid LIMIT $3)",
+        kept: 0,
+    },
+];
+
+/// Deletes what has ended, of every tenant, and log entries older than 30 days. Answers how many rows it were. It may run
+/// on several nodes at once, and be cut short anywhere.
+pub async fn sweep(app: &Model) -> Result<u64, db::Error> {
+    let now = app.clock.now();
+    let mut removed = 0;
+    for tenant in tenants::all(app).await? {
+        for table in &EXPIRING {
+            removed += clear(app, table, &tenant.id, now.plus_seconds(-table.kept)).await?;
+        }
+    }
+    loop {
+        let some = logs::remove_older_than(&app.db, now.plus_seconds(-LOGS), AT_A_TIME).await?;
+        removed += some;
+        if some < u64::from(AT_A_TIME) {
+            return Ok(removed);
+        }
+    }
+}
+
+async fn clear(app: &Model, table: &Expiring, tenant: &TenantId, end: Timestamp) -> Result<u64, db::Error> {
+    let mut removed = 0;
+    loop {
+        let mut batch = Batch::new();
+        batch.execute(table.delete, params![tenant, end, AT_A_TIME]);
+        let some = app.db.commit(batch).await?.affected.first().copied().unwrap_or_default();
+        removed += some;
+        if some < u64::from(AT_A_TIME) {
+            return Ok(removed);
+        }
+    }
+}
