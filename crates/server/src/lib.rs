@@ -1,1 +1,26 @@
-//! placeholder
+//! The program: command line, configuration, accept loop, router and jobs. A library too, so that tests build the same
+//! router as `main`.
+
+pub mod account;
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod cors;
+pub mod dev;
+pub mod host;
+pub mod jobs;
+pub mod keys;
+pub mod limits;
+pub mod listener;
+pub mod logging;
+pub mod migrate;
+pub mod panics;
+pub mod peer;
+pub mod private_file;
+pub mod program;
+pub mod refusal;
+pub mod request_log;
+pub mod router;
+pub mod security_headers;
+pub mod serve;
+pub mod tls;

@@ -1,1 +1,33 @@
-fn main() {}
+//! `doorward`: the program. What it does is in the library; here are its allocator, its runtime and its exit status.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use server::cli::{Cli, Command};
+use server::{admin, dev, keys, migrate, serve};
+
+/// musl's allocator is slow under threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Dev(command) => dev::run(command).await,
+        Command::Serve(command) => serve::run(&command.config).await,
+        Command::Admin(command) => admin::run(command).await,
+        Command::Migrate(command) => migrate::run(&command.config).await,
+        Command::Keys(command) => keys::run(command).await,
+        Command::Version => {
+            println!("doorward {}", env!("CARGO_PKG_VERSION"));
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("doorward: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

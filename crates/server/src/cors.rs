@@ -1,0 +1,181 @@
+//! Which origins may call from a browser (authentication contract §0.2, management contract §2.7).
+//!
+//! Public metadata and `/userinfo` answer any origin; the endpoints that apps call answer an origin that some client
+//! of the tenant lists; everything else answers none. No answer ever allows credentials.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use model::tenants::Tenant;
+use model::{App, clients};
+
+use crate::refusal::Refusal;
+
+const METHODS: HeaderValue = HeaderValue::from_static("GET,POST,PATCH,PUT,DELETE,OPTIONS");
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "Authorization,Content-Type,Accept,Auth0-Client,DPoP,X-Request-Language,X-Requested-With",
+);
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "DPoP-Nonce,X-RateLimit-Limit,X-RateLimit-Remaining,X-RateLimit-Reset,Retry-After",
+);
+/// Seconds. A client that is unlisted stays answered by a browser's cached preflight for as long.
+const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+
+/// What a path allows.
+#[derive(Debug, PartialEq, Eq)]
+enum Rule {
+    /// Any origin, without credentials: it tells nothing that a `curl` would not get.
+    Anybody,
+    /// An origin that some client of the tenant lists.
+    Listed,
+    /// None: pages, redirects and files.
+    Nobody,
+}
+
+impl Rule {
+    fn of(path: &str) -> Self {
+        const LISTED: [&str; 6] =
+            ["/api/v2/", "/mfa/", "/dbconnections/", "/passwordless/", "/passkey/", "/me/"];
+        match path {
+            "/userinfo" => Self::Anybody,
+            "/oauth/token" | "/oauth/revoke" | "/oauth/device/code" => Self::Listed,
+            path if path.starts_with("/.well-known/") => Self::Anybody,
+            path if LISTED.iter().any(|prefix| path.starts_with(prefix)) => Self::Listed,
+            _ => Self::Nobody,
+        }
+    }
+}
+
+/// Answers preflights, and marks answers that a listed origin may read.
+pub async fn enforce(State(app): State<App>, request: Request, next: Next) -> Response {
+    let rule = Rule::of(request.uri().path());
+    if rule == Rule::Nobody {
+        return next.run(request).await;
+    }
+    let tenant = request.extensions().get::<Arc<Tenant>>().expect("the host layer ran before").clone();
+    let allowed = match rule {
+        Rule::Listed => listed(&app, &tenant, request.headers()).await,
+        _ => Ok(Some(HeaderValue::from_static("*"))),
+    };
+    let allowed = match allowed {
+        Ok(allowed) => allowed,
+        Err(error) => {
+            tracing::error!(%error, "cannot look up an origin");
+            return Refusal::UNAVAILABLE.answer(&request);
+        }
+    };
+    if is_preflight(&request) {
+        return preflight(&rule, allowed, request.headers());
+    }
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    if rule == Rule::Listed {
+        headers.append(VARY, HeaderValue::from_static("Origin"));
+    }
+    if let Some(origin) = allowed {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    }
+    response
+}
+
+/// The request's origin, if some client of the tenant lists it.
+async fn listed(app: &App, tenant: &Tenant, headers: &HeaderMap) -> Result<Option<HeaderValue>, db::Error> {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let (Some(value), None) = (origins.next(), origins.next()) else { return Ok(None) };
+    let Some(origin) = value.to_str().ok().filter(|origin| is_origin(origin)) else { return Ok(None) };
+    Ok(clients::origin_listed(app, &tenant.id, origin).await?.then(|| value.clone()))
+}
+
+/// Whether `text` has the form of a serialized origin (RFC 6454 §6.2): `scheme://host[:port]`, never `null`. Schemes of
+/// packaged apps (`capacitor://localhost`) are origins too; whether one may call is for the client's list to say.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else { return false };
+    let in_scheme = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    let in_authority =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
+    text.len() <= 255
+        && scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        && scheme.bytes().all(in_scheme)
+        && !authority.is_empty()
+        && authority.bytes().all(in_authority)
+}
+
+/// A preflight as Fetch defines it (§4.8): OPTIONS that names an origin and a method.
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ORIGIN)
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// 204 to everybody, since a preflight carries no token; what it allows depends on the origin.
+fn preflight(rule: &Rule, allowed: Option<HeaderValue>, request: &HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    if *rule == Rule::Listed {
+        headers.insert(VARY, HeaderValue::from_static("Origin,Access-Control-Request-Headers"));
+    }
+    let Some(origin) = allowed else { return response };
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|asked| is_header_list(asked.as_bytes()));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.cloned().unwrap_or(HEADERS));
+    response
+}
+
+fn is_header_list(list: &[u8]) -> bool {
+    !list.is_empty() && list.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_, ".contains(byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_one_rule() {
+        assert_eq!(Rule::of("/.well-known/jwks.json"), Rule::Anybody);
+        assert_eq!(Rule::of("/userinfo"), Rule::Anybody);
+        assert_eq!(Rule::of("/oauth/token"), Rule::Listed);
+        assert_eq!(Rule::of("/api/v2/users/auth0|1"), Rule::Listed);
+        for page in
+            ["/authorize", "/u/login", "/v2/logout", "/oidc/logout", "/account/", "/dev", "/", "/userinfo/"]
+        {
+            assert_eq!(Rule::of(page), Rule::Nobody, "{page}");
+        }
+    }
+
+    #[test]
+    fn only_a_serialized_origin_is_one() {
+        for good in
+            ["https://app.test", "http://localhost:3000", "capacitor://localhost", "http://[::1]:8080"]
+        {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "null",
+            "",
+            "*",
+            "https://app.test/",
+            "HTTPS://app.test",
+            "https://App.test",
+            "file://",
+            "https://u@app.test",
+            "app.test",
+            "data:text/html,x",
+            "https://app.test evil",
+            "https://*.app.test",
+            "https://app.test,b",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! From the request's host to its tenant, before any handler. `iss`, links and cookies come from that row,
+//! never from what a client sent.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::HOST;
+use axum::http::{StatusCode, Version};
+use axum::middleware::Next;
+use axum::response::Response;
+use model::{App, tenants};
+
+use crate::peer::FromProxy;
+use crate::refusal::Refusal;
+use crate::security_headers;
+
+/// Puts the `Arc<Tenant>` of the request's host into its extensions; an unknown host is 404.
+pub async fn resolve(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let host = match host(&request) {
+        Ok(host) => host,
+        Err(refusal) => return refusal.answer(&request),
+    };
+    match tenants::resolve(&app, &host).await {
+        Ok(Some(tenant)) => {
+            tracing::Span::current().record("tenant", tenant.id.as_str());
+            request.extensions_mut().insert::<Arc<tenants::Tenant>>(tenant.clone());
+            let mut response = next.run(request).await;
+            security_headers::promise_https(response.headers_mut(), &tenant.host);
+            response
+        }
+        Ok(None) => Refusal::NOT_FOUND.answer(&request),
+        Err(error) => {
+            tracing::error!(%error, "cannot look up the tenant");
+            Refusal::UNAVAILABLE.answer(&request)
+        }
+    }
+}
+
+/// The host that the client asked for, `name[:port]` in lower case without https's own port.
+fn host(request: &Request) -> Result<String, Refusal> {
+    const AMBIGUOUS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "The request does not name one host.");
+    let headers = request.headers();
+    let named =
+        if request.extensions().get::<FromProxy>().is_some() && headers.contains_key("x-forwarded-host") {
+            single(headers.get_all("x-forwarded-host").iter())
+        } else if let Some(authority) = request.uri().authority() {
+            // RFC 9112 §3.2.2: an absolute-form target overrides Host; HTTP/2 carries `:authority` here.
+            let host = headers.get(HOST).map(|host| host.as_bytes());
+            let agrees = host.is_none_or(|host| host.eq_ignore_ascii_case(authority.as_str().as_bytes()));
+            (request.version() != Version::HTTP_2 || agrees).then(|| authority.as_str())
+        } else {
+            // RFC 9112 §3.2: exactly one.
+            single(headers.get_all(HOST).iter())
+        };
+    normalize(named.ok_or(AMBIGUOUS)?).ok_or(AMBIGUOUS)
+}
+
+fn single<'a>(mut values: impl Iterator<Item = &'a axum::http::HeaderValue>) -> Option<&'a str> {
+    let first = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(first)
+}
+
+/// Lower case, without `:443`. Only what a host may consist of passes.
+fn normalize(named: &str) -> Option<String> {
+    let host = named.trim().to_ascii_lowercase();
+    let host = host.strip_suffix(":443").unwrap_or(&host);
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    (!host.is_empty() && host.len() <= 255 && host.bytes().all(allowed)).then(|| host.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    fn named(uri: &str, headers: &[(&str, &str)], from_proxy: bool) -> Option<String> {
+        let mut request = Request::builder().uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(Body::empty()).expect("is a request");
+        if from_proxy {
+            request.extensions_mut().insert(FromProxy);
+        }
+        host(&request).ok()
+    }
+
+    #[test]
+    fn a_host_is_normalized() {
+        assert_eq!(named("/", &[("host", "ID.Example.com:443")], false).as_deref(), Some("id.example.com"));
+        assert_eq!(named("/", &[("host", "localhost:8443")], false).as_deref(), Some("localhost:8443"));
+        assert_eq!(named("/", &[("host", "[::1]:8443")], false).as_deref(), Some("[::1]:8443"));
+        assert_eq!(named("https://a.test/", &[("host", "b.test")], false).as_deref(), Some("a.test"));
+    }
+
+    #[test]
+    fn a_request_names_exactly_one_host() {
+        assert_eq!(named("/", &[], false), None);
+        assert_eq!(named("/", &[("host", "")], false), None);
+        assert_eq!(named("/", &[("host", "a.test"), ("host", "b.test")], false), None);
+        assert_eq!(named("/", &[("host", "a.test, b.test")], false), None);
+        assert_eq!(named("/", &[("host", "user@a.test")], false), None);
+    }
+
+    #[test]
+    fn a_forwarded_host_counts_from_a_proxy_alone() {
+        let headers = [("host", "inner"), ("x-forwarded-host", "id.example.com")];
+        assert_eq!(named("/", &headers, false).as_deref(), Some("inner"));
+        assert_eq!(named("/", &headers, true).as_deref(), Some("id.example.com"));
+        assert_eq!(named("/", &[("x-forwarded-host", "a, b")], true), None);
+    }
+}

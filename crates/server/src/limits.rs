@@ -1,0 +1,114 @@
+//! What a request may look like before anything else looks at it: sizes and well-formed escapes (HT-06).
+
+use axum::extract::Request;
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+use http_body_util::Limited;
+
+use crate::refusal::Refusal;
+
+/// The longest path and query, in bytes. An authorization request with a signed hint stays far below.
+pub const URL_BYTES: usize = 16 * 1024;
+
+/// The most bytes that header names and values may take together.
+pub const HEADER_BYTES: usize = 32 * 1024;
+
+/// The most header lines.
+pub const HEADERS: usize = 100;
+
+/// The largest request body, in bytes.
+pub const BODY_BYTES: usize = 1024 * 1024;
+
+/// Refuses oversized and malformed requests, and caps what a handler can read of a body.
+pub async fn enforce(request: Request, next: Next) -> Response {
+    match check(request.uri(), request.headers()) {
+        Ok(()) => {
+            let request = request.map(|body| axum::body::Body::new(Limited::new(body, BODY_BYTES)));
+            next.run(request).await
+        }
+        Err(refusal) => refusal.answer(&request),
+    }
+}
+
+fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    let query = uri.query().unwrap_or_default();
+    if uri.path().len() + query.len() > URL_BYTES {
+        return Err(Refusal::new(StatusCode::URI_TOO_LONG, "The URL is too long."));
+    }
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > HEADERS || bytes > HEADER_BYTES {
+        return Err(Refusal::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "The request headers are too large.",
+        ));
+    }
+    if !is_well_formed(uri.path()) || !is_well_formed(query) {
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "The URL is malformed."));
+    }
+    let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > BODY_BYTES as u64) {
+        return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."));
+    }
+    Ok(())
+}
+
+/// Whether each `%` begins an escape (RFC 3986 §2.1) and the whole decodes to UTF-8 without NUL.
+fn is_well_formed(escaped: &str) -> bool {
+    if !escaped.contains('%') {
+        return true;
+    }
+    let mut decoded = Vec::with_capacity(escaped.len());
+    let mut bytes = escaped.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            decoded.push(byte);
+            continue;
+        }
+        let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16));
+        match (digit(), digit()) {
+            (Some(high), Some(low)) if high + low > 0 => decoded.push((high * 16 + low) as u8),
+            _ => return false,
+        }
+    }
+    std::str::from_utf8(&decoded).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_whole_utf8_and_never_nul() {
+        for good in ["", "/api/v2/users/auth0%7C1", "/a|b", "q=%C3%A9&x=+%2B", "100%25"] {
+            assert!(is_well_formed(good), "{good}");
+        }
+        for bad in ["%", "%z", "%zz", "%4", "a%", "%00", "%ff", "%C3", "%C3%28", "%+1", "%ed%a0%80"] {
+            assert!(!is_well_formed(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_limit_has_its_own_status() {
+        let status = |uri: &str, headers: &HeaderMap| {
+            check(&uri.parse().expect("is a URI"), headers).err().map(|refusal| refusal.status().as_u16())
+        };
+        let none = HeaderMap::new();
+        assert_eq!(status(&format!("/{}", "a".repeat(URL_BYTES - 1)), &none), None);
+        assert_eq!(status(&format!("/?{}", "a".repeat(URL_BYTES)), &none), Some(414));
+        let mut large = HeaderMap::new();
+        large.insert("x", "a".repeat(HEADER_BYTES).parse().expect("is a header"));
+        assert_eq!(status("/", &large), Some(431));
+        let mut many = HeaderMap::new();
+        for _ in 0..=HEADERS {
+            many.append("x", "a".parse().expect("is a header"));
+        }
+        assert_eq!(status("/", &many), Some(431));
+        let mut body = HeaderMap::new();
+        body.insert(CONTENT_LENGTH, (BODY_BYTES + 1).into());
+        assert_eq!(status("/", &body), Some(413));
+        assert_eq!(status("/%zz", &none), Some(400));
+        assert_eq!(status("/?x=%ff", &none), Some(400));
+    }
+}

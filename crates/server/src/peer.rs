@@ -1,0 +1,108 @@
+//! Who is at the other end. Forwarded headers count only from a named proxy; the list is empty by default (HT-05).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::USER_AGENT;
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use ipnet::IpNet;
+use model::Peer;
+
+use crate::refusal::Refusal;
+
+/// The address of the socket that a request came in on; the accept loop puts it in the request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoteAddress(pub SocketAddr);
+
+/// Marks a request whose connection comes from a trusted proxy, so that its `X-Forwarded-*` headers count.
+#[derive(Clone, Copy, Debug)]
+pub struct FromProxy;
+
+/// The peers that may speak for others.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// Their networks.
+    pub trusted: Arc<[IpNet]>,
+    /// Whether nobody else may connect: plain HTTP behind a proxy.
+    pub only: bool,
+}
+
+impl Proxies {
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&address))
+    }
+
+    /// The rightmost address that no trusted proxy stands behind: what lies left of it anybody can write.
+    fn client(&self, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = remote;
+        let lines: Vec<&str> =
+            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
+        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+            let hop = hop.trim();
+            let parsed = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
+            let Ok(address) = parsed.map(|address: IpAddr| address.to_canonical()) else { break };
+            client = address;
+            if !self.trusts(address) {
+                break;
+            }
+        }
+        client
+    }
+}
+
+/// Puts the [`Peer`] into the request's extensions; in plain HTTP, refuses whoever is not the proxy.
+pub async fn identify(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
+    let Some(RemoteAddress(remote)) = request.extensions().get().copied() else {
+        tracing::error!("a request without a remote address: the accept loop must set it");
+        return Refusal::INTERNAL.answer(&request);
+    };
+    let remote = remote.ip().to_canonical();
+    let from_proxy = proxies.trusts(remote);
+    if proxies.only && !from_proxy {
+        return Refusal::new(StatusCode::FORBIDDEN, "This server answers its proxy alone; use https.")
+            .answer(&request);
+    }
+    let ip = if from_proxy { proxies.client(remote, request.headers()) } else { remote };
+    let user_agent = request.headers().get(USER_AGENT).map(|agent| {
+        String::from_utf8_lossy(agent.as_bytes())
+            .chars()
+            .filter(|char| !char.is_control())
+            .take(512)
+            .collect()
+    });
+    tracing::Span::current().record("ip", tracing::field::display(ip));
+    request.extensions_mut().insert(Peer { ip, user_agent });
+    if from_proxy {
+        request.extensions_mut().insert(FromProxy);
+    }
+    next.run(request).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(forwarded: &[&str]) -> String {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
+        let proxies = Proxies { trusted: Arc::new(trusted), only: false };
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append("x-forwarded-for", line.parse().unwrap());
+        }
+        proxies.client("10.0.0.1".parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn the_rightmost_untrusted_hop_is_the_client() {
+        assert_eq!(client(&[]), "10.0.0.1");
+        assert_eq!(client(&["203.0.113.5"]), "203.0.113.5");
+        assert_eq!(client(&["198.51.100.1, 203.0.113.5, 10.0.0.2"]), "203.0.113.5");
+        assert_eq!(client(&["198.51.100.1", "203.0.113.5"]), "203.0.113.5");
+        assert_eq!(client(&["203.0.113.5:4711"]), "203.0.113.5");
+        assert_eq!(client(&["::ffff:203.0.113.5"]), "203.0.113.5");
+        assert_eq!(client(&["198.51.100.1, nonsense"]), "10.0.0.1");
+    }
+}

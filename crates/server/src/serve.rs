@@ -1,0 +1,70 @@
+//! `doorward serve`: production.
+
+use std::path::Path;
+
+use anyhow::Context;
+use model::tenants;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{Config, Transport};
+use crate::listener::Listener;
+use crate::peer::Proxies;
+use crate::tls::Certificate;
+use crate::{jobs, logging, panics, program, router};
+
+/// Runs until SIGTERM or SIGINT. Everything that can be refused is refused before the first connection is accepted.
+pub async fn run(path: &Path) -> anyhow::Result<()> {
+    let config = program::configuration(path)?;
+    logging::structured(&config.log)?;
+    panics::log_them();
+    let certificate = match &config.transport {
+        Transport::Tls { certificate, key } => Some(Certificate::new(Certificate::read(certificate, key)?)),
+        Transport::BehindProxy => None,
+    };
+    let app = program::open(&config.database, &program::master_keys(&config.master_key)?).await?;
+    first_tenant(&app, &config).await?;
+    let tls = certificate.as_ref().map(Certificate::acceptor);
+    let addresses = [config.listen];
+    let listener = Listener::bind(&addresses, tls).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
+    if let (Some(certificate), Transport::Tls { certificate: chain, key }) = (certificate, config.transport) {
+        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        tokio::spawn(async move {
+            while hangup.recv().await.is_some() {
+                match Certificate::read(&chain, &key) {
+                    Ok(fresh) => {
+                        certificate.replace(fresh);
+                        tracing::info!("serving the certificate read again");
+                    }
+                    Err(error) => tracing::error!(%error, "keeping the old certificate"),
+                }
+            }
+        });
+    }
+    let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into() };
+    let router = router::router(app.clone(), proxies);
+    let jobs = jobs::start(&app);
+    let stop = program::stop_signal()?;
+    tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "ready");
+    listener.serve(router, stop).await;
+    jobs.stop().await;
+    program::close(app).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Makes the configured tenant at first start; tells what to do if there is none.
+async fn first_tenant(app: &model::App, config: &Config) -> anyhow::Result<()> {
+    if let Some(issuer) = &config.issuer
+        && tenants::resolve(app, &issuer.host).await?.is_none()
+    {
+        program::create_tenant(app, issuer, None, None).await?;
+        tracing::info!(issuer = format!("https://{}/", issuer.host), "made the tenant");
+    }
+    if tenants::all(app).await?.is_empty() {
+        tracing::warn!(
+            "there is no tenant yet: every request is answered 404 until `doorward admin create-tenant` makes one"
+        );
+    }
+    Ok(())
+}
