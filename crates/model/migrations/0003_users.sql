@@ -34,7 +34,8 @@ CREATE TABLE users (
     FOREIGN KEY (tenant) REFERENCES tenants (id) ON DELETE CASCADE
 );
 
-CREATE INDEX users_email ON users (tenant, email);
+-- With the id, so that a search by address in the order of ids goes straight there.
+CREATE INDEX users_email ON users (tenant, email, id);
 CREATE INDEX users_created_at ON users (tenant, created_at, id);
 
 -- One row per account somebody can log in with. `email`, `username` and `phone` are login identifiers in their folded

@@ -135,14 +135,15 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
     } else {
         None
     };
+    // `CROSS JOIN` keeps SQLite to the order written: the page first, then its users and their identities.
     let order = query.sort.map_or("u.id ASC", |sort| sort.column.order(sort.descending));
     bound.extend(params![query.limit, query.offset]);
     let (limit, offset) = (bound.len() - 1, bound.len());
     let page = format!(
-        "SELECT {} FROM users u JOIN identities i ON i.tenant = u.tenant AND i.user_id = u.id
-         WHERE u.tenant = $1 AND u.id IN
-           (SELECT u.id FROM users u WHERE {matching} ORDER BY {order} LIMIT ${limit} OFFSET ${offset})
-         ORDER BY {order}, i.position, i.provider, i.subject",
+        "SELECT {} FROM (SELECT u.id FROM users u WHERE {matching} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}) AS page
+           CROSS JOIN users u CROSS JOIN identities i
+         WHERE u.tenant = $1 AND u.id = page.id AND i.tenant = $1 AND i.user_id = page.id
+         ORDER BY {order}, i.position",
         columns!()
     );
     let users = collect(tenant, db.scan(Cow::Owned(page), bound).await?)?;
@@ -156,10 +157,10 @@ pub async fn find_by_email(db: &Db, tenant: &TenantId, email: &str) -> Result<Ve
             concat!(
                 "SELECT ",
                 columns!(),
-                " FROM users u JOIN identities i ON i.tenant = u.tenant AND i.user_id = u.id
-                  WHERE u.tenant = $1 AND u.id IN
-                    (SELECT id FROM users WHERE tenant = $1 AND email = $2 ORDER BY id LIMIT 100)
-                  ORDER BY u.id, i.position, i.provider, i.subject"
+                " FROM (SELECT id FROM users WHERE tenant = $1 AND email = $2 ORDER BY id LIMIT 100) AS page
+                    CROSS JOIN users u CROSS JOIN identities i
+                  WHERE u.tenant = $1 AND u.id = page.id AND i.tenant = $1 AND i.user_id = page.id
+                  ORDER BY u.id, i.position"
             ),
             params![tenant, email],
         )

@@ -45,7 +45,7 @@ pub async fn find_login(
                   JOIN users u ON u.tenant = $1 AND u.id = l.user_id
                   JOIN identities i ON i.tenant = $1 AND i.user_id = l.user_id
                   LEFT JOIN credentials c ON c.tenant = $1 AND c.provider = l.provider AND c.subject = l.subject
-                  ORDER BY l.place, l.provider, l.subject, i.position, i.provider, i.subject"
+                  ORDER BY l.place, l.provider, l.subject, i.position"
             ),
             params![tenant, connection, fold_email(identifier), fold_username(identifier), fold_phone(identifier)],
         )

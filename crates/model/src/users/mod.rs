@@ -136,7 +136,7 @@ pub async fn find(db: &Db, tenant: &TenantId, id: &UserId) -> Result<Option<User
                 "SELECT ",
                 columns!(),
                 " FROM users u JOIN identities i ON i.tenant = u.tenant AND i.user_id = u.id
-                  WHERE u.tenant = $1 AND u.id = $2 ORDER BY i.position, i.provider, i.subject"
+                  WHERE u.tenant = $1 AND u.id = $2 ORDER BY i.position"
             ),
             params![tenant, id],
         )
