@@ -34,9 +34,9 @@ e2e: web e2e/node_modules/.package-lock.json ## The built binary with real SDKs 
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --bin doorward
 	cd e2e && node run.js $(TESTS)
 
-e2e-sdks: web ## Auth0's SDKs for other languages (needs Python and Go)
+e2e-sdks: web ## Clients in other languages (needs Python and Go)
 	@command -v python3 >/dev/null || { echo "python3 is missing: it runs auth0-python" >&2; exit 1; }
-	@command -v go >/dev/null || { echo "go is missing: it runs go-auth0" >&2; exit 1; }
+	@command -v go >/dev/null || { echo "go is missing: it runs go-oidc" >&2; exit 1; }
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --bin doorward
 	cd e2e && node sdks/run.js
 

@@ -87,6 +87,7 @@ CREATE TABLE client_grants (
     audience TEXT NOT NULL,
     subject_type TEXT NOT NULL,
     default_for TEXT,
+    allow_any_organization BOOLEAN NOT NULL,
     doc JSON NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,

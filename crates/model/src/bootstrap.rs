@@ -155,52 +155,57 @@ mod tests {
 
     #[tokio::test]
     async fn a_new_tenant_holds_what_tools_look_for_and_no_credentials() {
-        let model = TestModel::new().await;
-        let tenant = tenants::resolve(&model, "acme.test").await.unwrap().unwrap();
-        let api = resource_servers::find_by_identifier(&model, &tenant.id, "https://acme.test/api/v2/").await;
-        let api = api.unwrap().unwrap();
-        assert!(api.is_system && api.is_fixed() && !api.allow_offline_access);
-        assert_eq!(
-            (api.name.as_deref(), api.scopes.as_ref().map(Vec::len)),
-            (Some("Auth0 Management API"), Some(273))
-        );
-        assert_eq!((api.token_lifetime, api.token_lifetime_for_web), (86_400, 7_200));
-        let clients =
-            clients::list(&model, &tenant.id, &Filter::default(), &page(0, 50)).await.unwrap().items;
-        assert!(clients.len() == 1 && clients[0].global);
-        let connection =
-            connections::find_by_name(&model, &tenant.id, "Username-Password-Authentication").await;
-        assert!(connection.unwrap().unwrap().is_database());
-        assert_eq!(model.keys.list(&model, &tenant.id).await.unwrap().len(), 2);
-        assert_eq!(
-            tenants::settings(&model, &tenant.id).await.unwrap().friendly_name.as_deref(),
-            Some("acme")
-        );
+        for model in TestModel::each().await {
+            let tenant = tenants::resolve(&model, "acme.test").await.unwrap().unwrap();
+            let api =
+                resource_servers::find_by_identifier(&model, &tenant.id, "https://acme.test/api/v2/").await;
+            let api = api.unwrap().unwrap();
+            assert!(api.is_system && api.is_fixed() && !api.allow_offline_access);
+            assert_eq!(
+                (api.name.as_deref(), api.scopes.as_ref().map(Vec::len)),
+                (Some("Auth0 Management API"), Some(273))
+            );
+            assert_eq!((api.token_lifetime, api.token_lifetime_for_web), (86_400, 7_200));
+            let clients =
+                clients::list(&model, &tenant.id, &Filter::default(), &page(0, 50)).await.unwrap().items;
+            assert!(clients.len() == 1 && clients[0].global);
+            let connection =
+                connections::find_by_name(&model, &tenant.id, "Username-Password-Authentication").await;
+            assert!(connection.unwrap().unwrap().is_database());
+            assert_eq!(model.keys.list(&model, &tenant.id).await.unwrap().len(), 2);
+            assert_eq!(
+                tenants::settings(&model, &tenant.id).await.unwrap().friendly_name.as_deref(),
+                Some("acme")
+            );
+        }
     }
 
     #[tokio::test]
     async fn a_machine_client_gets_the_scopes_it_is_made_for() {
-        let model = TestModel::new().await;
-        let tenant = tenants::resolve(&model, "acme.test").await.unwrap().unwrap();
-        let these = Scopes::These(vec!["read:users".into()]);
-        let (id, secret) = create_machine_client(&model, &tenant, "CI", these).await.unwrap();
-        let client = clients::find(&model, &tenant.id, id.as_str()).await.unwrap().unwrap();
-        assert!(client.check_secret(&secret) && client.accepts_secret() && secret.len() == 64);
-        assert_eq!(client.grant_types.as_deref(), Some(&["client_credentials".to_owned()][..]));
-        let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
-        let grant = grant.unwrap().unwrap();
-        assert!(grant.allows("read:users") && !grant.allows("update:users"));
-        let (id, _) = create_machine_client(&model, &tenant, "All", Scopes::All).await.unwrap();
-        let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
-        assert_eq!(grant.unwrap().unwrap().scope.as_ref().map(Vec::len), Some(273));
+        for model in TestModel::each().await {
+            let tenant = tenants::resolve(&model, "acme.test").await.unwrap().unwrap();
+            let these = Scopes::These(vec!["read:users".into()]);
+            let (id, secret) = create_machine_client(&model, &tenant, "CI", these).await.unwrap();
+            let client = clients::find(&model, &tenant.id, id.as_str()).await.unwrap().unwrap();
+            assert!(client.check_secret(&secret) && client.accepts_secret() && secret.len() == 64);
+            assert_eq!(client.grant_types.as_deref(), Some(&["client_credentials".to_owned()][..]));
+            let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
+            let grant = grant.unwrap().unwrap();
+            assert!(grant.allows("read:users") && !grant.allows("update:users"));
+            let (id, _) = create_machine_client(&model, &tenant, "All", Scopes::All).await.unwrap();
+            let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
+            assert_eq!(grant.unwrap().unwrap().scope.as_ref().map(Vec::len), Some(273));
+        }
     }
 
     #[tokio::test]
     async fn a_second_tenant_of_the_same_host_is_refused_whole() {
-        let model = TestModel::new().await;
-        let new = NewTenant { id: "other".into(), host: "Acme.test".into(), name: "other".into() };
-        assert!(matches!(create_tenant(&model, new).await, Err(db::Error::Unique(_))));
-        let found = clients::list(&model, &"other".into(), &Filter::default(), &page(0, 50)).await.unwrap();
-        assert_eq!(found.total, Some(0));
+        for model in TestModel::each().await {
+            let new = NewTenant { id: "other".into(), host: "Acme.test".into(), name: "other".into() };
+            assert!(matches!(create_tenant(&model, new).await, Err(db::Error::Unique(_))));
+            let found =
+                clients::list(&model, &"other".into(), &Filter::default(), &page(0, 50)).await.unwrap();
+            assert_eq!(found.total, Some(0));
+        }
     }
 }

@@ -122,19 +122,20 @@ mod tests {
 
     #[tokio::test]
     async fn branding_is_empty_until_set_and_then_seen_at_once() {
-        let model = TestModel::new().await;
-        assert_eq!(json!(*find(&model, &model.tenant).await.unwrap()), json!({}));
-        let mut first = load(&model, &model.tenant).await.unwrap();
-        let mut late = first.clone();
-        for logo in ["https://a.test/1.png", "https://a.test/2.png"] {
-            first.logo_url = Some(logo.into());
+        for model in TestModel::each().await {
+            assert_eq!(json!(*find(&model, &model.tenant).await.unwrap()), json!({}));
+            let mut first = load(&model, &model.tenant).await.unwrap();
+            let mut late = first.clone();
+            for logo in ["https://a.test/1.png", "https://a.test/2.png"] {
+                first.logo_url = Some(logo.into());
+                let mut batch = Batch::new();
+                save(&mut batch, &model.tenant, &mut first, model.clock.now());
+                model.db.commit(batch).await.unwrap();
+                assert_eq!(*find(&model, &model.tenant).await.unwrap(), first);
+            }
             let mut batch = Batch::new();
-            save(&mut batch, &model.tenant, &mut first, model.clock.now());
-            model.db.commit(batch).await.unwrap();
-            assert_eq!(*find(&model, &model.tenant).await.unwrap(), first);
+            save(&mut batch, &model.tenant, &mut late, model.clock.now());
+            assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
         }
-        let mut batch = Batch::new();
-        save(&mut batch, &model.tenant, &mut late, model.clock.now());
-        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
     }
 }

@@ -108,6 +108,8 @@ pub struct Filter {
     pub subject_type: Option<String>,
     /// Default grants for this kind of clients.
     pub default_for: Option<String>,
+    /// Grants that hold in every organization, or those that do not.
+    pub allow_any_organization: Option<bool>,
 }
 
 const COLUMNS: &str = "doc, version";
@@ -171,6 +173,7 @@ pub async fn list(
     list.equals("client_id", filter.client_id.as_ref());
     list.equals("subject_type", filter.subject_type.as_ref());
     list.equals("default_for", filter.default_for.as_ref());
+    list.equals("allow_any_organization", filter.allow_any_organization);
     Ok(list.read(app, paging).await?.map(parse)?)
 }
 
@@ -180,8 +183,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, grant: &ClientGrant, now: Ti
     batch
         .execute(
             "INSERT INTO client_grants \
-             (tenant, id, client_id, audience, subject_type, default_for, doc, created_at, version) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             (tenant, id, client_id, audience, subject_type, default_for, allow_any_organization, doc, \
+             created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             params![
                 tenant,
                 &grant.id,
@@ -189,6 +192,7 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, grant: &ClientGrant, now: Ti
                 &grant.audience,
                 &grant.subject_type,
                 grant.default_for.as_deref(),
+                grant.allow_any_organization.unwrap_or(false),
                 document::column(grant, &[]),
                 now,
                 grant.version
@@ -204,8 +208,16 @@ pub fn save(batch: &mut Batch, tenant: &TenantId, grant: &mut ClientGrant) {
     grant.version += 1;
     batch
         .execute(
-            "UPDATE client_grants SET doc = $1, version = $2 WHERE tenant = $3 AND id = $4 AND version = $5",
-            params![document::column(grant, &[]), grant.version, tenant, &grant.id, read],
+            "UPDATE client_grants SET allow_any_organization = $1, doc = $2, version = $3 \
+             WHERE tenant = $4 AND id = $5 AND version = $6",
+            params![
+                grant.allow_any_organization.unwrap_or(false),
+                document::column(grant, &[]),
+                grant.version,
+                tenant,
+                &grant.id,
+                read
+            ],
         )
         .expect(1);
     changed(batch, tenant, grant);
@@ -275,89 +287,101 @@ mod tests {
 
     #[tokio::test]
     async fn a_grant_is_found_for_its_subject_type_only_and_changes_at_once() {
-        let model = TestModel::new().await;
-        let client = model.add_client(json!({ "name": "a" })).await.client_id;
-        model.add_api(json!({ "identifier": "https://api" })).await;
-        let found = async |subject_type: &str| {
-            find_for(&model, &model.tenant, &client, "https://api", subject_type).await.unwrap()
-        };
-        assert!(found(FOR_CLIENT).await.is_none());
-        let body = json!({ "client_id": client, "audience": "https://api", "scope": ["a"] });
-        let mut stored = model.add_grant(body.clone()).await;
-        assert_eq!(found(FOR_CLIENT).await.as_deref(), Some(&stored));
-        assert!(found(FOR_USER).await.is_none());
+        for model in TestModel::each().await {
+            let client = model.add_client(json!({ "name": "a" })).await.client_id;
+            model.add_api(json!({ "identifier": "https://api" })).await;
+            let found = async |subject_type: &str| {
+                find_for(&model, &model.tenant, &client, "https://api", subject_type).await.unwrap()
+            };
+            assert!(found(FOR_CLIENT).await.is_none());
+            let body = json!({ "client_id": client, "audience": "https://api", "scope": ["a"] });
+            let mut stored = model.add_grant(body.clone()).await;
+            assert_eq!(found(FOR_CLIENT).await.as_deref(), Some(&stored));
+            assert!(found(FOR_USER).await.is_none());
 
-        let mut batch = Batch::new();
-        insert(&mut batch, &model.tenant, &grant(body), model.clock.now());
-        let answer = model.db.commit(batch).await;
-        assert!(matches!(answer, Err(db::Error::Unique(index)) if index == "client_grants_unique"));
+            let mut batch = Batch::new();
+            insert(&mut batch, &model.tenant, &grant(body), model.clock.now());
+            let answer = model.db.commit(batch).await;
+            assert!(matches!(answer, Err(db::Error::Unique(index)) if index == "client_grants_unique"));
 
-        stored.scope = Some(vec!["b".into()]);
-        let mut batch = Batch::new();
-        save(&mut batch, &model.tenant, &mut stored);
-        model.db.commit(batch).await.unwrap();
-        assert!(found(FOR_CLIENT).await.unwrap().allows("b"));
+            stored.scope = Some(vec!["b".into()]);
+            let mut batch = Batch::new();
+            save(&mut batch, &model.tenant, &mut stored);
+            model.db.commit(batch).await.unwrap();
+            assert!(found(FOR_CLIENT).await.unwrap().allows("b"));
 
-        let mut batch = Batch::new();
-        remove(&mut batch, &model.tenant, &stored);
-        model.db.commit(batch).await.unwrap();
-        assert!(found(FOR_CLIENT).await.is_none());
+            let mut batch = Batch::new();
+            remove(&mut batch, &model.tenant, &stored);
+            model.db.commit(batch).await.unwrap();
+            assert!(found(FOR_CLIENT).await.is_none());
+        }
     }
 
     #[tokio::test]
     async fn a_grant_does_not_outlive_its_api() {
-        let model = TestModel::new().await;
-        let client = model.add_client(json!({ "name": "a" })).await.client_id;
-        let api = model.add_api(json!({ "identifier": "https://api" })).await;
-        model.add_grant(json!({ "client_id": client, "audience": "https://api", "scope": ["a"] })).await;
-        let found = async || {
-            find_for(&model, &model.tenant, &client, "https://api", FOR_CLIENT).await.unwrap().is_some()
-        };
-        assert!(found().await);
-        let mut batch = Batch::new();
-        resource_servers::remove(&mut batch, &model.tenant, &api);
-        model.db.commit(batch).await.unwrap();
-        assert!(!found().await);
-        model.add_api(json!({ "identifier": "https://api" })).await;
-        assert!(!found().await);
-        model.add_grant(json!({ "client_id": client, "audience": "https://api", "scope": ["a"] })).await;
-        assert!(found().await);
+        for model in TestModel::each().await {
+            let client = model.add_client(json!({ "name": "a" })).await.client_id;
+            let api = model.add_api(json!({ "identifier": "https://api" })).await;
+            model.add_grant(json!({ "client_id": client, "audience": "https://api", "scope": ["a"] })).await;
+            let found = async || {
+                find_for(&model, &model.tenant, &client, "https://api", FOR_CLIENT).await.unwrap().is_some()
+            };
+            assert!(found().await);
+            let mut batch = Batch::new();
+            resource_servers::remove(&mut batch, &model.tenant, &api);
+            model.db.commit(batch).await.unwrap();
+            assert!(!found().await);
+            model.add_api(json!({ "identifier": "https://api" })).await;
+            assert!(!found().await);
+            model.add_grant(json!({ "client_id": client, "audience": "https://api", "scope": ["a"] })).await;
+            assert!(found().await);
+        }
     }
 
     #[tokio::test]
     async fn a_grant_needs_its_client_and_its_api() {
-        let model = TestModel::new().await;
-        let client = model.add_client(json!({ "name": "a" })).await.client_id;
-        model.add_api(json!({ "identifier": "https://api" })).await;
-        for body in [
-            json!({ "client_id": "nobody", "audience": "https://api" }),
-            json!({ "client_id": client, "audience": "https://nothing" }),
-        ] {
-            let mut batch = Batch::new();
-            insert(&mut batch, &model.tenant, &grant(body), model.clock.now());
-            assert!(matches!(model.db.commit(batch).await, Err(db::Error::ForeignKey)));
+        for model in TestModel::each().await {
+            let client = model.add_client(json!({ "name": "a" })).await.client_id;
+            model.add_api(json!({ "identifier": "https://api" })).await;
+            for body in [
+                json!({ "client_id": "nobody", "audience": "https://api" }),
+                json!({ "client_id": client, "audience": "https://nothing" }),
+            ] {
+                let mut batch = Batch::new();
+                insert(&mut batch, &model.tenant, &grant(body), model.clock.now());
+                assert!(matches!(model.db.commit(batch).await, Err(db::Error::ForeignKey)));
+            }
         }
     }
 
     #[tokio::test]
     async fn a_list_is_narrowed_and_default_grants_need_no_client() {
-        let model = TestModel::new().await;
-        let client = model.add_client(json!({ "name": "a" })).await.client_id;
-        model.add_api(json!({ "identifier": "https://api" })).await;
-        let own = model.add_grant(json!({ "client_id": client, "audience": "https://api" })).await;
-        let default = model
+        for model in TestModel::each().await {
+            let client = model.add_client(json!({ "name": "a" })).await.client_id;
+            model.add_api(json!({ "identifier": "https://api" })).await;
+            let own = model.add_grant(json!({ "client_id": client, "audience": "https://api" })).await;
+            let default = model
             .add_grant(
                 json!({ "default_for": "third_party_clients", "audience": "https://api", "scope": ["a"] }),
             )
             .await;
-        let ids = async |filter: Filter| {
-            let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
-            page.items.into_iter().map(|grant| grant.id).collect::<Vec<_>>()
-        };
-        assert_eq!(ids(Filter { audience: Some("https://api".into()), ..Filter::default() }).await.len(), 2);
-        assert_eq!(ids(Filter { client_id: Some(client.to_string()), ..Filter::default() }).await, [own.id]);
-        let filter = Filter { default_for: Some("third_party_clients".into()), ..Filter::default() };
-        assert_eq!(ids(filter).await, [default.id]);
-        assert!(ids(Filter { subject_type: Some("user".into()), ..Filter::default() }).await.is_empty());
+            let ids = async |filter: Filter| {
+                let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
+                page.items.into_iter().map(|grant| grant.id).collect::<Vec<_>>()
+            };
+            assert_eq!(
+                ids(Filter { audience: Some("https://api".into()), ..Filter::default() }).await.len(),
+                2
+            );
+            assert_eq!(
+                ids(Filter { client_id: Some(client.to_string()), ..Filter::default() }).await,
+                [own.id]
+            );
+            let filter = Filter { default_for: Some("third_party_clients".into()), ..Filter::default() };
+            assert_eq!(ids(filter).await, [default.id]);
+            let filter = |any| Filter { allow_any_organization: Some(any), ..Filter::default() };
+            assert_eq!((ids(filter(true)).await.len(), ids(filter(false)).await.len()), (0, 2));
+            assert!(ids(Filter { subject_type: Some("user".into()), ..Filter::default() }).await.is_empty());
+        }
     }
 }

@@ -138,7 +138,10 @@ impl<'a> List<'a> {
         }
         let at = rows_params.len() + 1;
         // One row more than asked for tells whether there is a next page.
-        rows_params.extend([Value::from(i64::from(limit) + 1), Value::from(offset as i64)]);
+        rows_params.extend([
+            Value::from(i64::from(limit) + 1),
+            Value::from(i64::try_from(offset).unwrap_or(i64::MAX)),
+        ]);
         let rows_sql = format!(
             "SELECT {key}, {id}, {columns} FROM {table} WHERE {rows_conditions} \
              ORDER BY {key}, {id} LIMIT ${at} OFFSET ${}",

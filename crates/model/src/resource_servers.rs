@@ -408,53 +408,61 @@ mod tests {
 
     #[tokio::test]
     async fn an_api_is_found_by_id_and_identifier_with_its_secret() {
-        let model = TestModel::new().await;
-        let stored = model.add_api(json!({ "identifier": "https://api", "signing_alg": "HS256" })).await;
-        for found in [
-            find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().as_deref(),
-            find(&model, &model.tenant, &stored.id).await.unwrap().as_deref(),
-            load(&model, &model.tenant, &stored.id).await.unwrap().as_ref(),
-            load(&model, &model.tenant, "https://api").await.unwrap().as_ref(),
-        ] {
-            assert_eq!(json!(found), json!(stored));
+        for model in TestModel::each().await {
+            let stored = model.add_api(json!({ "identifier": "https://api", "signing_alg": "HS256" })).await;
+            for found in [
+                find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().as_deref(),
+                find(&model, &model.tenant, &stored.id).await.unwrap().as_deref(),
+                load(&model, &model.tenant, &stored.id).await.unwrap().as_ref(),
+                load(&model, &model.tenant, "https://api").await.unwrap().as_ref(),
+            ] {
+                assert_eq!(json!(found), json!(stored));
+            }
+            let sql = "SELECT doc FROM resource_servers WHERE tenant = $1 AND id = $2";
+            let mut row = model.db.read_one(sql, params![&model.tenant, &stored.id]).await.unwrap().unwrap();
+            assert!(!row.take::<Json>().unwrap().to_string().contains(&stored.signing_secret.unwrap()));
         }
-        let sql = "SELECT doc FROM resource_servers WHERE tenant = $1 AND id = $2";
-        let mut row = model.db.read_one(sql, params![&model.tenant, &stored.id]).await.unwrap().unwrap();
-        assert!(!row.take::<Json>().unwrap().to_string().contains(&stored.signing_secret.unwrap()));
     }
 
     #[tokio::test]
     async fn identifiers_are_unique_and_narrow_the_list() {
-        let model = TestModel::new().await;
-        model.add_api(json!({ "identifier": "https://one" })).await;
-        model.add_api(json!({ "identifier": "https://two" })).await;
-        let mut batch = Batch::new();
-        let again = api(json!({ "identifier": "https://one" }));
-        insert(&model, &mut batch, &model.tenant, &again, model.clock.now());
-        let answer = model.db.commit(batch).await;
-        assert!(matches!(answer, Err(db::Error::Unique(index)) if index == "resource_servers_identifier"));
-        let filter = Filter { identifiers: vec!["https://two".into(), "https://three".into()] };
-        let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
-        assert_eq!((page.items.len(), page.total, &*page.items[0].identifier), (1, Some(1), "https://two"));
+        for model in TestModel::each().await {
+            model.add_api(json!({ "identifier": "https://one" })).await;
+            model.add_api(json!({ "identifier": "https://two" })).await;
+            let mut batch = Batch::new();
+            let again = api(json!({ "identifier": "https://one" }));
+            insert(&model, &mut batch, &model.tenant, &again, model.clock.now());
+            let answer = model.db.commit(batch).await;
+            assert!(
+                matches!(answer, Err(db::Error::Unique(index)) if index == "resource_servers_identifier")
+            );
+            let filter = Filter { identifiers: vec!["https://two".into(), "https://three".into()] };
+            let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
+            assert_eq!(
+                (page.items.len(), page.total, &*page.items[0].identifier),
+                (1, Some(1), "https://two")
+            );
+        }
     }
 
     #[tokio::test]
     async fn a_removed_api_is_gone_at_once() {
-        let model = TestModel::new().await;
-        let mut stored = model.add_api(json!({ "identifier": "https://api" })).await;
-        assert!(find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().is_some());
-        let mut late = stored.clone();
-        stored.name = Some("Renamed".into());
-        let mut batch = Batch::new();
-        save(&model, &mut batch, &model.tenant, &mut stored);
-        model.db.commit(batch).await.unwrap();
-        let mut batch = Batch::new();
-        save(&model, &mut batch, &model.tenant, &mut late);
-        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
-        let mut batch = Batch::new();
-        remove(&mut batch, &model.tenant, &stored);
-        model.db.commit(batch).await.unwrap();
-        assert!(find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().is_none());
-        assert!(find(&model, &model.tenant, &stored.id).await.unwrap().is_none());
+        for model in TestModel::each().await {
+            let mut stored = model.add_api(json!({ "identifier": "https://api" })).await;
+            assert!(find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().is_some());
+            let mut late = stored.clone();
+            stored.name = Some("Renamed".into());
+            let mut batch = Batch::new();
+            save(&model, &mut batch, &model.tenant, &mut stored);
+            model.db.commit(batch).await.unwrap();
+            let mut batch = Batch::new();
+            save(&model, &mut batch, &model.tenant, &mut late);
+            assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+            let mut batch = Batch::new();
+            remove(&mut batch, &model.tenant, &stored);
+            model.db.commit(batch).await.unwrap();
+            assert!(find_by_identifier(&model, &model.tenant, "https://api").await.unwrap().is_none());
+            assert!(find(&model, &model.tenant, &stored.id).await.unwrap().is_none());
+        }
     }
 }

@@ -478,33 +478,38 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_leads_to_its_tenant_in_any_case() {
-        let model = TestModel::new().await;
-        assert!(resolve(&model, "other.test").await.unwrap().is_none());
-        let tenant = resolve(&model, "ACME.test").await.unwrap().unwrap();
-        assert_eq!((tenant.id.as_str(), tenant.issuer.as_str()), ("acme", "https://acme.test/"));
-        let other =
-            Tenant { host: "other.test".into(), issuer: "https://other.test/".into(), ..(*tenant).clone() };
-        let mut batch = Batch::new();
-        model.clock.advance(1);
-        insert_domain(&mut batch, &other, model.clock.now());
-        model.db.commit(batch).await.unwrap();
-        assert_eq!(resolve(&model, "other.test").await.unwrap().as_deref(), Some(&other));
-        assert_eq!(all(&model).await.unwrap(), [(*tenant).clone()]);
+        for model in TestModel::each().await {
+            assert!(resolve(&model, "other.test").await.unwrap().is_none());
+            let tenant = resolve(&model, "ACME.test").await.unwrap().unwrap();
+            assert_eq!((tenant.id.as_str(), tenant.issuer.as_str()), ("acme", "https://acme.test/"));
+            let other = Tenant {
+                host: "other.test".into(),
+                issuer: "https://other.test/".into(),
+                ..(*tenant).clone()
+            };
+            let mut batch = Batch::new();
+            model.clock.advance(1);
+            insert_domain(&mut batch, &other, model.clock.now());
+            model.db.commit(batch).await.unwrap();
+            assert_eq!(resolve(&model, "other.test").await.unwrap().as_deref(), Some(&other));
+            assert_eq!(all(&model).await.unwrap(), [(*tenant).clone()]);
+        }
     }
 
     #[tokio::test]
     async fn changed_settings_are_seen_at_once_and_only_one_of_two_wins() {
-        let model = TestModel::new().await;
-        let before = settings_of(&model).await;
-        assert_eq!(before.friendly_name.as_deref(), Some("acme"));
-        let mut changed = Settings { friendly_name: Some("Acme".into()), ..(*before).clone() };
-        let mut batch = Batch::new();
-        save_settings(&mut batch, &model.tenant, &mut changed);
-        model.db.commit(batch).await.unwrap();
-        assert_eq!(*settings_of(&model).await, changed);
-        let mut batch = Batch::new();
-        save_settings(&mut batch, &model.tenant, &mut (*before).clone());
-        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+        for model in TestModel::each().await {
+            let before = settings_of(&model).await;
+            assert_eq!(before.friendly_name.as_deref(), Some("acme"));
+            let mut changed = Settings { friendly_name: Some("Acme".into()), ..(*before).clone() };
+            let mut batch = Batch::new();
+            save_settings(&mut batch, &model.tenant, &mut changed);
+            model.db.commit(batch).await.unwrap();
+            assert_eq!(*settings_of(&model).await, changed);
+            let mut batch = Batch::new();
+            save_settings(&mut batch, &model.tenant, &mut (*before).clone());
+            assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+        }
     }
 
     async fn settings_of(model: &TestModel) -> Arc<Settings> {

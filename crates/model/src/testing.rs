@@ -37,9 +37,17 @@ impl Deref for TestModel {
 }
 
 impl TestModel {
-    pub(crate) async fn new() -> Self {
+    /// One on each engine.
+    pub(crate) async fn each() -> Vec<Self> {
+        let mut models = Vec::new();
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&format!("sqlite:{}", folder.path().join("test.db").display())).await.unwrap();
+        let url = format!("sqlite:{}", folder.path().join("test.db").display());
+        models.push(Self::new(&url, folder).await);
+        models
+    }
+
+    async fn new(url: &str, folder: TempDir) -> Self {
+        let db = Db::open(url).await.unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
         let random = Random::seeded(1);
         let clock = Clock::fixed(Timestamp::from_millis(1_700_000_000_000));

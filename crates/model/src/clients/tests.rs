@@ -168,160 +168,176 @@ fn origins_come_from_all_three_lists_but_web_messages_from_one() {
 
 #[tokio::test]
 async fn a_client_is_stored_and_found() {
-    let model = TestModel::new().await;
-    let stored =
-        model.add_client(json!({ "name": "a", "callbacks": ["https://a.test/cb"], "sso": true })).await;
-    let found = find(&model, &model.tenant, stored.client_id.as_str()).await.unwrap().unwrap();
-    assert!(*found == stored);
-    assert!(found.check_secret("secret") && !found.check_secret("Secret") && !found.check_secret(""));
-    assert_eq!(secret(&model, &model.tenant, &stored.client_id).await.unwrap().as_deref(), Some("secret"));
-    assert!(find(&model, &"elsewhere".into(), stored.client_id.as_str()).await.unwrap().is_none());
+    for model in TestModel::each().await {
+        let stored =
+            model.add_client(json!({ "name": "a", "callbacks": ["https://a.test/cb"], "sso": true })).await;
+        let found = find(&model, &model.tenant, stored.client_id.as_str()).await.unwrap().unwrap();
+        assert!(*found == stored);
+        assert!(found.check_secret("secret") && !found.check_secret("Secret") && !found.check_secret(""));
+        assert_eq!(
+            secret(&model, &model.tenant, &stored.client_id).await.unwrap().as_deref(),
+            Some("secret")
+        );
+        assert!(find(&model, &"elsewhere".into(), stored.client_id.as_str()).await.unwrap().is_none());
+    }
 }
 
 #[tokio::test]
 async fn a_change_is_seen_at_once_and_only_one_of_two_wins() {
-    let model = TestModel::new().await;
-    let mut client = model.add_client(json!({ "name": "a" })).await;
-    let id = client.client_id.to_string();
-    let mut late = find(&model, &model.tenant, &id)
-        .await
-        .unwrap()
-        .unwrap()
-        .patched(&object(json!({ "name": "late" })))
-        .unwrap();
-    client.name = "b".into();
-    let mut batch = Batch::new();
-    save(&mut batch, &model.tenant, &mut client);
-    model.db.commit(batch).await.unwrap();
-    assert_eq!(find(&model, &model.tenant, &id).await.unwrap().unwrap().name, "b");
-    let mut batch = Batch::new();
-    save(&mut batch, &model.tenant, &mut late);
-    assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { statement: 0, affected: 0 })));
+    for model in TestModel::each().await {
+        let mut client = model.add_client(json!({ "name": "a" })).await;
+        let id = client.client_id.to_string();
+        let mut late = find(&model, &model.tenant, &id)
+            .await
+            .unwrap()
+            .unwrap()
+            .patched(&object(json!({ "name": "late" })))
+            .unwrap();
+        client.name = "b".into();
+        let mut batch = Batch::new();
+        save(&mut batch, &model.tenant, &mut client);
+        model.db.commit(batch).await.unwrap();
+        assert_eq!(find(&model, &model.tenant, &id).await.unwrap().unwrap().name, "b");
+        let mut batch = Batch::new();
+        save(&mut batch, &model.tenant, &mut late);
+        assert!(matches!(
+            model.db.commit(batch).await,
+            Err(db::Error::Conflict { statement: 0, affected: 0 })
+        ));
+    }
 }
 
 #[tokio::test]
 async fn a_new_secret_takes_the_place_of_the_old() {
-    let model = TestModel::new().await;
-    let mut client = model.add_client(json!({ "name": "a" })).await;
-    let mut batch = Batch::new();
-    set_secret(&model, &mut batch, &model.tenant, &mut client, "other");
-    model.db.commit(batch).await.unwrap();
-    let found = find(&model, &model.tenant, client.client_id.as_str()).await.unwrap().unwrap();
-    assert!(found.check_secret("other") && !found.check_secret("secret"));
-    assert_eq!(secret(&model, &model.tenant, &client.client_id).await.unwrap().as_deref(), Some("other"));
+    for model in TestModel::each().await {
+        let mut client = model.add_client(json!({ "name": "a" })).await;
+        let mut batch = Batch::new();
+        set_secret(&model, &mut batch, &model.tenant, &mut client, "other");
+        model.db.commit(batch).await.unwrap();
+        let found = find(&model, &model.tenant, client.client_id.as_str()).await.unwrap().unwrap();
+        assert!(found.check_secret("other") && !found.check_secret("secret"));
+        assert_eq!(secret(&model, &model.tenant, &client.client_id).await.unwrap().as_deref(), Some("other"));
+    }
 }
 
 #[tokio::test]
 async fn a_page_counts_all_and_a_checkpoint_goes_on_where_it_ended() {
-    let model = TestModel::new().await;
-    for name in ["a", "b", "c"] {
-        model.add_client(json!({ "name": name, "app_type": "spa" })).await;
-        model.clock.advance(1);
-    }
-    let filter = Filter {
-        is_global: Some(false),
-        app_types: vec!["spa".into(), "native".into()],
-        ..Filter::default()
-    };
-    let first = list(&model, &model.tenant, &filter, &page(0, 2)).await.unwrap();
-    let names = |page: &paging::Page<Client>| page.items.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
-    assert_eq!((names(&first), first.total, first.next), (vec!["a".into(), "b".into()], Some(3), None));
-    let second = list(&model, &model.tenant, &filter, &page(1, 2)).await.unwrap();
-    assert_eq!(names(&second), ["c"]);
+    for model in TestModel::each().await {
+        for name in ["a", "b", "c"] {
+            model.add_client(json!({ "name": name, "app_type": "spa" })).await;
+            model.clock.advance(1);
+        }
+        let filter = Filter {
+            is_global: Some(false),
+            app_types: vec!["spa".into(), "native".into()],
+            ..Filter::default()
+        };
+        let first = list(&model, &model.tenant, &filter, &page(0, 2)).await.unwrap();
+        let names =
+            |page: &paging::Page<Client>| page.items.iter().map(|c| c.name.clone()).collect::<Vec<_>>();
+        assert_eq!((names(&first), first.total, first.next), (vec!["a".into(), "b".into()], Some(3), None));
+        let second = list(&model, &model.tenant, &filter, &page(1, 2)).await.unwrap();
+        assert_eq!(names(&second), ["c"]);
 
-    let take = |after| Paging::Checkpoint { after, take: 2 };
-    let first = list(&model, &model.tenant, &filter, &take(None)).await.unwrap();
-    assert_eq!((names(&first), first.total), (vec!["a".into(), "b".into()], None));
-    let last = list(&model, &model.tenant, &filter, &take(first.next.clone())).await.unwrap();
-    assert_eq!((names(&last), last.next), (vec!["c".to_owned()], None));
+        let take = |after| Paging::Checkpoint { after, take: 2 };
+        let first = list(&model, &model.tenant, &filter, &take(None)).await.unwrap();
+        assert_eq!((names(&first), first.total), (vec!["a".into(), "b".into()], None));
+        let last = list(&model, &model.tenant, &filter, &take(first.next.clone())).await.unwrap();
+        assert_eq!((names(&last), last.next), (vec!["c".to_owned()], None));
 
-    // A token that was made up, changed, or made for another tenant is no token.
-    let token = first.next.unwrap();
-    let mut changed = token.clone();
-    changed.replace_range(50..51, if &token[50..51] == "A" { "B" } else { "A" });
-    for forged in ["", "MSwx", "1' OR '1'='1", &changed] {
-        let answer = list(&model, &model.tenant, &filter, &take(Some(forged.into()))).await;
-        assert!(matches!(answer, Err(paging::Error::Checkpoint)), "{forged:?}");
+        // A token that was made up, changed, or made for another tenant is no token.
+        let token = first.next.unwrap();
+        let mut changed = token.clone();
+        changed.replace_range(50..51, if &token[50..51] == "A" { "B" } else { "A" });
+        for forged in ["", "MSwx", "1' OR '1'='1", &changed] {
+            let answer = list(&model, &model.tenant, &filter, &take(Some(forged.into()))).await;
+            assert!(matches!(answer, Err(paging::Error::Checkpoint)), "{forged:?}");
+        }
+        let answer = list(&model, &"elsewhere".into(), &filter, &take(Some(token))).await;
+        assert!(matches!(answer, Err(paging::Error::Checkpoint)));
     }
-    let answer = list(&model, &"elsewhere".into(), &filter, &take(Some(token))).await;
-    assert!(matches!(answer, Err(paging::Error::Checkpoint)));
 }
 
 #[tokio::test]
 async fn any_clients_origins_are_known_to_the_tenant() {
-    let model = TestModel::new().await;
-    let listed = async |origin: &str| origin_listed(&model, &model.tenant, origin).await.unwrap();
-    assert!(!listed("https://a.app.test").await);
-    let mut client = model
-        .add_client(json!({
-            "name": "a",
-            "callbacks": ["https://*.app.test/cb", "http://localhost:3000/cb"],
-            "web_origins": ["https://WEB.test:443"]
-        }))
-        .await;
-    for origin in ["https://a.app.test", "http://localhost:3000", "https://web.test"] {
-        assert!(listed(origin).await, "{origin}");
-    }
-    for origin in ["https://a.b.app.test", "http://localhost:3001", "http://web.test", "null", ""] {
-        assert!(!listed(origin).await, "{origin}");
-    }
-    assert!(!origin_listed(&model, &"elsewhere".into(), "https://web.test").await.unwrap());
+    for model in TestModel::each().await {
+        let listed = async |origin: &str| origin_listed(&model, &model.tenant, origin).await.unwrap();
+        assert!(!listed("https://a.app.test").await);
+        let mut client = model
+            .add_client(json!({
+                "name": "a",
+                "callbacks": ["https://*.app.test/cb", "http://localhost:3000/cb"],
+                "web_origins": ["https://WEB.test:443"]
+            }))
+            .await;
+        for origin in ["https://a.app.test", "http://localhost:3000", "https://web.test"] {
+            assert!(listed(origin).await, "{origin}");
+        }
+        for origin in ["https://a.b.app.test", "http://localhost:3001", "http://web.test", "null", ""] {
+            assert!(!listed(origin).await, "{origin}");
+        }
+        assert!(!origin_listed(&model, &"elsewhere".into(), "https://web.test").await.unwrap());
 
-    client.callbacks = Some(vec!["https://app.test/cb".into()]);
-    let mut batch = Batch::new();
-    save(&mut batch, &model.tenant, &mut client);
-    model.db.commit(batch).await.unwrap();
-    assert!(listed("https://app.test").await && listed("https://web.test").await);
-    assert!(!listed("https://a.app.test").await && !listed("http://localhost:3000").await);
+        client.callbacks = Some(vec!["https://app.test/cb".into()]);
+        let mut batch = Batch::new();
+        save(&mut batch, &model.tenant, &mut client);
+        model.db.commit(batch).await.unwrap();
+        assert!(listed("https://app.test").await && listed("https://web.test").await);
+        assert!(!listed("https://a.app.test").await && !listed("http://localhost:3000").await);
 
-    let mut batch = Batch::new();
-    remove(&mut batch, &model.tenant, &client);
-    model.db.commit(batch).await.unwrap();
-    assert!(!listed("https://app.test").await && !listed("https://web.test").await);
+        let mut batch = Batch::new();
+        remove(&mut batch, &model.tenant, &client);
+        model.db.commit(batch).await.unwrap();
+        assert!(!listed("https://app.test").await && !listed("https://web.test").await);
+    }
 }
 
 #[tokio::test]
 async fn a_client_is_found_by_a_callback() {
-    let model = TestModel::new().await;
-    model.add_client(json!({ "name": "a", "callbacks": ["https://a.test/other"] })).await;
-    let client = model.add_client(json!({ "name": "b", "callbacks": ["https://a.test/account/"] })).await;
-    let found = async |callback: &str| find_by_callback(&model, &model.tenant, callback).await.unwrap();
-    assert_eq!(found("https://a.test/account/").await, Some(client.client_id));
-    assert_eq!(found("https://a.test/account").await, None);
+    for model in TestModel::each().await {
+        model.add_client(json!({ "name": "a", "callbacks": ["https://a.test/other"] })).await;
+        let client = model.add_client(json!({ "name": "b", "callbacks": ["https://a.test/account/"] })).await;
+        let found = async |callback: &str| find_by_callback(&model, &model.tenant, callback).await.unwrap();
+        assert_eq!(found("https://a.test/account/").await, Some(client.client_id));
+        assert_eq!(found("https://a.test/account").await, None);
+    }
 }
 
 #[tokio::test]
 async fn a_removed_client_takes_its_grants_and_connections_along() {
-    let model = TestModel::new().await;
-    let client = model.add_client(json!({ "name": "a" })).await;
-    let id = client.client_id.clone();
-    let connection =
-        model.add_connection(json!({ "name": "db", "strategy": "auth0", "enabled_clients": [id] })).await;
-    let api = model.add_api(json!({ "identifier": "https://api" })).await;
-    let grant = model.add_grant(json!({ "client_id": id, "audience": api.identifier, "scope": [] })).await;
-    let mut batch = Batch::new();
-    remove(&mut batch, &model.tenant, &client);
-    model.db.commit(batch).await.unwrap();
-    assert!(find(&model, &model.tenant, id.as_str()).await.unwrap().is_none());
-    assert!(client_grants::load(&model, &model.tenant, &grant.id).await.unwrap().is_none());
-    let connection = connections::load(&model, &model.tenant, &connection.id).await.unwrap().unwrap();
-    assert_eq!(connection.enabled_clients, []);
-    assert!(connections::enabled_for(&model, &model.tenant, &id).await.unwrap().is_empty());
+    for model in TestModel::each().await {
+        let client = model.add_client(json!({ "name": "a" })).await;
+        let id = client.client_id.clone();
+        let connection =
+            model.add_connection(json!({ "name": "db", "strategy": "auth0", "enabled_clients": [id] })).await;
+        let api = model.add_api(json!({ "identifier": "https://api" })).await;
+        let grant =
+            model.add_grant(json!({ "client_id": id, "audience": api.identifier, "scope": [] })).await;
+        let mut batch = Batch::new();
+        remove(&mut batch, &model.tenant, &client);
+        model.db.commit(batch).await.unwrap();
+        assert!(find(&model, &model.tenant, id.as_str()).await.unwrap().is_none());
+        assert!(client_grants::load(&model, &model.tenant, &grant.id).await.unwrap().is_none());
+        let connection = connections::load(&model, &model.tenant, &connection.id).await.unwrap().unwrap();
+        assert_eq!(connection.enabled_clients, []);
+        assert!(connections::enabled_for(&model, &model.tenant, &id).await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]
 async fn the_client_of_all_applications_stays_and_stays_alone() {
-    let model = TestModel::new().await;
-    let filter = Filter { is_global: Some(true), ..Filter::default() };
-    let global = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap().items.remove(0);
-    assert_eq!(global.name, "All Applications");
-    let mut batch = Batch::new();
-    remove(&mut batch, &model.tenant, &global);
-    assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
-    let mut second = Client::all_applications("second".into());
-    let mut batch = Batch::new();
-    insert(&model, &mut batch, &model.tenant, &mut second, "secret", model.clock.now());
-    assert!(
-        matches!(model.db.commit(batch).await, Err(db::Error::Unique(index)) if index == "clients_global")
-    );
+    for model in TestModel::each().await {
+        let filter = Filter { is_global: Some(true), ..Filter::default() };
+        let global = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap().items.remove(0);
+        assert_eq!(global.name, "All Applications");
+        let mut batch = Batch::new();
+        remove(&mut batch, &model.tenant, &global);
+        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+        let mut second = Client::all_applications("second".into());
+        let mut batch = Batch::new();
+        insert(&model, &mut batch, &model.tenant, &mut second, "secret", model.clock.now());
+        assert!(
+            matches!(model.db.commit(batch).await, Err(db::Error::Unique(index)) if index == "clients_global")
+        );
+    }
 }

@@ -162,6 +162,13 @@ pub fn may_be_destination(url: &str) -> bool {
     cut(url).is_some_and(may_be_listed)
 }
 
+/// Whether a setting may name this as a page to send people to: `http` or `https` with a host, and no wildcard.
+pub fn is_web_page(url: &str) -> bool {
+    let Some(parts) = cut(url) else { return false };
+    let host = parts.authority.filter(|authority| is_host(authority) && !authority.contains('*'));
+    parts.is_web() && host.is_some()
+}
+
 fn may_be_listed(parts: Parts<'_>) -> bool {
     let scheme = parts.scheme.to_ascii_lowercase();
     if REFUSED_SCHEMES.contains(&scheme.as_str()) || parts.rest.contains('*') {
@@ -359,6 +366,26 @@ mod tests {
         }
         assert!(!may_be_callback("https://app.test/cb#f"));
         assert!(!may_be_callback("https:app.test/cb"));
+    }
+
+    #[test]
+    fn a_web_page_has_a_scheme_and_a_host() {
+        for url in
+            ["https://a.test", "http://localhost:3000/login?x=1#y", "https://{organization_name}.a.test"]
+        {
+            assert!(is_web_page(url), "{url:?}");
+        }
+        for url in [
+            "javascript:alert(1)",
+            "https:a.test",
+            "//a.test",
+            "https://*.a.test",
+            "myapp://a",
+            "",
+            "https://a@b.test",
+        ] {
+            assert!(!is_web_page(url), "{url:?}");
+        }
     }
 
     #[test]

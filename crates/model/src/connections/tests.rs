@@ -91,110 +91,117 @@ fn options_say_what_people_may_do() {
 
 #[tokio::test]
 async fn options_are_sealed_at_rest_and_come_back() {
-    let model = TestModel::new().await;
-    let stored = model
+    for model in TestModel::each().await {
+        let stored = model
         .add_connection(
             json!({ "name": "up", "strategy": "oidc", "options": { "client_secret": "upstream-secret" } }),
         )
         .await;
-    let found = find_by_name(&model, &model.tenant, "up").await.unwrap().unwrap();
-    assert_eq!(json!(*found), json!(stored));
-    assert_eq!(found.options["client_secret"], "upstream-secret");
-    let sql = "SELECT options, doc FROM connections WHERE tenant = $1 AND id = $2";
-    let mut row = model.db.read_one(sql, params![&model.tenant, &stored.id]).await.unwrap().unwrap();
-    let (sealed, doc): (Vec<u8>, Json) = (row.take().unwrap(), row.take().unwrap());
-    assert!(!String::from_utf8_lossy(&sealed).contains("upstream-secret"));
-    assert!(!doc.to_string().contains("upstream-secret"));
+        let found = find_by_name(&model, &model.tenant, "up").await.unwrap().unwrap();
+        assert_eq!(json!(*found), json!(stored));
+        assert_eq!(found.options["client_secret"], "upstream-secret");
+        let sql = "SELECT options, doc FROM connections WHERE tenant = $1 AND id = $2";
+        let mut row = model.db.read_one(sql, params![&model.tenant, &stored.id]).await.unwrap().unwrap();
+        let (sealed, doc): (Vec<u8>, Json) = (row.take().unwrap(), row.take().unwrap());
+        assert!(!String::from_utf8_lossy(&sealed).contains("upstream-secret"));
+        assert!(!doc.to_string().contains("upstream-secret"));
+    }
 }
 
 #[tokio::test]
 async fn names_are_unique_in_a_tenant() {
-    let model = TestModel::new().await;
-    let body = json!({ "name": "Username-Password-Authentication", "strategy": "auth0" });
-    let second = connection(body);
-    let mut batch = Batch::new();
-    insert(&model, &mut batch, &model.tenant, &second, model.clock.now());
-    let answer = model.db.commit(batch).await;
-    assert!(matches!(answer, Err(db::Error::Unique(index)) if index == "connections_name"));
+    for model in TestModel::each().await {
+        let body = json!({ "name": "Username-Password-Authentication", "strategy": "auth0" });
+        let second = connection(body);
+        let mut batch = Batch::new();
+        insert(&model, &mut batch, &model.tenant, &second, model.clock.now());
+        let answer = model.db.commit(batch).await;
+        assert!(matches!(answer, Err(db::Error::Unique(index)) if index == "connections_name"));
+    }
 }
 
 #[tokio::test]
 async fn a_change_is_seen_at_once_and_only_one_of_two_wins() {
-    let model = TestModel::new().await;
-    let mut connection = model.add_connection(json!({ "name": "db", "strategy": "auth0" })).await;
-    let mut late = connection.clone();
-    assert!(find(&model, &model.tenant, &connection.id).await.unwrap().unwrap().allows_signup());
-    connection.options.insert("disable_signup".into(), true.into());
-    let mut batch = Batch::new();
-    save(&model, &mut batch, &model.tenant, &mut connection);
-    model.db.commit(batch).await.unwrap();
-    assert!(!find(&model, &model.tenant, &connection.id).await.unwrap().unwrap().allows_signup());
-    let mut batch = Batch::new();
-    save(&model, &mut batch, &model.tenant, &mut late);
-    assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+    for model in TestModel::each().await {
+        let mut connection = model.add_connection(json!({ "name": "db", "strategy": "auth0" })).await;
+        let mut late = connection.clone();
+        assert!(find(&model, &model.tenant, &connection.id).await.unwrap().unwrap().allows_signup());
+        connection.options.insert("disable_signup".into(), true.into());
+        let mut batch = Batch::new();
+        save(&model, &mut batch, &model.tenant, &mut connection);
+        model.db.commit(batch).await.unwrap();
+        assert!(!find(&model, &model.tenant, &connection.id).await.unwrap().unwrap().allows_signup());
+        let mut batch = Batch::new();
+        save(&model, &mut batch, &model.tenant, &mut late);
+        assert!(matches!(model.db.commit(batch).await, Err(db::Error::Conflict { .. })));
+    }
 }
 
 #[tokio::test]
 async fn both_views_of_what_is_enabled_agree() {
-    let model = TestModel::new().await;
-    let one = model.add_client(json!({ "name": "one" })).await.client_id;
-    let two = model.add_client(json!({ "name": "two" })).await.client_id;
-    let mut connection =
-        model.add_connection(json!({ "name": "db", "strategy": "auth0", "enabled_clients": [one] })).await;
-    let names = async |client: &ClientId| {
-        let enabled = enabled_for(&model, &model.tenant, client).await.unwrap();
-        enabled.iter().map(|connection| connection.name.clone()).collect::<Vec<_>>()
-    };
-    assert_eq!((names(&one).await, names(&two).await), (vec!["db".to_owned()], vec![]));
+    for model in TestModel::each().await {
+        let one = model.add_client(json!({ "name": "one" })).await.client_id;
+        let two = model.add_client(json!({ "name": "two" })).await.client_id;
+        let mut connection = model
+            .add_connection(json!({ "name": "db", "strategy": "auth0", "enabled_clients": [one] }))
+            .await;
+        let names = async |client: &ClientId| {
+            let enabled = enabled_for(&model, &model.tenant, client).await.unwrap();
+            enabled.iter().map(|connection| connection.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((names(&one).await, names(&two).await), (vec!["db".to_owned()], vec![]));
 
-    let now = model.clock.now();
-    let mut batch = Batch::new();
-    set_clients(&mut batch, &model.tenant, &mut connection, vec![two.clone()], now);
-    model.db.commit(batch).await.unwrap();
-    assert_eq!((names(&one).await, names(&two).await), (vec![], vec!["db".to_owned()]));
-    let loaded = load(&model, &model.tenant, &connection.id).await.unwrap().unwrap();
-    assert!(loaded.is_enabled_for(&two) && !loaded.is_enabled_for(&one));
+        let now = model.clock.now();
+        let mut batch = Batch::new();
+        set_clients(&mut batch, &model.tenant, &mut connection, vec![two.clone()], now);
+        model.db.commit(batch).await.unwrap();
+        assert_eq!((names(&one).await, names(&two).await), (vec![], vec!["db".to_owned()]));
+        let loaded = load(&model, &model.tenant, &connection.id).await.unwrap().unwrap();
+        assert!(loaded.is_enabled_for(&two) && !loaded.is_enabled_for(&one));
 
-    let mut batch = Batch::new();
-    set_client(&mut batch, &model.tenant, &connection.id, &one, true, now);
-    set_client(&mut batch, &model.tenant, &connection.id, &two, true, now);
-    model.db.commit(batch).await.unwrap();
-    let take = Paging::Checkpoint { after: None, take: 1 };
-    let first = list_clients(&model, &model.tenant, &connection.id, &take).await.unwrap();
-    let take = Paging::Checkpoint { after: first.next, take: 1 };
-    let second = list_clients(&model, &model.tenant, &connection.id, &take).await.unwrap();
-    let mut listed = [first.items, second.items].concat();
-    listed.sort();
-    let mut both = vec![one.clone(), two];
-    both.sort();
-    assert_eq!((listed, second.next), (both, None));
-    let of_client =
-        list_for_client(&model, &model.tenant, &one, &["auth0".into()], &Paging::default()).await.unwrap();
-    assert_eq!(of_client.items[0].enabled_clients.len(), 2);
-    let of_client =
-        list_for_client(&model, &model.tenant, &one, &["sms".into()], &Paging::default()).await.unwrap();
-    assert_eq!(of_client.items, []);
+        let mut batch = Batch::new();
+        set_client(&mut batch, &model.tenant, &connection.id, &one, true, now);
+        set_client(&mut batch, &model.tenant, &connection.id, &two, true, now);
+        model.db.commit(batch).await.unwrap();
+        let take = Paging::Checkpoint { after: None, take: 1 };
+        let first = list_clients(&model, &model.tenant, &connection.id, &take).await.unwrap();
+        let take = Paging::Checkpoint { after: first.next, take: 1 };
+        let second = list_clients(&model, &model.tenant, &connection.id, &take).await.unwrap();
+        let mut listed = [first.items, second.items].concat();
+        listed.sort();
+        let mut both = vec![one.clone(), two];
+        both.sort();
+        assert_eq!((listed, second.next), (both, None));
+        let of_client = list_for_client(&model, &model.tenant, &one, &["auth0".into()], &Paging::default())
+            .await
+            .unwrap();
+        assert_eq!(of_client.items[0].enabled_clients.len(), 2);
+        let of_client =
+            list_for_client(&model, &model.tenant, &one, &["sms".into()], &Paging::default()).await.unwrap();
+        assert_eq!(of_client.items, []);
 
-    let mut batch = Batch::new();
-    set_client(&mut batch, &model.tenant, &connection.id, &"nobody".into(), true, now);
-    assert!(matches!(model.db.commit(batch).await, Err(db::Error::ForeignKey)));
+        let mut batch = Batch::new();
+        set_client(&mut batch, &model.tenant, &connection.id, &"nobody".into(), true, now);
+        assert!(matches!(model.db.commit(batch).await, Err(db::Error::ForeignKey)));
+    }
 }
 
 #[tokio::test]
 async fn a_list_is_narrowed_by_strategy_and_name() {
-    let model = TestModel::new().await;
-    model.add_connection(json!({ "name": "sms", "strategy": "sms" })).await;
-    let names = async |filter: Filter| {
-        let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
-        page.items.into_iter().map(|connection| connection.name).collect::<Vec<_>>()
-    };
-    let strategies = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
-    assert_eq!(names(Filter::default()).await.len(), 2);
-    assert_eq!(
-        names(Filter { strategies: strategies(&["sms", "email"]), ..Filter::default() }).await,
-        ["sms"]
-    );
-    assert_eq!(names(Filter { name: Some("none".into()), ..Filter::default() }).await, [""; 0]);
+    for model in TestModel::each().await {
+        model.add_connection(json!({ "name": "sms", "strategy": "sms" })).await;
+        let names = async |filter: Filter| {
+            let page = list(&model, &model.tenant, &filter, &page(0, 50)).await.unwrap();
+            page.items.into_iter().map(|connection| connection.name).collect::<Vec<_>>()
+        };
+        let strategies = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
+        assert_eq!(names(Filter::default()).await.len(), 2);
+        assert_eq!(
+            names(Filter { strategies: strategies(&["sms", "email"]), ..Filter::default() }).await,
+            ["sms"]
+        );
+        assert_eq!(names(Filter { name: Some("none".into()), ..Filter::default() }).await, [""; 0]);
+    }
 }
 
 /// A user with an identity in `connection`, and perhaps a second one linked to it.
@@ -225,34 +232,38 @@ async fn add_user(model: &TestModel, id: &str, connection: &str, linked: Option<
 
 #[tokio::test]
 async fn a_removed_connection_takes_its_users_along_and_no_others() {
-    let model = TestModel::new().await;
-    let client = model.add_client(json!({ "name": "a" })).await.client_id;
-    let gone = model
-        .add_connection(json!({ "name": "gone", "strategy": "auth0", "enabled_clients": [client] }))
-        .await;
-    add_user(&model, "auth0|gone", "gone", None).await;
-    add_user(&model, "auth0|linked", "kept", Some("gone")).await;
-    add_user(&model, "auth0|kept", "kept", None).await;
-    clear_users(&model, &model.tenant, &gone).await.unwrap();
-    add_user(&model, "auth0|late", "gone", Some("kept")).await;
-    assert!(find_by_name(&model, &model.tenant, "gone").await.unwrap().is_some());
-    assert_eq!(enabled_for(&model, &model.tenant, &client).await.unwrap().len(), 1);
+    for model in TestModel::each().await {
+        let client = model.add_client(json!({ "name": "a" })).await.client_id;
+        let gone = model
+            .add_connection(json!({ "name": "gone", "strategy": "auth0", "enabled_clients": [client] }))
+            .await;
+        add_user(&model, "auth0|gone", "gone", None).await;
+        add_user(&model, "auth0|linked", "kept", Some("gone")).await;
+        add_user(&model, "auth0|kept", "kept", None).await;
+        clear_users(&model, &model.tenant, &gone).await.unwrap();
+        add_user(&model, "auth0|late", "gone", Some("kept")).await;
+        assert!(find_by_name(&model, &model.tenant, "gone").await.unwrap().is_some());
+        assert_eq!(enabled_for(&model, &model.tenant, &client).await.unwrap().len(), 1);
 
-    let mut batch = Batch::new();
-    remove(&mut batch, &model.tenant, &gone);
-    model.db.commit(batch).await.unwrap();
-    assert!(find_by_name(&model, &model.tenant, "gone").await.unwrap().is_none());
-    assert!(find(&model, &model.tenant, &gone.id).await.unwrap().is_none());
-    assert!(enabled_for(&model, &model.tenant, &client).await.unwrap().is_empty());
-    let sql = "SELECT u.id, u.version, i.connection FROM users u JOIN identities i \
+        let mut batch = Batch::new();
+        remove(&mut batch, &model.tenant, &gone);
+        model.db.commit(batch).await.unwrap();
+        assert!(find_by_name(&model, &model.tenant, "gone").await.unwrap().is_none());
+        assert!(find(&model, &model.tenant, &gone.id).await.unwrap().is_none());
+        assert!(enabled_for(&model, &model.tenant, &client).await.unwrap().is_empty());
+        let sql = "SELECT u.id, u.version, i.connection FROM users u JOIN identities i \
                ON i.tenant = u.tenant AND i.user_id = u.id WHERE u.tenant = $1 ORDER BY u.id, i.connection";
-    let rows = model.db.read(sql, params![&model.tenant]).await.unwrap();
-    let left: Vec<(String, i64, String)> = rows
-        .into_iter()
-        .map(|mut row| (row.take().unwrap(), row.take().unwrap(), row.take().unwrap()))
-        .collect();
-    assert_eq!(
-        left,
-        [("auth0|kept".to_owned(), 1, "kept".to_owned()), ("auth0|linked".to_owned(), 2, "kept".to_owned())]
-    );
+        let rows = model.db.read(sql, params![&model.tenant]).await.unwrap();
+        let left: Vec<(String, i64, String)> = rows
+            .into_iter()
+            .map(|mut row| (row.take().unwrap(), row.take().unwrap(), row.take().unwrap()))
+            .collect();
+        assert_eq!(
+            left,
+            [
+                ("auth0|kept".to_owned(), 1, "kept".to_owned()),
+                ("auth0|linked".to_owned(), 2, "kept".to_owned())
+            ]
+        );
+    }
 }
