@@ -24,13 +24,45 @@ pub(super) fn connection(name: &str, strategy: &str) -> Map<String, Json> {
     fields
 }
 
-/// The given options over those of the strategy.
+/// The given options of a new connection over those of its strategy.
 pub(super) fn options(strategy: &str, given: &Map<String, Json>) -> Map<String, Json> {
-    let mut options = object(match strategy {
+    let mut options = on_creation(strategy);
+    // The newer way to say how strong passwords must be takes the place of the older.
+    if given.contains_key("password_options") {
+        options.shift_remove("passwordPolicy");
+    }
+    options.append(&mut always(strategy));
+    options.append(&mut given.clone());
+    options
+}
+
+/// The options that a PATCH gives over those that the strategy always has.
+pub(super) fn patched_options(strategy: &str, given: &Map<String, Json>) -> Map<String, Json> {
+    let mut options = always(strategy);
+    options.append(&mut given.clone());
+    options
+}
+
+/// What only a new connection gets.
+fn on_creation(strategy: &str) -> Map<String, Json> {
+    object(match strategy {
         "auth0" => json!({
             "mfa": { "active": true, "return_enroll_settings": true },
             "passwordPolicy": "good",
-            "strategy_version": 2,
+            "strategy_version": 2
+        }),
+        "sms" | "email" | "ad" => json!({ "brute_force_protection": true }),
+        "okta" => json!({ "type": "back_channel" }),
+        "oidc" => json!({ "type": "front_channel" }),
+        "waad" => json!({ "useCommonEndpoint": false }),
+        _ => json!({}),
+    })
+}
+
+/// What a connection has even when a PATCH leaves it out.
+fn always(strategy: &str) -> Map<String, Json> {
+    object(match strategy {
+        "auth0" => json!({
             "authentication_methods": { "password": { "enabled": true }, "passkey": { "enabled": false } },
             "passkey_options": {
                 "challenge_ui": "both",
@@ -39,7 +71,6 @@ pub(super) fn options(strategy: &str, given: &Map<String, Json>) -> Map<String, 
             },
             "brute_force_protection": true
         }),
-        "sms" | "email" | "ad" => json!({ "brute_force_protection": true }),
         "google-oauth2" | "google-apps" => {
             json!({ "email": true, "profile": true, "scope": ["email", "profile"] })
         }
@@ -47,24 +78,15 @@ pub(super) fn options(strategy: &str, given: &Map<String, Json>) -> Map<String, 
         "github" | "salesforce" | "salesforce-community" => json!({ "scope": [] }),
         "linkedin" => json!({ "profile": true, "scope": ["r_basicprofile"] }),
         "windowslive" => json!({ "signin": true, "scope": ["wl.signin"] }),
-        "line" => json!({ "scope": ["openid", "profile"] }),
-        "oidc" => json!({
-            "type": "front_channel",
+        "wordpress" => json!({ "profile": true }),
+        "line" => json!({ "profile": true, "scope": ["openid", "profile"] }),
+        "oidc" | "okta" => json!({
             "schema_version": "oidc-V4",
-            "attribute_map": { "mapping_mode": "bind_all" },
+            "attribute_map": { "mapping_mode": if strategy == "oidc" { "bind_all" } else { "basic_profile" } },
             "connection_settings": { "pkce": "auto" }
         }),
-        "waad" => json!({ "useCommonEndpoint": false }),
         _ => json!({}),
-    });
-    // The newer way to say how strong passwords must be takes the place of the older.
-    if given.contains_key("password_options") {
-        options.shift_remove("passwordPolicy");
-    }
-    for (key, value) in given {
-        options.insert(key.clone(), value.clone());
-    }
-    options
+    })
 }
 
 fn object(value: Json) -> Map<String, Json> {
@@ -85,6 +107,29 @@ mod tests {
         assert_eq!(
             (&options["passwordPolicy"], &options["disable_signup"], &options["brute_force_protection"]),
             (&json!("low"), &json!(true), &json!(true))
+        );
+    }
+
+    #[test]
+    fn a_patch_gets_less_than_a_new_connection() {
+        assert_eq!(
+            Json::Object(patched_options(
+                "okta",
+                &object(json!({ "client_id": "x", "type": "front_channel" }))
+            )),
+            json!({
+                "schema_version": "oidc-V4",
+                "attribute_map": { "mapping_mode": "basic_profile" },
+                "connection_settings": { "pkce": "auto" },
+                "client_id": "x",
+                "type": "front_channel"
+            })
+        );
+        assert_eq!(patched_options("sms", &Map::new()), Map::new());
+        let database = patched_options("auth0", &Map::new());
+        assert_eq!(
+            database.keys().collect::<Vec<_>>(),
+            ["authentication_methods", "passkey_options", "brute_force_protection"]
         );
     }
 

@@ -105,15 +105,19 @@ impl Connection {
         Ok(Self { version: 1, ..connection })
     }
 
-    /// The connection after a PATCH: keys are replaced whole, `options` among them; `name` and `strategy` never change.
+    /// The connection after a PATCH: keys are replaced whole, `options` among them but for what its strategy always has; `name` and `strategy` never change.
     ///
     /// Whom it is enabled for changes through [`set_client`] and [`set_clients`] alone.
     pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
         let mut patch = patch.clone();
         patch.shift_remove("enabled_clients");
-        // A connection always has options; `null` leaves them as they are.
-        if patch.get("options").is_some_and(Json::is_null) {
-            patch.shift_remove("options");
+        match patch.get_mut("options") {
+            Some(Json::Object(given)) => *given = defaults::patched_options(&self.strategy, given),
+            // A connection always has options; `null` leaves them as they are.
+            Some(Json::Null) => {
+                patch.shift_remove("options");
+            }
+            _ => {}
         }
         let connection: Self = document::patch(self, &patch)?;
         Ok(Self {
