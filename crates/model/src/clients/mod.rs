@@ -307,6 +307,10 @@ impl Client {
         if let Some(given) = patch.get_mut("refresh_token") {
             *given = RefreshTokens::complete(given);
         }
+        // The older name of a part of `oidc_logout`.
+        if let Some(given) = patch.shift_remove("oidc_backchannel_logout") {
+            patch.entry("oidc_logout").or_insert(given);
+        }
         if let Some(Json::Object(given)) = patch.get_mut("client_metadata") {
             *given = merge_metadata(self.client_metadata.clone(), std::mem::take(given)).unwrap_or_default();
         }
@@ -344,6 +348,11 @@ impl Client {
         } else {
             wire.insert("cross_origin_auth".into(), self.cross_origin_authentication.into());
             wire.insert("callback_url_template".into(), false.into());
+        }
+        let logout_urls =
+            self.oidc_logout.as_ref().and_then(|settings| settings.get("backchannel_logout_urls"));
+        if let Some(urls) = logout_urls {
+            wire.insert("oidc_backchannel_logout".into(), json!({ "backchannel_logout_urls": urls }));
         }
         if let Some(keys) = signing_keys {
             wire.insert("signing_keys".into(), keys);

@@ -143,6 +143,18 @@ fn keys_take_the_place_of_the_secret() {
 }
 
 #[test]
+fn back_channel_logout_goes_by_an_older_name_too() {
+    let urls = json!({ "backchannel_logout_urls": ["https://app.test/logout"] });
+    for name in ["oidc_logout", "oidc_backchannel_logout"] {
+        let client = client(json!({ "name": "a", name: urls }));
+        let wire = client.to_wire("acme", None, None);
+        assert_eq!((&wire["oidc_logout"], &wire["oidc_backchannel_logout"]), (&urls, &urls));
+        let after = client.patched(&object(json!({ name: null }))).unwrap();
+        assert!(!after.to_wire("acme", None, None).contains_key("oidc_backchannel_logout"));
+    }
+}
+
+#[test]
 fn id_tokens_are_signed_as_set_or_as_the_client_can_check() {
     let alg = |body: Json| client(body).id_token_algorithm().to_owned();
     assert_eq!(alg(json!({ "name": "a" })), "HS256");
