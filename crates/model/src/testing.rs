@@ -25,6 +25,7 @@ use crate::{Model, logs};
 pub(crate) struct TestModel {
     model: Model,
     pub(crate) tenant: TenantId,
+    pub(crate) master_key: MasterKey,
     _folder: TempDir,
 }
 
@@ -51,9 +52,10 @@ impl TestModel {
         db.migrate(MIGRATIONS).await.unwrap();
         let random = Random::seeded(1);
         let clock = Clock::fixed(Timestamp::from_millis(1_700_000_000_000));
+        let master_key = MasterKey::generate(&random);
         let model = Model {
             audit: logs::Queue::start(db.clone(), clock.clone(), &random),
-            seal: Sealer::new(&MasterKey::generate(&random), &[]),
+            seal: Sealer::new(&master_key, &[]),
             hasher: Hasher::for_tests(),
             keys: Keys::for_tests(),
             db,
@@ -63,7 +65,7 @@ impl TestModel {
         let tenant = TenantId::from("acme");
         let new = NewTenant { id: tenant.clone(), host: "acme.test".into(), name: "acme".into() };
         create_tenant(&model, new).await.unwrap();
-        Self { model, tenant, _folder: folder }
+        Self { model, tenant, master_key, _folder: folder }
     }
 
     /// A stored client whose secret is `secret`.

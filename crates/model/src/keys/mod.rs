@@ -6,6 +6,8 @@
 mod certificate;
 mod generate;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -114,3 +114,40 @@ impl SealedColumn {
         Ok(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::seal::MasterKey;
+    use crate::testing::TestModel;
+
+    #[tokio::test]
+    async fn a_rewrap_moves_every_sealed_value_to_the_newest_master_key() {
+        for app in TestModel::each().await {
+            app.add_client(json!({ "name": "one" })).await;
+            app.add_api(json!({ "identifier": "https://api.test", "signing_alg": "HS256" })).await;
+            let new = MasterKey::generate(&app.random);
+            let both = Sealer::new(&new, std::slice::from_ref(&app.master_key));
+            let strange = rewrap(&app.db, &Sealer::new(&new, &[]), SEALED).await.unwrap();
+            assert_eq!(
+                (strange.moved, strange.unreadable),
+                (0, strange.found),
+                "nothing is lost without the old key"
+            );
+            let first = rewrap(&app.db, &both, SEALED).await.unwrap();
+            assert_eq!((first.moved, first.unreadable), (first.found, 0));
+            assert_eq!(rewrap(&app.db, &both, SEALED).await.unwrap(), Rewrapped { moved: 0, ..first });
+            for place in SEALED {
+                let sql = format!("SELECT COUNT(*) FROM {} WHERE {} IS NOT NULL", place.table, place.column);
+                let count: i64 = app.db.read_one(sql, vec![]).await.unwrap().unwrap().take().unwrap();
+                assert!(count > 0, "{} has a row here", place.table);
+            }
+            assert!(
+                app.keys.published(&app, &app.tenant).await.is_err(),
+                "the old key alone opens nothing now"
+            );
+        }
+    }
+}
