@@ -264,3 +264,41 @@ fn strategy_type(strategy: &str) -> &'static str {
         _ => "social",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::TestModel;
+
+    #[tokio::test]
+    async fn a_client_and_a_connection_are_named_in_full() {
+        for app in TestModel::each().await {
+            let client = app.add_client(json!({"name": "App"})).await;
+            let connection = app.add_connection(json!({"name": "people", "strategy": "auth0"})).await;
+            let tenant = crate::tenants::resolve(&app, "acme.test").await.unwrap().unwrap();
+            let event = Event::new(&app, &tenant, Kind::Signup).client(&client).connection(&connection);
+            let entry = event.to_entry("1");
+            for (key, expected) in [
+                ("type", "ss"),
+                ("date", "2023-11-14T22:13:20.000Z"),
+                ("hostname", "acme.test"),
+                ("client_id", client.client_id.as_str()),
+                ("client_name", "App"),
+                ("connection", "people"),
+                ("connection_id", &connection.id),
+                ("strategy", "auth0"),
+                ("strategy_type", "database"),
+            ] {
+                assert_eq!(entry[key], json!(expected), "{key}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_strategy_is_of_a_type() {
+        let types = ["auth0", "sms", "samlp", "google-oauth2"].map(strategy_type);
+        assert_eq!(types, ["database", "passwordless", "enterprise", "social"]);
+    }
+}

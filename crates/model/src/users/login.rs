@@ -18,7 +18,7 @@ pub struct Found {
     pub credential: Option<Credential>,
 }
 
-/// The user whom `identifier` names on a connection, with the password of that identity. An e-mail address goes before a
+/// The user whom `identifier` names on a connection, with the password of that identity. Blanks around it do not count. An e-mail address goes before a
 /// username of the same letters, and that before a phone number. Known and unknown identifiers cost the same one statement.
 pub async fn find_login(
     db: &Db,
@@ -26,6 +26,7 @@ pub async fn find_login(
     connection: &str,
     identifier: &str,
 ) -> Result<Option<Found>, Error> {
+    let identifier = identifier.trim();
     if identifier.contains('\0') {
         return Ok(None);
     }

@@ -114,6 +114,29 @@ async fn one_address_is_one_account_of_a_connection() {
     }
 }
 
+/// MG-10.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_fifty_sign_ups_at_once_with_one_address_one_succeeds() {
+    for db in databases().await {
+        let variants = ["zoë@example.com", "ZOË@example.com", "zoe\u{308}@example.com", "Zoë@EXAMPLE.com"];
+        let attempts: Vec<_> = (0..50)
+            .map(|number| {
+                let (db, user) = (db.clone(), named(&number.to_string(), variants[number % variants.len()]));
+                tokio::spawn(async move { commit(&db, |batch| insert(batch, &user)).await })
+            })
+            .collect();
+        let mut succeeded = 0;
+        for attempt in attempts {
+            match attempt.await.unwrap() {
+                Ok(_) => succeeded += 1,
+                Err(Error::Unique(index)) => assert_eq!(index, "identities_email"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(succeeded, 1);
+    }
+}
+
 #[tokio::test]
 async fn a_changed_address_is_what_one_logs_in_with() {
     for db in databases().await {
@@ -139,7 +162,7 @@ async fn a_login_finds_the_password_of_the_identity_that_was_named() {
         })
         .await
         .unwrap();
-        for identifier in ["chuck878@example.com", "Chuck878@Example.com", "test-user636", "TEST-USER636"] {
+        for identifier in ["chuck878@example.com", "Chuck878@Example.com", "test-user636", " TEST-USER636 "] {
             let found = find_login(&db, &tenant(), DATABASE, identifier).await.unwrap().unwrap();
             let credential = found.credential.unwrap();
             assert_eq!((found.user.id.as_str(), found.identity), (user.id.as_str(), 0));
