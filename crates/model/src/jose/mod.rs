@@ -1,7 +1,8 @@
 //! JSON Web Signatures and tokens (RFC 7515, RFC 7519) on AWS-LC, with keys parsed once and kept in memory.
 //!
-//! Signing is the hot path: the protected header is encoded when the key is made, so that a token costs one serialisation and one
-//! signature. Verifying is strict (RFC 8725): a key has one algorithm, the token cannot choose, and what is not understood is refused.
+//! Signing is the hot path: the protected header is encoded when the key is made, so that a token costs one
+//! serialisation and one signature. Verifying is strict (RFC 8725): a key has one algorithm, the token cannot choose,
+//! and what is not understood is refused.
 
 mod signing;
 mod strict;

@@ -152,7 +152,8 @@ impl SigningKey {
         Ok(token)
     }
 
-    /// The public key as the JWK members that depend on its kind, in the published order (RFC 7518 §6, RFC 8037 §2). Empty for a secret.
+    /// The public key as the JWK members that depend on its kind, in the published order (RFC 7518 §6, RFC 8037 §2).
+    /// Empty for a secret.
     pub fn public_jwk(&self) -> Map<String, Value> {
         let value = match &self.private {
             Private::Rsa(pair, _) => json!({

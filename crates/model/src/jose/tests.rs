@@ -390,6 +390,21 @@ fn a_token_is_good_until_its_last_second() {
 }
 
 #[test]
+fn a_hint_may_be_expired_and_nothing_else() {
+    let key = SigningKey::hs256(None, b"secret");
+    let keys = [key.verifying_key().unwrap()];
+    let hint = |claims: Value| {
+        let token = key.sign_jwt("JWT", &claims).unwrap();
+        verify_jwt_of_any_age(&token, &keys, now().plus_seconds(86_400 * 365)).is_ok()
+    };
+    assert!(hint(claims()));
+    assert!(!hint(json!({ "iss": "https://t/", "sub": "auth0|a", "aud": "api", "exp": NOW.to_string() })));
+    assert!(!hint(json!({ "iss": "https://t/", "sub": "auth0|a", "aud": "api" })));
+    let forged = SigningKey::hs256(None, b"other").sign_jwt("JWT", &claims()).unwrap();
+    assert!(matches!(verify_jwt_of_any_age(&forged, &keys, now()), Err(VerifyError::Signature)));
+}
+
+#[test]
 fn duplicate_claims_are_refused() {
     let key = SigningKey::hs256(None, b"secret");
     let keys = [key.verifying_key().unwrap()];

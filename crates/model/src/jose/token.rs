@@ -16,8 +16,8 @@ const LEEWAY: i64 = 60;
 /// The last second of the year 9999: later moments are mistakes.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// Header members that bring a key, a place to fetch one, a changed meaning, or encryption: a token with any of them is refused
-/// before it costs anything (RFC 8725 §3.10, RFC 7797, RFC 7516).
+/// Header members that bring a key, a place to fetch one, a changed meaning, or encryption: a token with any of them
+/// is refused before it costs anything (RFC 8725 §3.10, RFC 7797, RFC 7516).
 const REFUSED_MEMBERS: [&str; 15] =
     ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c"];
 
@@ -104,8 +104,9 @@ impl Verified {
 
 /// Verifies a token against `keys`: the one whose id the token carries, with that key's algorithm and no other.
 ///
-/// Work is bounded by the token's length, and nothing is fetched. `iss`, `sub`, `aud` and `exp` must be there; registered claims must have their
-/// types (a wrong type is a failure, not an absence); `exp` must lie ahead, `nbf` and `iat` not more than a minute.
+/// Work is bounded by the token's length, and nothing is fetched. `iss`, `sub`, `aud` and `exp` must be there;
+/// registered claims must have their types (a wrong type is a failure, not an absence); `exp` must lie ahead, `nbf`
+/// and `iat` not more than a minute.
 ///
 /// # Errors
 /// `Malformed`, `Invalid`, `Signature` or `Expired`, in this order: an expired token is otherwise good.
@@ -171,7 +172,8 @@ pub(super) fn verify_jws<K: Borrow<VerifyingKey>>(
     Ok((header, payload))
 }
 
-/// The header, if it is one that we understand wholly. Members that we do not know and that change nothing are ignored (RFC 7515 §4).
+/// The header, if it is one that we understand wholly. Members that we do not know and that change nothing are
+/// ignored (RFC 7515 §4).
 fn read_header(encoded: &str) -> Option<Header> {
     let members = strict::object(&strict::base64url(encoded)?)?;
     if REFUSED_MEMBERS.iter().any(|name| members.contains_key(*name)) {

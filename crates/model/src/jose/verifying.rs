@@ -22,7 +22,8 @@ enum Public {
 }
 
 impl VerifyingKey {
-    /// Reads a public key from the members of a JWK. `algorithm` is the one it shall be used with; the JWK's own `alg`, if there, must agree.
+    /// Reads a public key from the members of a JWK. `algorithm` is the one it shall be used with; the JWK's own
+    /// `alg`, if there, must agree.
     ///
     /// # Errors
     /// When members are missing, not canonical, or of another kind of key; when a point is not on its curve.

@@ -1,7 +1,8 @@
 //! The tenants' signing keys.
 //!
-//! For each algorithm that a tenant uses there is one current key, which signs, and one next, published long before it will sign. Rotation makes the
-//! next current and the current previous; a previous key still verifies until it is revoked, when its private part is destroyed.
+//! For each algorithm that a tenant uses there is one current key, which signs, and one next, published long before
+//! it will sign. Rotation makes the next current and the current previous; a previous key still verifies until it is
+//! revoked, when its private part is destroyed.
 
 mod certificate;
 mod generate;
@@ -30,8 +31,8 @@ use generate::{Generator, NewKey};
 /// The kind of the keys in the cache; a tenant's keys are one entry.
 const CACHED: &str = "keys";
 
-/// Signs and verifies with the tenants' keys, and rotates them. Parsed keys live in the configuration cache, so that a rotation or revocation by another node
-/// counts here within about a second.
+/// Signs and verifies with the tenants' keys, and rotates them. Parsed keys live in the configuration cache, so that
+/// a rotation or revocation by another node counts here within about a second.
 #[derive(Debug)]
 pub struct Keys {
     generator: Generator,
@@ -151,8 +152,9 @@ impl Keys {
         Self { generator: Generator::pooled() }
     }
 
-    /// Generates a current and a next key of the algorithm for a tenant that has none, to be written with [`Prepared::insert`] in the batch that
-    /// makes the tenant. `host` is the common name of their certificates. It takes a while: call it outside `retry`.
+    /// Generates a current and a next key of the algorithm for a tenant that has none, to be written with
+    /// [`Prepared::insert`] in the batch that makes the tenant. `host` is the common name of their certificates. It
+    /// takes a while: call it outside `retry`.
     ///
     /// # Errors
     /// When the library fails, and for `HS256`.
@@ -170,8 +172,8 @@ impl Keys {
         Ok(Prepared::new(tenant, current, next))
     }
 
-    /// Makes the tenant's keys of an algorithm, if it has none: to be called when something selects the algorithm, so that the keys are published before
-    /// they are used.
+    /// Makes the tenant's keys of an algorithm, if it has none: to be called when something selects the algorithm, so
+    /// that the keys are published before they are used.
     ///
     /// # Errors
     /// When the database fails, when the tenant has no keys at all, and for `HS256`.
@@ -232,8 +234,9 @@ impl Keys {
         Ok(self.current(app, tenant, alg).await?.sign_jwt(typ, claims)?)
     }
 
-    /// Verifies a token that this tenant signed: with any of its keys that is not revoked, each with its own algorithm only. `iat` must be there, beside
-    /// what [`verify_jwt`] requires. Issuer, audience and meaning are for the caller to check.
+    /// Verifies a token that this tenant signed: with any of its keys that is not revoked, each with its own
+    /// algorithm only. `iat` must be there, beside what [`verify_jwt`] requires. Issuer, audience and meaning are for
+    /// the caller to check.
     ///
     /// # Errors
     /// See [`VerifyError`].
@@ -276,8 +279,9 @@ impl Keys {
         store::find(&app.db, tenant, kid).await
     }
 
-    /// Rotates the keys of all algorithms that the tenant uses, and returns the `RS256` key that is current now (or the first, should there be none).
-    /// `also` adds what belongs to the change, the audit event, to its batch; it may be called again.
+    /// Rotates the keys of all algorithms that the tenant uses, and returns the `RS256` key that is current now (or
+    /// the first, should there be none). `also` adds what belongs to the change, the audit event, to its batch; it
+    /// may be called again.
     ///
     /// # Errors
     /// When the database fails or the tenant has no keys.
@@ -306,8 +310,8 @@ impl Keys {
             .await
     }
 
-    /// Revokes a previous key: its tokens are refused, at once here and within about a second on other nodes, the key set drops it, and its private
-    /// part is destroyed. `also` is as for [`Keys::rotate`].
+    /// Revokes a previous key: its tokens are refused, at once here and within about a second on other nodes, the key
+    /// set drops it, and its private part is destroyed. `also` is as for [`Keys::rotate`].
     ///
     /// # Errors
     /// See [`RevokeError`].

@@ -13,7 +13,8 @@ use crate::seal::same;
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
 
-/// Limits on what a stored hash may ask for, so that an imported one cannot stop a thread: 128 MiB, 64 passes over 1 MiB or the like, bcrypt cost 15.
+/// Limits on what a stored hash may ask for, so that an imported one cannot stop a thread: 128 MiB, 64 passes over 1
+/// MiB or the like, bcrypt cost 15.
 const MOST_MEMORY: u32 = 128 * 1024;
 const MOST_WORK: u64 = 1024 * 1024;
 const MOST_BCRYPT: u32 = 15;
@@ -49,7 +50,8 @@ impl Engine {
     pub(super) fn verify(&mut self, password: &[u8], hash: Option<&str>) -> Verdict {
         match hash.and_then(Stored::read) {
             Some(Stored::Argon2(stored)) => self.verify_argon2(password, &stored),
-            // bcrypt takes 72 bytes and, in its first implementations, what stands before a NUL: beyond that passwords would be interchangeable.
+            // bcrypt takes 72 bytes and, in its first implementations, what stands before a NUL: beyond that
+            // passwords would be interchangeable.
             Some(Stored::Bcrypt(hash)) if password.len() <= BCRYPT_LONGEST && !password.contains(&0) => {
                 let matches = bcrypt::verify(password, hash).unwrap_or(false);
                 Verdict { matches, rehash: matches }

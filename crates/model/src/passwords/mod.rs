@@ -1,9 +1,10 @@
 //! Password hashing on its own bounded pool.
 //!
-//! New hashes are argon2id in PHC strings (RFC 9106); bcrypt is verified, to be replaced at the next login. Passwords are bytes, used as they
-//! came: not trimmed, not normalised, never cut.
+//! New hashes are argon2id in PHC strings (RFC 9106); bcrypt is verified, to be replaced at the next login. Passwords
+//! are bytes, used as they came: not trimmed, not normalised, never cut.
 //!
-//! Threads of its own and a bounded queue keep a storm of logins away from everything else: who comes when the queue is full is told so at once.
+//! Threads of its own and a bounded queue keep a storm of logins away from everything else: who comes when the queue
+//! is full is told so at once.
 
 mod formats;
 
@@ -136,8 +137,9 @@ impl Hasher {
         hashed.await.map_err(|_| HashError::Busy)
     }
 
-    /// Compares a password with a stored hash. With `None`, for a user that is not there or has no password, it does a hash of the same cost and answers no,
-    /// so that the time tells nothing. A hash that cannot be read is treated likewise.
+    /// Compares a password with a stored hash. With `None`, for a user that is not there or has no password, it does
+    /// a hash of the same cost and answers no, so that the time tells nothing. A hash that cannot be read is treated
+    /// likewise.
     ///
     /// If the future is dropped while it waits, its hash is skipped.
     ///

@@ -19,8 +19,8 @@ const LONGEST_FILE: u64 = 8 * 1024;
 
 /// The key from which all sealing keys derive: 32 random bytes. Whoever has it and the database has every secret in it.
 ///
-/// As text it is 44 characters of base64. A key file has mode 0600 and holds one key a line, the newest first; lines that are empty or begin with `#`
-/// are skipped.
+/// As text it is 44 characters of base64. A key file has mode 0600 and holds one key a line, the newest first; lines
+/// that are empty or begin with `#` are skipped.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey([u8; SIZE]);
 
@@ -109,8 +109,8 @@ impl MasterKey {
         Self::parse(&format!("the master key file {}", path.display()), text.lines())
     }
 
-    /// Reads the keys of an environment variable's value: base64, the newest first, separated by white space or commas. `source_name` is
-    /// for the messages.
+    /// Reads the keys of an environment variable's value: base64, the newest first, separated by white space or
+    /// commas. `source_name` is for the messages.
     ///
     /// # Errors
     /// When it holds no key, or anything but keys.

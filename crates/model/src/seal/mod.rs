@@ -1,8 +1,9 @@
 //! Sealing of what must be read back, and digests of what must not.
 //!
-//! An envelope is `1 ‖ key id (4) ‖ salt (24) ‖ ciphertext ‖ tag (16)`: AES-256-GCM under a key and a nonce that HKDF-SHA256 (RFC 5869) derives
-//! from the master key and the random salt. Each envelope has a key of its own, so no counter is kept and none can run out. The context
-//! (`table/row/column`, or the purpose) is authenticated: an envelope opens only where it was put.
+//! An envelope is `1 ‖ key id (4) ‖ salt (24) ‖ ciphertext ‖ tag (16)`: AES-256-GCM under a key and a nonce that
+//! HKDF-SHA256 (RFC 5869) derives from the master key and the random salt. Each envelope has a key of its own, so no
+//! counter is kept and none can run out. The context (`table/row/column`, or the purpose) is authenticated: an
+//! envelope opens only where it was put.
 
 mod master;
 mod rewrap;
@@ -27,7 +28,8 @@ const TAG: usize = 16;
 /// What stands before the ciphertext.
 const HEADER: usize = 1 + KEY_ID + SALT;
 
-/// Why an envelope does not open: it was changed, belongs elsewhere, or its master key is not here. Which of them is not told.
+/// Why an envelope does not open: it was changed, belongs elsewhere, or its master key is not here. Which of them is
+/// not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a sealed value does not open: another place, another master key, or changed")]
 pub struct OpenError;
@@ -163,8 +165,8 @@ fn aad(header: &[u8], context: &str) -> Vec<u8> {
     [header, context.as_bytes()].concat()
 }
 
-/// The context of a sealed column: `table/row/column`, the row being its key's parts without the tenant's place changing. `/` and `%` in a part are
-/// escaped, so that no two places have one context.
+/// The context of a sealed column: `table/row/column`, the row being its key's parts without the tenant's place
+/// changing. `/` and `%` in a part are escaped, so that no two places have one context.
 pub fn context(table: &str, row: &[&str], column: &str) -> String {
     let mut context = table.to_owned();
     for part in row {
@@ -176,7 +178,8 @@ pub fn context(table: &str, row: &[&str], column: &str) -> String {
     context
 }
 
-/// The SHA-256 of a secret that is compared but never read back: tokens, codes, tickets, session ids. They are random, so no slow hash is needed.
+/// The SHA-256 of a secret that is compared but never read back: tokens, codes, tickets, session ids. They are
+/// random, so no slow hash is needed.
 pub fn digest(value: &str) -> [u8; 32] {
     let mut digest = [0; 32];
     digest.copy_from_slice(aws_lc_rs::digest::digest(&SHA256, value.as_bytes()).as_ref());

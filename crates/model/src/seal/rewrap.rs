@@ -37,10 +37,11 @@ pub struct Rewrapped {
 /// Rows read and written at a time.
 const PAGE: usize = 200;
 
-/// Seals every envelope of `columns` that is under an older master key anew under the newest. It may run beside everything else, and again.
+/// Seals every envelope of `columns` that is under an older master key anew under the newest. It may run beside
+/// everything else, and again.
 ///
-/// A node that still holds an older envelope in hand may write it back meanwhile: an older key is dispensable once a run moves nothing and finds nothing
-/// unreadable.
+/// A node that still holds an older envelope in hand may write it back meanwhile: an older key is dispensable once a
+/// run moves nothing and finds nothing unreadable.
 ///
 /// # Errors
 /// When the database fails; what was moved stays moved.
