@@ -121,7 +121,7 @@ async fn rotation_uses_the_key_that_was_published_before() {
             app.keys.rotate(&app, &app.tenant, |_, key| seen.borrow_mut().push(key.kid.clone())).await;
         let (rotated, after) = (rotated.unwrap(), app.keys.list(&app, &app.tenant).await.unwrap());
         assert_eq!((&rotated.kid, rotated.state), (&before[1].kid, State::Current));
-        assert_eq!(seen.into_inner(), [rotated.kid.clone()]);
+        assert_eq!(seen.into_inner(), std::slice::from_ref(&rotated.kid));
         let kids: Vec<_> = after.iter().map(|key| (key.state, key.kid.as_str())).collect();
         assert_eq!(kids[0], (State::Current, before[1].kid.as_str()));
         assert_eq!(kids[1].0, State::Next);
