@@ -1,0 +1,324 @@
+//! The program under test: the built binary under `serve`, on a database of its own, behind a trusted proxy that is us.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::load::{Connection, request};
+
+/// The issuer's host.
+pub const HOST: &str = "bench.test";
+/// The user's password.
+const PASSWORD: &str = "correct horse battery 9";
+
+/// A running server and what is set up in it.
+pub struct Program {
+    child: Child,
+    directory: PathBuf,
+    binary: PathBuf,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// A machine client with every Management scope.
+    pub machine: (String, String),
+    /// The public client.
+    pub spa: String,
+    /// The user's id.
+    pub user: String,
+    /// The cookies of a signed-in browser.
+    pub cookies: String,
+    /// A current-user token.
+    pub token: String,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A free address of the loopback interface.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
+    listener.local_addr().expect("a bound socket has an address")
+}
+
+impl Program {
+    /// Starts `binary` on a new database and sets up an API, clients and a signed-in user.
+    pub async fn start(binary: &Path, directory: PathBuf, database: Option<&str>) -> Self {
+        std::fs::create_dir_all(&directory).expect("the directory can be made");
+        let address = free_address();
+        let database = database.map_or_else(|| format!("sqlite:{}/doorward.db", directory.display()), str::to_owned);
+        let key = directory.join("master.key");
+        let config = directory.join("doorward.toml");
+        let text = format!(
+            "database = \"{database}\"\nlisten = \"{address}\"\nissuer = \"https://{HOST}/\"\n\
+             trusted_proxies = [\"127.0.0.1\"]\nmaster_key_file = \"{}\"\nlog = \"warn\"\n\
+             [limits]\nself_service_calls_per_second = 0\n",
+            key.display()
+        );
+        std::fs::write(&config, text).expect("the configuration can be written");
+        let output = doorward(binary, &["keys", "generate-master", key.to_str().unwrap_or_default()]);
+        assert!(key.exists(), "no master key: {output}");
+        let output = doorward(binary, &["admin", "create-client", "--config", &path(&config), "--all-scopes", "--json"]);
+        let made: Value = serde_json::from_str(&output).expect("the new client is printed as JSON");
+        let machine = (text_of(&made, "client_id"), text_of(&made, "client_secret"));
+        let child = serve(binary, &config);
+        let mut program = Self {
+            child,
+            directory,
+            binary: binary.to_owned(),
+            address,
+            machine,
+            spa: String::new(),
+            user: String::new(),
+            cookies: String::new(),
+            token: String::new(),
+        };
+        program.ready().await;
+        program.set_up().await;
+        program
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops the process, starts it again on the same database, and says how long it took until it answered.
+    pub async fn restart(&mut self) -> Duration {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let begun = Instant::now();
+        self.child = serve(&self.binary, &self.directory.join("doorward.toml"));
+        self.ready().await;
+        begun.elapsed()
+    }
+
+    async fn ready(&mut self) {
+        for _ in 0..30_000 {
+            if TcpStream::connect(self.address).is_ok() {
+                return;
+            }
+            assert!(self.child.try_wait().ok().flatten().is_none(), "the server ended early");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the server does not answer");
+    }
+
+    /// Sends JSON and takes JSON.
+    pub async fn json(&self, method: &str, path: &str, bearer: Option<&str>, body: &Value) -> (u16, Value) {
+        let authorization = bearer.map(|token| format!("Bearer {token}"));
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut connection = Connection::open(self.address).await.expect("the server accepts connections");
+        let (status, _, body) = connection.call(&request(method, path, &headers, &body)).await.expect("an answer");
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    async fn set_up(&mut self) {
+        let management = format!("https://{HOST}/api/v2/");
+        let (_, answer) = self
+            .json(
+                "POST",
+                "/oauth/token",
+                None,
+                &json!({ "grant_type": "client_credentials", "client_id": self.machine.0,
+                         "client_secret": self.machine.1, "audience": management }),
+            )
+            .await;
+        let admin = text_of(&answer, "access_token");
+        let create = async |path: &str, body: Value| {
+            let (status, answer) = self.json("POST", path, Some(&admin), &body).await;
+            assert_eq!(status, 201, "{path}: {answer}");
+            answer
+        };
+        create(
+            "/api/v2/resource-servers",
+            json!({ "identifier": "https://api.bench.test", "allow_offline_access": true,
+                    "skip_consent_for_verifiable_first_party_clients": true,
+                    "scopes": [{ "value": "read:things" }] }),
+        )
+        .await;
+        let rotating = json!({ "rotation_type": "rotating", "expiration_type": "expiring", "leeway": 0,
+            "token_lifetime": 2_592_000, "idle_token_lifetime": 1_296_000, "infinite_token_lifetime": false,
+            "infinite_idle_token_lifetime": false });
+        let spa = create(
+            "/api/v2/clients",
+            json!({ "name": "Bench app", "app_type": "spa", "token_endpoint_auth_method": "none",
+                    "callbacks": ["https://app.bench.test/cb"], "refresh_token": rotating, "oidc_conformant": true,
+                    "grant_types": ["authorization_code", "implicit", "refresh_token"] }),
+        )
+        .await;
+        let spa = text_of(&spa, "client_id");
+        let (_, connections) = self.json("GET", "/api/v2/connections", Some(&admin), &Value::Null).await;
+        let connection = text_of(&connections[0], "id");
+        let enable = json!([{ "client_id": spa, "status": true }]);
+        let path = format!("/api/v2/connections/{connection}/clients");
+        assert_eq!(self.json("PATCH", &path, Some(&admin), &enable).await.0, 204);
+        let user = create(
+            "/api/v2/users",
+            json!({ "connection": "Username-Password-Authentication", "email": "bench@bench.test",
+                    "password": PASSWORD, "user_metadata": { "color": "teal" } }),
+        )
+        .await;
+        let user = text_of(&user, "user_id");
+        (self.spa, self.user) = (spa, user);
+        self.cookies = self.sign_in().await;
+        self.token = self.current_user_token().await;
+    }
+
+    /// Signs the user in with the page's own form, and keeps the cookies.
+    async fn sign_in(&self) -> String {
+        let mut browser = Browser::open(self.address).await;
+        let query = self.authorize_query("https://api.bench.test", "openid profile email");
+        let page = browser.go(&format!("/authorize?{query}")).await;
+        let body = browser.get(&page).await;
+        let field = |name: &str| {
+            let from = body.find(&format!("name=\"{name}\"")).expect("the form has the field");
+            let value = body[from..].split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
+            value.unwrap_or_default().to_owned()
+        };
+        let form = format!(
+            "state={}&_csrf={}&username=bench%40bench.test&password={}&action=default",
+            field("state"),
+            field("_csrf"),
+            PASSWORD.replace(' ', "+")
+        );
+        let next = browser.post("/u/login", &form).await;
+        let end = browser.go(&next).await;
+        assert!(end.contains("code="), "the sign-in ended at {end}");
+        browser.cookies.join("; ")
+    }
+
+    /// A current-user token from `/authorize`, consent included.
+    async fn current_user_token(&self) -> String {
+        let mut browser = Browser::open(self.address).await;
+        browser.cookies = self.cookies.split("; ").map(str::to_owned).collect();
+        let scope = "read:current_user update:current_user_metadata";
+        let management = format!("https://{HOST}/api/v2/");
+        let query = format!(
+            "client_id={}&response_type=token&redirect_uri=https%3A%2F%2Fapp.bench.test%2Fcb&scope={}&audience={}",
+            self.spa,
+            scope.replace(' ', "+").replace(':', "%3A"),
+            management.replace(':', "%3A").replace('/', "%2F")
+        );
+        let page = browser.go(&format!("/authorize?{query}")).await;
+        let body = browser.get(&page).await;
+        let field = |name: &str| {
+            let from = body.find(&format!("name=\"{name}\"")).expect("the consent form has the field");
+            let value = body[from..].split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
+            value.unwrap_or_default().to_owned()
+        };
+        let form = format!("state={}&_csrf={}&action=accept", field("state"), field("_csrf"));
+        let next = browser.post("/u/consent", &form).await;
+        let end = browser.go(&next).await;
+        let token = end.split("access_token=").nth(1).and_then(|rest| rest.split('&').next());
+        token.expect("the fragment holds the token").to_owned()
+    }
+
+    /// The query of an authorize request for a code without PKCE's secret being one: verifier and challenge are fixed.
+    pub fn authorize_query(&self, audience: &str, scope: &str) -> String {
+        format!(
+            "client_id={}&response_type=code&redirect_uri=https%3A%2F%2Fapp.bench.test%2Fcb&scope={}&audience={}\
+             &code_challenge_method=S256&code_challenge={CHALLENGE}&state=s",
+            self.spa,
+            scope.replace(' ', "+").replace(':', "%3A"),
+            audience.replace(':', "%3A").replace('/', "%2F")
+        )
+    }
+}
+
+/// RFC 7636, Appendix B.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// A browser as far as it is needed: cookies and locations.
+struct Browser {
+    connection: Connection,
+    cookies: Vec<String>,
+}
+
+impl Browser {
+    async fn open(address: SocketAddr) -> Self {
+        let connection = Connection::open(address).await.expect("the server accepts connections");
+        Self { connection, cookies: Vec::new() }
+    }
+
+    async fn call(&mut self, method: &str, path: &str, body: &str) -> (u16, String, Vec<u8>) {
+        let cookies = self.cookies.join("; ");
+        let headers = [("cookie", cookies.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        let answer = self.connection.call(&request(method, path, &headers, body)).await.expect("an answer");
+        for line in answer.1.lines() {
+            let Some(cookie) = line.to_ascii_lowercase().starts_with("set-cookie:").then(|| line[11..].trim()) else {
+                continue;
+            };
+            let pair = cookie.split(';').next().unwrap_or_default().to_owned();
+            let name = pair.split('=').next().unwrap_or_default().to_owned();
+            self.cookies.retain(|known| !known.starts_with(&format!("{name}=")));
+            self.cookies.push(pair);
+        }
+        answer
+    }
+
+    /// Follows redirects from `path` until it would leave the server or a page comes; where it then is.
+    async fn go(&mut self, path: &str) -> String {
+        let mut path = path.to_owned();
+        for _ in 0..5 {
+            let (status, headers, body) = self.call("GET", &path, "").await;
+            if status == 200 {
+                return path;
+            }
+            assert_eq!(status, 302, "{path}: {}", String::from_utf8_lossy(&body));
+            path = location(&headers);
+            if !path.starts_with('/') {
+                return path;
+            }
+        }
+        panic!("too many redirects");
+    }
+
+    async fn get(&mut self, path: &str) -> String {
+        String::from_utf8_lossy(&self.call("GET", path, "").await.2).into_owned()
+    }
+
+    async fn post(&mut self, path: &str, form: &str) -> String {
+        let (status, headers, body) = self.call("POST", path, form).await;
+        assert_eq!(status, 302, "{path}: {}", String::from_utf8_lossy(&body));
+        location(&headers)
+    }
+}
+
+/// The `Location` of an answer.
+pub fn location(headers: &str) -> String {
+    let line = headers.lines().find(|line| line.to_ascii_lowercase().starts_with("location:"));
+    line.map(|line| line[9..].trim().to_owned()).unwrap_or_default()
+}
+
+fn serve(binary: &Path, config: &Path) -> Child {
+    Command::new(binary)
+        .args(["serve", "--config", &path(config)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("the binary starts")
+}
+
+fn doorward(binary: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(binary).args(arguments).output().expect("the binary starts");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn text_of(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_else(|| panic!("{name} in {value}")).to_owned()
+}
