@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use management::{Limits, Rate};
 use serde::Deserialize;
 
 /// The variables that override a key, in the order of the file's documentation.
@@ -39,6 +41,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
+    /// How fast one person may call the Management API with their own token.
+    pub self_service: Limits,
     /// The log filter, `info` by default.
     pub log: String,
 }
@@ -115,7 +119,15 @@ struct File {
     tls: Option<Tls>,
     trusted_proxies: Option<Vec<String>>,
     master_key_file: Option<PathBuf>,
+    self_service: Option<SelfService>,
     log: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SelfService {
+    calls_per_second: u32,
+    burst: u32,
 }
 
 #[derive(Default, Deserialize)]
@@ -172,7 +184,8 @@ impl Config {
             .or(file.master_key_file.map(relative));
         let master_key = master_key(key_file, variables.take("DOORWARD_MASTER_KEY"))?;
         let log = variables.take("DOORWARD_LOG").or(file.log).unwrap_or_else(|| "info".into());
-        Ok(Self { database, listen, issuer, transport, trusted_proxies, master_key, log })
+        let self_service = file.self_service.map_or_else(Limits::default, self_service);
+        Ok(Self { database, listen, issuer, transport, trusted_proxies, master_key, self_service, log })
     }
 }
 
@@ -297,6 +310,13 @@ fn transport(
         )),
         (None, None) => Ok(Transport::BehindProxy),
     }
+}
+
+/// Zero calls a second stand for no limit.
+fn self_service(limit: SelfService) -> Limits {
+    let rate = NonZeroU32::new(limit.calls_per_second)
+        .map(|per_second| Rate { per_second, burst: NonZeroU32::new(limit.burst).unwrap_or(per_second) });
+    Limits { user: rate }
 }
 
 fn master_key(file: Option<PathBuf>, value: Option<String>) -> Result<MasterKeySource, Error> {

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
+use management::Limits;
 use model::App;
 use tower::ServiceBuilder;
 
@@ -14,17 +15,17 @@ use crate::refusal::Refusal;
 use crate::request_log::Counter;
 use crate::{account, cors, host, limits, panics, peer, request_log, security_headers};
 
-/// What `serve` serves.
+/// What `serve` serves, with the default limits.
 pub fn router(app: App, proxies: Proxies) -> Router {
-    layered(app, proxies, Router::new())
+    layered(app, proxies, Limits::default(), Router::new())
 }
 
-/// [`router`] with `further` routes, which meet the same layers. `doorward dev` alone passes any.
-pub fn layered(app: App, proxies: Proxies, further: Router<App>) -> Router {
+/// [`router`] with other limits, and with `further` routes, which meet the same layers. `doorward dev` alone passes any.
+pub fn layered(app: App, proxies: Proxies, limits: Limits, further: Router<App>) -> Router {
     let counter = Arc::new(Counter::new(&app.random));
     Router::new()
         .merge(auth::routes())
-        .merge(management::routes())
+        .merge(management::routes_with(limits))
         .merge(account::routes())
         .merge(further)
         .fallback(not_found)

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use axum::Router;
 use model::tenants;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -42,7 +43,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         });
     }
     let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into() };
-    let router = router::router(app.clone(), proxies);
+    let router = router::layered(app.clone(), proxies, config.self_service, Router::new());
     let jobs = jobs::start(&app);
     let stop = program::stop_signal()?;
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "ready");

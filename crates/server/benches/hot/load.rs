@@ -71,7 +71,9 @@ impl Connection {
         let status = headers.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
         let length = headers
             .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_owned()))
+            .find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_owned())
+            })
             .and_then(|text| text.parse().ok())
             .unwrap_or(0);
         while self.buffer.len() < head + length {
@@ -112,7 +114,8 @@ pub async fn run(address: SocketAddr, pid: u32, callers: Vec<Box<dyn Caller>>, d
     let cpu = process_cpu(pid);
     let begun = Instant::now();
     let end = begun + duration;
-    let tasks = connections.into_iter().map(|(connection, caller)| tokio::spawn(drive(connection, caller, end)));
+    let tasks =
+        connections.into_iter().map(|(connection, caller)| tokio::spawn(drive(connection, caller, end)));
     let mut latencies = Vec::new();
     let mut errors = 0;
     for task in tasks.collect::<Vec<_>>() {
@@ -125,13 +128,24 @@ pub async fn run(address: SocketAddr, pid: u32, callers: Vec<Box<dyn Caller>>, d
     latencies.sort_unstable();
     let at = |share: f64| {
         let place = (latencies.len() as f64 * share) as usize;
-        latencies.get(place.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default().as_secs_f64() * 1e3
+        latencies.get(place.min(latencies.len().saturating_sub(1))).copied().unwrap_or_default().as_secs_f64()
+            * 1e3
     };
     let done = latencies.len() as f64;
-    Run { rate: done / took.as_secs_f64(), p50: at(0.5), p99: at(0.99), errors, cpu: cpu.as_secs_f64() * 1e6 / done.max(1.0) }
+    Run {
+        rate: done / took.as_secs_f64(),
+        p50: at(0.5),
+        p99: at(0.99),
+        errors,
+        cpu: cpu.as_secs_f64() * 1e6 / done.max(1.0),
+    }
 }
 
-async fn drive(mut connection: Connection, mut caller: Box<dyn Caller>, end: Instant) -> (Vec<Duration>, u64) {
+async fn drive(
+    mut connection: Connection,
+    mut caller: Box<dyn Caller>,
+    end: Instant,
+) -> (Vec<Duration>, u64) {
     let (mut times, mut errors) = (Vec::new(), 0);
     while Instant::now() < end {
         let Some(request) = caller.next() else { break };

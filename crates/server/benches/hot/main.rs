@@ -51,7 +51,8 @@ async fn bench(runs: usize, duration: Duration) {
     for (name, limit) in SCENARIOS {
         for connections in [32, 128] {
             let s = limits::signature();
-            let result = median(runs, async || scenarios::measure(&program, name, connections, duration).await).await;
+            let result =
+                median(runs, async || scenarios::measure(&program, name, connections, duration).await).await;
             let cost = result.cpu / s;
             let bound = limit.map_or_else(|| "–".to_owned(), |limit| format!("{limit}"));
             println!(
@@ -68,7 +69,10 @@ async fn bench(runs: usize, duration: Duration) {
     }
     let nothing = median(runs, async || empty_handler(duration).await).await;
     let share = jwks.rate / nothing.rate;
-    println!("| empty handler | 32 | {:.0} | {:.2} | {:.2} | {} | – | – |\n", nothing.rate, nothing.p50, nothing.p99, nothing.errors);
+    println!(
+        "| empty handler | 32 | {:.0} | {:.2} | {:.2} | {} | – | – |\n",
+        nothing.rate, nothing.p50, nothing.p99, nothing.errors
+    );
     println!("JWKS reaches {share:.2} of the empty handler (at least 0.6)");
     if share < 0.6 {
         failed.push("JWKS against the empty handler".to_owned());
@@ -82,8 +86,12 @@ async fn bench(runs: usize, duration: Duration) {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let (start, idle) = (starts[2].as_millis(), resident(program.pid()));
     let size = std::fs::metadata(&binary).map_or(0.0, |file| file.len() as f64 / f64::from(1 << 20));
-    println!("ready in {start} ms on an existing database (at most 150); idle {idle:.0} MiB (at most 40), {loaded:.0} MiB after the load; binary {size:.0} MiB (at most 30)");
-    for (figure, measured, limit) in [("ready", start as f64, 150.0), ("idle", idle, 40.0), ("binary", size, 30.0)] {
+    println!(
+        "ready in {start} ms on an existing database (at most 150); idle {idle:.0} MiB (at most 40), {loaded:.0} MiB after the load; binary {size:.0} MiB (at most 30)"
+    );
+    for (figure, measured, limit) in
+        [("ready", start as f64, 150.0), ("idle", idle, 40.0), ("binary", size, 30.0)]
+    {
         if measured > limit {
             failed.push(figure.to_owned());
         }

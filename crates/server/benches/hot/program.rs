@@ -52,21 +52,26 @@ impl Program {
     pub async fn start(binary: &Path, directory: PathBuf, database: Option<&str>) -> Self {
         std::fs::create_dir_all(&directory).expect("the directory can be made");
         let address = free_address();
-        let database = database.map_or_else(|| format!("sqlite:{}/doorward.db", directory.display()), str::to_owned);
+        let database =
+            database.map_or_else(|| format!("sqlite:{}/doorward.db", directory.display()), str::to_owned);
         let key = directory.join("master.key");
         let config = directory.join("doorward.toml");
         let text = format!(
             "database = \"{database}\"\nlisten = \"{address}\"\nissuer = \"https://{HOST}/\"\n\
              trusted_proxies = [\"127.0.0.1\"]\nmaster_key_file = \"{}\"\nlog = \"warn\"\n\
-             [limits]\nself_service_calls_per_second = 0\n",
+             [self_service]\ncalls_per_second = 0\nburst = 0\n",
             key.display()
         );
         std::fs::write(&config, text).expect("the configuration can be written");
-        let output = doorward(binary, &["keys", "generate-master", key.to_str().unwrap_or_default()]);
+        let output = doorward(binary, &["keys", "new-master", key.to_str().unwrap_or_default()]);
         assert!(key.exists(), "no master key: {output}");
-        let output = doorward(binary, &["admin", "create-client", "--config", &path(&config), "--all-scopes", "--json"]);
-        let made: Value = serde_json::from_str(&output).expect("the new client is printed as JSON");
-        let machine = (text_of(&made, "client_id"), text_of(&made, "client_secret"));
+        let output =
+            doorward(binary, &["admin", "create-client", "--config", &path(&config), "--all-scopes"]);
+        let printed = |name: &str| {
+            let line = output.lines().find_map(|line| line.strip_prefix(name));
+            line.unwrap_or_else(|| panic!("{name} in {output}")).trim().to_owned()
+        };
+        let machine = (printed("client_id"), printed("client_secret"));
         let child = serve(binary, &config);
         let mut program = Self {
             child,
@@ -117,7 +122,8 @@ impl Program {
         headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut connection = Connection::open(self.address).await.expect("the server accepts connections");
-        let (status, _, body) = connection.call(&request(method, path, &headers, &body)).await.expect("an answer");
+        let (status, _, body) =
+            connection.call(&request(method, path, &headers, &body)).await.expect("an answer");
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
@@ -255,7 +261,9 @@ impl Browser {
         let headers = [("cookie", cookies.as_str()), ("content-type", "application/x-www-form-urlencoded")];
         let answer = self.connection.call(&request(method, path, &headers, body)).await.expect("an answer");
         for line in answer.1.lines() {
-            let Some(cookie) = line.to_ascii_lowercase().starts_with("set-cookie:").then(|| line[11..].trim()) else {
+            let Some(cookie) =
+                line.to_ascii_lowercase().starts_with("set-cookie:").then(|| line[11..].trim())
+            else {
                 continue;
             };
             let pair = cookie.split(';').next().unwrap_or_default().to_owned();

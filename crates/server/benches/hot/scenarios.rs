@@ -65,7 +65,8 @@ fn patch_user(program: &Program, place: usize) -> Box<dyn Caller> {
     let mut count = 0;
     Box::new(Repeat(move || {
         count += 1;
-        let body = json!({ "user_metadata": { format!("k{}", place % 8): format!("{place}-{count}") } }).to_string();
+        let body =
+            json!({ "user_metadata": { format!("k{}", place % 8): format!("{place}-{count}") } }).to_string();
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         Some(request("PATCH", &path, &headers, &body))
     }))
@@ -115,8 +116,11 @@ async fn codes(program: &Program, scope: &str, duration: Duration) -> Vec<String
 async fn refresh_tokens(program: &Program, scope: &str, count: usize) -> Vec<String> {
     let mut tokens = Vec::new();
     while tokens.len() < count {
-        for code in codes(program, scope, Duration::from_millis(50)).await.into_iter().take(count - tokens.len()) {
-            let (status, answer) = program.json("POST", "/oauth/token", None, &code_exchange(&program.spa, &code)).await;
+        for code in
+            codes(program, scope, Duration::from_millis(50)).await.into_iter().take(count - tokens.len())
+        {
+            let (status, answer) =
+                program.json("POST", "/oauth/token", None, &code_exchange(&program.spa, &code)).await;
             let token = answer["refresh_token"].as_str();
             tokens.push(token.unwrap_or_else(|| panic!("{status}: {answer}")).to_owned());
         }
@@ -132,7 +136,8 @@ struct Refresh {
 
 impl Caller for Refresh {
     fn next(&mut self) -> Option<Vec<u8>> {
-        let body = json!({ "grant_type": "refresh_token", "client_id": self.spa, "refresh_token": self.token });
+        let body =
+            json!({ "grant_type": "refresh_token", "client_id": self.spa, "refresh_token": self.token });
         Some(token_request(&body))
     }
 

@@ -13,6 +13,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use management::Limits;
 use model::tenants::Tenant;
 use model::{Clock, Random};
 
@@ -48,7 +49,7 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
 
     let tools = routes::Tools::new(&app.random);
     let page = format!("{}dev?token={}", tenant.issuer, tools.token());
-    let router = router::layered(app.clone(), Proxies::default(), routes::routes(tools));
+    let router = router::layered(app.clone(), Proxies::default(), Limits::default(), routes::routes(tools));
     let jobs = jobs::start(&app);
     let stop = program::stop_signal()?;
     if command.trust {
