@@ -26,7 +26,7 @@ export async function visitor(browser, options = {}) {
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(`uncaught: ${error.message}`));
   page.on('console', (message) => {
-    if (/content security policy/i.test(message.text())) page.complaints.push(message.text());
+    if (!page.examined && /content security policy/i.test(message.text())) page.complaints.push(message.text());
   });
   page.on('request', (request) => {
     const url = new URL(request.url());

@@ -171,7 +171,7 @@ test('nothing for axe-core and no sideways scrolling, in both themes and three s
       const page = await visitor(browser, { colorScheme, viewport: { width, height: 844 } });
       const check = async (name) => {
         const which = `${name}-${colorScheme}-${width}`;
-        await page.screenshot({ path: path.join(RESULTS, `${which}.png`), fullPage: true });
+        await page.screenshot({ path: path.join(RESULTS, `${which}.png`), fullPage: true, caret: 'initial' });
         assert.deepEqual(await violations(page), [], which);
         assert.equal(await overflows(page), false, which);
       };
@@ -185,5 +185,20 @@ test('nothing for axe-core and no sideways scrolling, in both themes and three s
       assert.deepEqual(page.complaints, []);
       await page.context().close();
     }
+  }
+});
+
+test('it wears the tenant’s colours', async () => {
+  await management.branding.update({ colors: { primary: '#b45309' } });
+  const page = await visitor(browser, { colorScheme: 'light' });
+  try {
+    await page.goto(HOME);
+    const signIn = page.getByRole('button', { name: 'Sign in' });
+    await signIn.waitFor();
+    assert.equal(await signIn.evaluate((button) => getComputedStyle(button).backgroundColor), 'rgb(180, 83, 9)');
+    assert.deepEqual(await violations(page), []);
+  } finally {
+    await management.branding.update({ colors: null });
+    await page.context().close();
   }
 });

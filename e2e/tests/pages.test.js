@@ -66,7 +66,7 @@ for (const [name, open] of Object.entries(PAGES)) {
       const page = await visitor(browser, look);
       await open(page);
       const which = `${name}-${look.colorScheme}-${look.viewport.width}`;
-      await page.screenshot({ path: path.join(RESULTS, `${which}.png`), fullPage: true });
+      await page.screenshot({ path: path.join(RESULTS, `${which}.png`), fullPage: true, caret: 'initial' });
       assert.deepEqual(await violations(page), [], which);
       assert.equal(await overflows(page), false, which);
       assert.deepEqual(page.complaints, [], which);

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use auth::pages::Look;
 use axum::extract::{Extension, Path, Request, State};
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
@@ -15,7 +16,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use model::paging::{self, Paging};
 use model::tenants::{self, Tenant};
-use model::{App, clients};
+use model::{App, branding, clients};
 use serde_json::{Map, Value};
 
 use crate::refusal::{Refusal, Shape};
@@ -33,6 +34,7 @@ pub fn routes() -> Router<App> {
         .route("/account", get(|| async { Redirect::permanent("/account/") }))
         .route("/account/", get(index))
         .route("/account/config.json", get(config))
+        .route("/account/theme.css", get(theme))
         .route("/account/{*path}", get(file))
 }
 
@@ -77,6 +79,25 @@ async fn load_config(app: &App, tenant: &Tenant) -> Result<Option<Map<String, Va
         config.insert("name".into(), name.clone().into());
     }
     Ok(Some(config))
+}
+
+/// `GET /account/theme.css`: the tenant's colours, as its sign-in pages have them.
+async fn theme(State(app): State<App>, Extension(tenant): Extension<Arc<Tenant>>) -> Response {
+    let look = async {
+        let settings = tenants::settings(&app, &tenant.id).await?;
+        let branding = branding::find(&app, &tenant.id).await?;
+        Ok::<_, db::Error>(Look::new(&settings, &branding, "en"))
+    };
+    match look.await {
+        Ok(look) => {
+            let headers = [(CONTENT_TYPE, media_type("theme.css")), (CACHE_CONTROL, "no-cache")];
+            (headers, look.style().to_owned()).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot read the tenant's look");
+            Refusal::UNAVAILABLE.render(Shape::OAuth)
+        }
+    }
 }
 
 async fn index(request: Request) -> Response {
