@@ -11,6 +11,15 @@ pub type Sql = Cow<'static, str>;
 /// The most statements that a batch may hold.
 pub const MOST_STATEMENTS: usize = 1000;
 
+/// Refuses what is no query: only a batch writes.
+pub(crate) fn check_query(sql: &str, params: &[Value]) -> Result<(), Error> {
+    let first = sql.split_ascii_whitespace().next().unwrap_or_default();
+    if !["SELECT", "WITH"].iter().any(|word| first.eq_ignore_ascii_case(word)) {
+        return Err(Error::Failed(format!("`{sql}` is no query")));
+    }
+    params.iter().try_for_each(Value::check)
+}
+
 /// Statements that are written together or not at all, with what each must touch.
 ///
 /// A condition protects only the row that its own statement writes, or a [`guard`](Batch::guard). Batches touch rows in one

@@ -11,7 +11,7 @@ pub enum Error {
         /// The rows that it touched, or for a guard the rows that it found.
         affected: u64,
     },
-    /// The unique index of this name holds such a row already: nothing was written.
+    /// The unique index of this name holds such a row already, or one of several that do: nothing was written.
     #[error("a row with this key exists already ({0})")]
     Unique(String),
     /// A row that is referred to does not exist, or one that is to go is still referred to: nothing was written.

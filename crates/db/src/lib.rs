@@ -9,9 +9,12 @@ mod migrations;
 mod postgres;
 mod retry;
 mod sqlite;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod value;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub use batch::{Added, Batch, MOST_STATEMENTS, Outcome, Sql};
@@ -31,6 +34,7 @@ pub struct Db(Arc<Shared>);
 struct Shared {
     engine: Engine,
     cache: Arc<Cache>,
+    closed: AtomicBool,
 }
 
 enum Engine {
@@ -53,7 +57,7 @@ impl Db {
             }
             _ => return Err(Error::Failed("a database is named sqlite:PATH or postgres://…".into())),
         };
-        Ok(Self(Arc::new(Shared { engine, cache })))
+        Ok(Self(Arc::new(Shared { engine, cache, closed: AtomicBool::new(false) })))
     }
 
     /// Brings the schema up to date: all pending migrations or none. Nodes may start at the same time.
@@ -66,10 +70,10 @@ impl Db {
         }
     }
 
-    /// Runs a `SELECT` by key, or one with a bound: on SQLite it runs right here.
+    /// Runs a `SELECT` by key, or one with a bound: on SQLite it runs right here. Errors: `Retry`, `Failed`.
     pub async fn read(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
         let sql = sql.into();
-        params.iter().try_for_each(Value::check)?;
+        batch::check_query(&sql, &params)?;
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.read(&sql, &params),
             Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
@@ -84,7 +88,7 @@ impl Db {
     /// A `SELECT` that may take long: it keeps no worker from its other tasks.
     pub async fn scan(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
         let sql = sql.into();
-        params.iter().try_for_each(Value::check)?;
+        batch::check_query(&sql, &params)?;
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(sql, params).await,
             Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
@@ -93,7 +97,7 @@ impl Db {
 
     /// Several queries that see one moment, in one round trip. Answers in their order.
     pub async fn snapshot(&self, queries: Vec<(Sql, Vec<Value>)>) -> Result<Vec<Vec<Row>>, Error> {
-        queries.iter().flat_map(|(_, params)| params).try_for_each(Value::check)?;
+        queries.iter().try_for_each(|(sql, params)| batch::check_query(sql, params))?;
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.snapshot(&queries),
             Engine::Postgres(postgres) => postgres.snapshot(&queries).await,
@@ -170,10 +174,15 @@ impl Db {
 
     /// Finishes what is being written and closes. Whatever comes later is `Failed`.
     pub async fn close(&self) {
+        self.0.closed.store(true, Ordering::Relaxed);
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.closed.load(Ordering::Relaxed)
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn pause(attempt: u32) -> Duration {
 }
 
 /// A number that callers, threads and processes do not share. Nothing secret depends on it.
-fn scatter() -> u64 {
+pub(crate) fn scatter() -> u64 {
     static POSITION: AtomicU64 = AtomicU64::new(0);
     static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
     let nanos = START.get_or_init(Instant::now).elapsed().subsec_nanos();

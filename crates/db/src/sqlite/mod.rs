@@ -6,7 +6,7 @@ mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -81,7 +81,7 @@ impl Sqlite {
             .name("db-writer".into())
             .spawn(|| writer.run())
             .map_err(|error| Error::Failed(format!("starting the writer: {error}")))?;
-        let readers = Arc::new(Readers { path, idle: Mutex::default() });
+        let readers = Arc::new(Readers { path, idle: Mutex::new(Some(Vec::new())) });
         readers.give_back(readers.take()?);
         Ok(Self { readers, scans: Semaphore::new(SCANS), queue, broken })
     }
@@ -127,7 +127,7 @@ impl Sqlite {
 
     pub async fn close(&self) {
         let (reply, answer) = oneshot::channel();
-        self.readers.clear();
+        self.readers.close();
         if self.queue.send(Job::Close(reply)).await.is_ok() {
             let _ = answer.await;
         }
@@ -181,7 +181,8 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 /// The connections that read: as many as threads have read at the same time.
 struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    /// None of it any more once the database is closed.
+    idle: Mutex<Option<Vec<Connection>>>,
 }
 
 impl Readers {
@@ -193,7 +194,7 @@ impl Readers {
     }
 
     fn take(&self) -> Result<Connection, Error> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = self.idle().as_mut().ok_or_else(closed)?.pop();
         match idle {
             Some(connection) => Ok(connection),
             None => connect(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY)
@@ -203,12 +204,18 @@ impl Readers {
 
     /// One that is still in a transaction is closed instead.
     fn give_back(&self, connection: Connection) {
-        if connection.is_autocommit() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        if connection.is_autocommit()
+            && let Some(idle) = self.idle().as_mut()
+        {
+            idle.push(connection);
         }
     }
 
-    fn clear(&self) {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    fn close(&self) {
+        *self.idle() = None;
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -81,8 +81,9 @@ impl Writer {
                 Err(cause) => return self.broken.report(&cause),
             };
         }
-        if let Err(error) = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE") {
-            tracing::warn!(%error, "the log stays beside the database file until the next start");
+        if let Err(failure) = self.simple("PRAGMA wal_checkpoint(TRUNCATE)") {
+            let cause = failure.into_error(&self.connection, "closing");
+            tracing::warn!(%cause, "the log stays beside the database file until the next start");
         }
         drop(self.connection);
         drop(self.lock);

@@ -1,0 +1,86 @@
+//! Committing a batch: `BEGIN` and the statements in one round trip, `COMMIT` or `ROLLBACK` in a second.
+
+use std::pin::pin;
+
+use deadpool_postgres::Client;
+use futures_util::future::maybe_done;
+use tokio_postgres::Statement as Prepared;
+
+use super::{Transaction, errors, failed, finished, prepare, run, send};
+use crate::batch::{Expect, Statement};
+use crate::{Error, Outcome, Sql};
+
+/// Commits. Preparing comes before `BEGIN`, so that no lock is held meanwhile.
+pub(super) async fn commit(client: Client, statements: &[Statement]) -> Result<Outcome, Error> {
+    let mut prepared = Vec::with_capacity(statements.len());
+    for statement in statements {
+        prepared.push(prepare(&client, &text(statement), &statement.params).await?);
+    }
+    match statements {
+        [only] if only.expect == Expect::Any => alone(&client, only, &prepared[0]).await,
+        _ => together(client, statements, &prepared).await,
+    }
+}
+
+/// A guard holds what it finds to the commit.
+fn text(statement: &Statement) -> Sql {
+    match (&statement.sql, statement.expect) {
+        (sql, Expect::Held) => format!("{sql} FOR SHARE").into(),
+        (Sql::Borrowed(sql), _) => Sql::Borrowed(sql),
+        (Sql::Owned(sql), _) => Sql::Owned(sql.clone()),
+    }
+}
+
+/// One statement of which nothing is expected is its own transaction.
+async fn alone(client: &Client, statement: &Statement, prepared: &Prepared) -> Result<Outcome, Error> {
+    match run(client, prepared, &statement.params).await {
+        Ok((rows, affected)) => Ok(Outcome { affected: vec![affected], rows: vec![rows] }),
+        Err(error) if errors::is_stale_plan(&error) => Err(failed(client, &error, &statement.sql)),
+        Err(error) => Err(errors::of_commit(&error, &statement.sql)),
+    }
+}
+
+async fn together(client: Client, statements: &[Statement], prepared: &[Prepared]) -> Result<Outcome, Error> {
+    let transaction = Transaction::new(client);
+    let client = transaction.client();
+    let ran = run_all(client, statements, prepared).await;
+    let (end, ran) = match ran {
+        Ok(outcome) => ("COMMIT", Ok(outcome)),
+        // The connection is gone, and the transaction with it.
+        Err(Error::Retry) if client.is_closed() => return Err(Error::Retry),
+        Err(error) => ("ROLLBACK", Err(error)),
+    };
+    match (client.batch_execute(end).await, ran) {
+        (Ok(()), ran) => {
+            transaction.ended();
+            ran
+        }
+        (Err(error), Ok(_)) => Err(errors::of_commit(&error, end)),
+        (Err(_), Err(error)) => Err(error),
+    }
+}
+
+/// Sends everything at once and reads the answers in order. After the first failure the later ones still run, in a transaction
+/// that will be rolled back.
+async fn run_all(client: &Client, statements: &[Statement], prepared: &[Prepared]) -> Result<Outcome, Error> {
+    let mut begin = pin!(maybe_done(client.batch_execute("BEGIN")));
+    send(begin.as_mut()).await;
+    let mut answers = Vec::with_capacity(statements.len());
+    for (statement, prepared) in statements.iter().zip(prepared) {
+        let mut answer = Box::pin(maybe_done(run(client, prepared, &statement.params)));
+        send(answer.as_mut()).await;
+        answers.push(answer);
+    }
+    finished(begin.as_mut()).await.map_err(|error| failed(client, &error, "BEGIN"))?;
+    let mut outcome = Outcome::default();
+    for (position, (mut answer, statement)) in answers.into_iter().zip(statements).enumerate() {
+        let (rows, affected) =
+            finished(answer.as_mut()).await.map_err(|error| failed(client, &error, &statement.sql))?;
+        if !statement.expect.holds(affected) {
+            return Err(Error::Conflict { statement: position, affected });
+        }
+        outcome.affected.push(affected);
+        outcome.rows.push(rows);
+    }
+    Ok(outcome)
+}

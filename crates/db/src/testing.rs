@@ -1,0 +1,181 @@
+//! Databases for tests, gone when the process ends, however it ends. Failures panic: a test has nothing better to do.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A new SQLite file, as an address for [`Db::open`](crate::Db::open).
+pub fn sqlite() -> String {
+    static DIRECTORY: OnceLock<Guarded> = OnceLock::new();
+    let directory = DIRECTORY.get_or_init(|| {
+        Guarded::start(Command::new("sh"), DIRECTORY_SCRIPT, &[]).expect("a directory for temporary files")
+    });
+    format!("sqlite:{}/{}.db", directory.path, next_name())
+}
+
+/// PostgreSQL: the server that `TEST_DATABASE_URL` names, or a private cluster, one per process, when its programs are installed.
+#[derive(Debug)]
+pub struct Postgres;
+
+impl Postgres {
+    /// A new, empty database, as an address for [`Db::open`](crate::Db::open).
+    pub async fn database() -> String {
+        let server = Self::server().await;
+        let name = next_name();
+        let script =
+            format!("CREATE DATABASE {name} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        let made = crate::postgres::Postgres::execute_script(&server.address("postgres"), &script).await;
+        made.unwrap_or_else(|error| panic!("{script}: {error}"));
+        server.address(&name)
+    }
+
+    /// Runs statements as the owner of the server, in the database of that address: to do what no program does.
+    pub async fn execute(url: &str, script: &str) {
+        let ran = crate::postgres::Postgres::execute_script(url, script).await;
+        ran.unwrap_or_else(|error| panic!("{script}: {error}"));
+    }
+
+    async fn server() -> &'static Server {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        let started = tokio::task::spawn_blocking(|| SERVER.get_or_init(Server::start)).await;
+        started.expect("starting PostgreSQL")
+    }
+}
+
+struct Server {
+    /// Before and behind the database's name.
+    address: (String, String),
+    _cluster: Option<Guarded>,
+}
+
+impl Server {
+    fn start() -> Self {
+        if let Ok(given) = std::env::var("TEST_DATABASE_URL") {
+            let (base, query) = given.split_once('?').unwrap_or((&given, ""));
+            let authority = base.find("://").map_or(0, |at| at + 3);
+            let end = base[authority..].find('/').map_or(base.len(), |at| authority + at);
+            return Self { address: (format!("{}/", &base[..end]), format!("?{query}")), _cluster: None };
+        }
+        let programs = programs().expect(
+            "the tests need PostgreSQL: install its server programs, or set TEST_DATABASE_URL to a server's address",
+        );
+        // Another process may take the port before the cluster does.
+        let started = (0..5).find_map(|_| {
+            let port = free_port();
+            let arguments = [&*programs.to_string_lossy(), &port];
+            Guarded::start(as_postgres(), CLUSTER_SCRIPT, &arguments).map(|cluster| (port, cluster))
+        });
+        let (port, cluster) = started.expect("PostgreSQL did not start");
+        let host = cluster.path.replace('/', "%2F");
+        let address = (format!("postgres://doorward@{host}:{port}/"), "?pool_size=8".to_owned());
+        Self { address, _cluster: Some(cluster) }
+    }
+
+    fn address(&self, name: &str) -> String {
+        format!("{}{name}{}", self.address.0, self.address.1)
+    }
+}
+
+/// Unlike any other, also of other processes on the same server.
+fn next_name() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let scatter = crate::retry::scatter();
+    format!("doorward_test_{}_{}_{scatter:016x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Where `initdb` and `postgres` are: on the path, or where Debian puts the newest.
+fn programs() -> Option<PathBuf> {
+    let on_path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut debian: Vec<_> = debian.map(|version| version.path().join("bin")).collect();
+    debian.sort();
+    std::env::split_paths(&on_path)
+        .chain(debian.into_iter().rev())
+        .find(|directory| ["initdb", "postgres"].iter().all(|program| directory.join(program).exists()))
+}
+
+/// A port that was free just now.
+fn free_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.expect("a free port").port().to_string()
+}
+
+/// PostgreSQL refuses to run as root.
+fn as_postgres() -> Command {
+    let root = std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if !root {
+        return Command::new("sh");
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "sh"]);
+    command
+}
+
+/// A directory, and what runs in it, in the care of a shell that waits for our end of a pipe to close. The kernel closes it when this
+/// process ends, even when it is killed.
+struct Guarded {
+    path: String,
+    _shell: Child,
+}
+
+impl Guarded {
+    /// `script` says the directory's path on its first line of output, and then waits for the end of its input. `None` when it ends
+    /// without a word.
+    fn start(mut shell: Command, script: &str, arguments: &[&str]) -> Option<Self> {
+        let temporary = std::env::temp_dir();
+        let mut shell = shell
+            .args(["-c", script, "sh"])
+            .arg(&temporary)
+            .args(arguments)
+            .current_dir(Path::new("/"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        let mut path = String::new();
+        let said = BufReader::new(shell.stdout.take().expect("its output is piped")).read_line(&mut path);
+        said.expect("its output is text");
+        path.starts_with('/').then(|| Self { path: path.trim_end().to_owned(), _shell: shell })
+    }
+}
+
+/// `$1` is the directory for temporary files.
+const DIRECTORY_SCRIPT: &str = r#"
+trap '' INT TERM HUP PIPE
+directory=$(mktemp -d "$1/doorward-sqlite-XXXXXX") || exit 1
+echo "$directory"
+cat >/dev/null
+rm -rf "$directory"
+"#;
+
+/// `$2` is the directory of PostgreSQL's programs, `$3` a port.
+const CLUSTER_SCRIPT: &str = r#"
+trap '' INT TERM HUP PIPE
+directory=$(mktemp -d "$1/doorward-postgres-XXXXXX") || exit 1
+chmod 755 "$directory"
+log="$directory/log"
+"$2/initdb" --pgdata="$directory/data" --username=doorward --auth=trust --encoding=UTF8 --locale=C --no-sync >"$log" 2>&1 &&
+"$2/postgres" -D "$directory/data" -k "$directory" -p "$3" -c listen_addresses=127.0.0.1 -c fsync=off \
+    -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off -c max_connections=300 >>"$log" 2>&1 &
+server=$!
+tries=0
+until grep -q ready "$directory/data/postmaster.pid" 2>/dev/null; do
+    tries=$((tries + 1))
+    if [ $tries -gt 3000 ] || ! kill -0 $server 2>/dev/null; then
+        cat "$log" >&2
+        rm -rf "$directory"
+        exit 1
+    fi
+    sleep 0.02
+done
+echo "$directory"
+cat >/dev/null
+kill -QUIT "$(head -n 1 "$directory/data/postmaster.pid")"
+wait $server
+rm -rf "$directory"
+"#;
