@@ -37,9 +37,8 @@ pub(crate) fn ann() -> User {
 
 /// A database of each engine, with the schema, the tenants `tenant` and `other`, and a client `client` in the first.
 pub(crate) async fn databases() -> Vec<Db> {
-    let folder = tempfile::tempdir().unwrap().keep();
     let mut databases = Vec::new();
-    for url in [format!("sqlite:{}/test.db", folder.display())] {
+    for url in [db::testing::sqlite(), db::testing::Postgres::database().await] {
         let db = Db::open(&url).await.unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
         let mut batch = Batch::new();
