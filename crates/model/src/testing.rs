@@ -4,7 +4,6 @@ use std::ops::Deref;
 
 use db::{Batch, Db};
 use serde_json::{Map, Value as Json};
-use tempfile::TempDir;
 
 use crate::bootstrap::{NewTenant, create_tenant};
 use crate::client_grants::{self, ClientGrant};
@@ -26,7 +25,6 @@ pub(crate) struct TestModel {
     model: Model,
     pub(crate) tenant: TenantId,
     pub(crate) master_key: MasterKey,
-    _folder: TempDir,
 }
 
 impl Deref for TestModel {
@@ -40,14 +38,15 @@ impl Deref for TestModel {
 impl TestModel {
     /// One on each engine.
     pub(crate) async fn each() -> Vec<Self> {
+        let urls = [db::testing::sqlite(), db::testing::Postgres::database().await];
         let mut models = Vec::new();
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("test.db").display());
-        models.push(Self::new(&url, folder).await);
+        for url in urls {
+            models.push(Self::new(&url).await);
+        }
         models
     }
 
-    async fn new(url: &str, folder: TempDir) -> Self {
+    async fn new(url: &str) -> Self {
         let db = Db::open(url).await.unwrap();
         db.migrate(MIGRATIONS).await.unwrap();
         let random = Random::seeded(1);
@@ -65,7 +64,7 @@ impl TestModel {
         let tenant = TenantId::from("acme");
         let new = NewTenant { id: tenant.clone(), host: "acme.test".into(), name: "acme".into() };
         create_tenant(&model, new).await.unwrap();
-        Self { model, tenant, master_key, _folder: folder }
+        Self { model, tenant, master_key }
     }
 
     /// A stored client whose secret is `secret`.
