@@ -125,6 +125,13 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
+    /// Whether whoever was signed in as the user is so no longer: after a block, and after a change of password or address.
+    pub fn shuts_out(&self, before: &User, after: &User) -> bool {
+        self.hash.is_some()
+            || after.is_blocked() && !before.is_blocked()
+            || addresses(after) != addresses(before)
+    }
+
     /// What only database identities have, and user names where the connection has them.
     fn check_kind(&self, user: &User, position: usize) -> Result<(), Error> {
         let patch = self.patch;
@@ -214,6 +221,13 @@ impl<'a> Prepared<'a> {
         }
         Ok(())
     }
+}
+
+/// The address of the root profile and those of the linked identities.
+fn addresses(user: &User) -> Vec<Option<&str>> {
+    let linked =
+        user.identities.iter().skip(1).map(|identity| identity.profile.as_ref()?.get("email")?.as_str());
+    std::iter::once(user.email.as_deref()).chain(linked).collect()
 }
 
 /// `None` where the patch says nothing, `null` where it unsets.

@@ -11,8 +11,8 @@ use db::Batch;
 use model::connections::{self, Connection};
 use model::paging::{Page, Paging};
 use model::users::search::{Filter, USERS};
-use model::users::{self, MetadataError, NewUser, Sort};
-use model::{App, UserId, credentials, refresh_tokens, sessions};
+use model::users::{self, MetadataError, NewUser, Sort, User};
+use model::{App, UserId, access_tokens, authorization_codes, credentials, refresh_tokens, sessions};
 use serde_json::{Map, Value};
 
 pub use bodies::{CreateUser, FindByEmail, ListUsers, UpdateUser};
@@ -122,7 +122,7 @@ pub async fn create(
 /// `PATCH /users/{id}`: changes the named fields of a user.
 ///
 /// Metadata merges at its first level and `null` removes a key; a caller who may only change their own user may send
-/// `user_metadata` and nothing else.
+/// `user_metadata` and nothing else. A block, and another password or address, end the user's sessions and tokens.
 ///
 /// # Errors
 /// 403 `insufficient_scope`, 400 `invalid_body`, 404 `inexistent_user`.
@@ -144,6 +144,7 @@ pub async fn update(
         let mut batch = Batch::new();
         if !patch.named().is_empty() {
             let now = app.clock.now();
+            let before = user.clone();
             user.updated_at = now;
             prepared.apply(&mut user)?;
             let password = prepared.password(&user)?;
@@ -152,10 +153,10 @@ pub async fn update(
             }
             users::save(&mut batch, &mut user);
             if let Some((position, hash)) = password {
-                // Whoever knew the old password is out.
                 credentials::set(&mut batch, tenant, &user.identities[position], hash, now);
-                sessions::remove_for_user(&mut batch, tenant, &user.id);
-                refresh_tokens::remove_for_user(&mut batch, tenant, &user.id);
+            }
+            if prepared.shuts_out(&before, &user) {
+                sign_out(&mut batch, &user);
             }
         }
         let answer = user.to_wire();
@@ -168,6 +169,15 @@ pub async fn update(
         Some(_) => Error::IdentifierTaken("email"),
         None => error,
     })
+}
+
+/// Ends all that the user, or whoever took their place, is signed in with.
+fn sign_out(batch: &mut Batch, user: &User) {
+    let (tenant, id) = (&user.tenant, &user.id);
+    sessions::remove_for_user(batch, tenant, id);
+    authorization_codes::remove_for_user(batch, tenant, id);
+    refresh_tokens::remove_for_user(batch, tenant, id);
+    access_tokens::remove_for_user(batch, tenant, id);
 }
 
 /// `DELETE /users/{id}`: deletes a user and all that hangs on them; one who is not there is deleted already.
