@@ -41,23 +41,30 @@ pub enum Reach {
 
 /// What the scopes that opened the operation add, and the limits that hold if none of them is free of limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Powers(Vec<Power>);
+pub struct Powers {
+    held: Vec<Power>,
+    limited: bool,
+}
 
 impl Powers {
     /// Whether this power, or this limit, is in force.
     pub fn has(&self, power: Power) -> bool {
-        self.0.contains(&power)
+        self.holds(power) && (self.limited || !power.is_limit())
+    }
+
+    /// Whether a scope with this power was held, be it beside one without limits.
+    pub fn holds(&self, power: Power) -> bool {
+        self.held.contains(&power)
     }
 
     /// The limits in force; empty when the caller is free. What any one of them allows is allowed.
     pub fn limits(&self) -> impl Iterator<Item = Power> {
-        self.0.iter().copied().filter(|power| power.is_limit())
+        self.held.iter().copied().filter(|power| self.limited && power.is_limit())
     }
 
     fn of<'a>(scopes: impl Iterator<Item = &'a Scope> + Clone) -> Self {
-        let unlimited = scopes.clone().any(|scope| !scope.power.is_some_and(Power::is_limit));
-        let powers = scopes.filter_map(|scope| scope.power);
-        Self(powers.filter(|power| !(unlimited && power.is_limit())).collect())
+        let limited = scopes.clone().all(|scope| scope.power.is_some_and(Power::is_limit));
+        Self { held: scopes.filter_map(|scope| scope.power).collect(), limited }
     }
 }
 
@@ -231,8 +238,8 @@ mod tests {
     fn two_limited_scopes_stay_limited() {
         let clients = operation(&[
             everyone("update:clients"),
-            power("update:client_keys", Power::ClientKeysOnly),
-            power("update:client_credentials", Power::ClientCredentialsOnly),
+            power("update:client_keys", Power::ClientKeys),
+            power("update:client_credentials", Power::ClientCredentials),
         ]);
         let both = bearer("m2m@clients", &["update:client_keys", "update:client_credentials"]);
         let (_, powers) = decide(&clients, &both, Some("x")).unwrap();

@@ -61,6 +61,19 @@ impl Style {
         Self { least_per_page: 0, ..self }
     }
 
+    /// Checkpoints of at most so many.
+    pub const fn up_to(self, most_taken: u32) -> Self {
+        Self { most_taken, ..self }
+    }
+
+    /// Which part of a list is asked for that knows nothing but checkpoints.
+    ///
+    /// # Errors
+    /// 400 `invalid_query_string`.
+    pub fn always_checkpoints(&self, pages: &Pages) -> Result<Paging, Error> {
+        self.paging(&Pages { take: Some(pages.take.unwrap_or(50)), ..pages.clone() })
+    }
+
     /// Which part of the list is asked for.
     ///
     /// # Errors

@@ -54,12 +54,12 @@ pub enum Power {
     AddMetadataOnly,
     /// Limit: of a client only the published summary is shown.
     SummaryOnly,
-    /// Limit: of a client only its secret and keys may be written.
-    ClientKeysOnly,
+    /// Limit: of a client only its secret and keys may be written. Without it, not even beside another scope, they may not.
+    ClientKeys,
     /// Limit: of a client only what refers to its credentials may be written.
-    ClientCredentialsOnly,
+    ClientCredentials,
     /// Limit: of a client only its privileged access to the token vault may be written.
-    TokenVaultOnly,
+    TokenVault,
 }
 
 impl Power {

@@ -13,19 +13,74 @@ use model::App;
 use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
 use crate::operations::{Operation, Power, Scope, everyone, own_id, power};
-use crate::{gate, users};
+use crate::{
+    branding, client_grants, clients, connections, gate, grants, logs, resource_servers, signing_keys,
+    tenants, users,
+};
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
 /// Everything below `/api/v2`. The columns are kept by hand.
 #[rustfmt::skip]
 fn table(table: Table) -> Table {
-    use Power::{AddMetadataOnly, AppMetadataOnly, IdpTokens};
+    use Power::*;
 
     table
+        .op(GET, "/branding", "Get branding settings", &[everyone("read:branding")], branding::get)
+        .op(PATCH, "/branding", "Update branding settings", &[everyone("update:branding")], branding::update)
+
+        .op(GET, "/client-grants", "Get client grants", &[everyone("read:client_grants")], client_grants::list)
+        .op(POST, "/client-grants", "Create client grant", &[everyone("create:client_grants")], client_grants::create)
+        .op(GET, "/client-grants/{id}", "Get a client grant", &[everyone("read:client_grants")], client_grants::get)
+        .op(PATCH, "/client-grants/{id}", "Update client grant", &[everyone("update:client_grants")], client_grants::update)
+        .op(DELETE, "/client-grants/{id}", "Delete client grant", &[everyone("delete:client_grants")], client_grants::delete)
+
+        .op(GET, "/clients", "Get clients", &[everyone("read:clients"), power("read:client_keys", Secrets),
+            power("read:client_credentials", SummaryOnly), power("read:client_summary", SummaryOnly)], clients::list)
+        .op(POST, "/clients", "Create a client", &[everyone("create:clients")], clients::create)
+        .op(GET, "/clients/{id}", "Get client by ID", &[everyone("read:clients"), power("read:client_keys", Secrets),
+            power("read:client_credentials", SummaryOnly), power("read:client_summary", SummaryOnly)], clients::get)
+        .op(PATCH, "/clients/{id}", "Update a client", &[everyone("update:clients"), power("update:client_keys", ClientKeys),
+            power("update:client_credentials", ClientCredentials), power("update:client_token_vault_privileged_access", TokenVault)], clients::update)
+        .op(DELETE, "/clients/{id}", "Delete a client", &[everyone("delete:clients")], clients::delete)
+        .op(POST, "/clients/{id}/rotate-secret", "Rotate a client secret", &[everyone("update:client_keys")], clients::rotate_secret)
+        .op(GET, "/clients/{id}/connections", "Get enabled connections for a client", &[everyone("read:connections").and("read:clients"),
+            everyone("read:clients").and("read:connections"), everyone("read:client_summary").and("read:connections")], clients::connections)
+
+        .op(GET, "/connections", "Get all connections", &[everyone("read:connections")], connections::list)
+        .op(POST, "/connections", "Create a connection", &[everyone("create:connections")], connections::create)
+        .op(GET, "/connections/{id}", "Get a connection", &[everyone("read:connections")], connections::get)
+        .op(PATCH, "/connections/{id}", "Update a connection", &[everyone("update:connections")], connections::update)
+        .op(DELETE, "/connections/{id}", "Delete a connection", &[everyone("delete:connections")], connections::delete)
+        .op(GET, "/connections/{id}/clients", "Get enabled clients for a connection", &[everyone("read:connections")], connections::clients)
+        .op(PATCH, "/connections/{id}/clients", "Update enabled clients for a connection", &[everyone("update:connections")], connections::enable_clients)
+
+        .op(GET, "/grants", "Get grants", &[everyone("read:grants")], grants::list)
+        .op(DELETE, "/grants", "Delete a grant by user_id", &[everyone("delete:grants")], grants::delete_of_user)
+        .op(DELETE, "/grants/{id}", "Delete a grant by id", &[everyone("delete:grants")], grants::delete)
+
+        .op(GET, "/keys/signing", "Get all Application Signing Keys", &[everyone("read:signing_keys")], signing_keys::list)
+        .op(POST, "/keys/signing/rotate", "Rotate the Application Signing Key", &[everyone("create:signing_keys").and("update:signing_keys"),
+            everyone("update:signing_keys").and("create:signing_keys")], signing_keys::rotate)
+        .op(GET, "/keys/signing/{kid}", "Get an Application Signing Key by its key id", &[everyone("read:signing_keys")], signing_keys::get)
+        .op(PUT, "/keys/signing/{kid}/revoke", "Revoke an Application Signing Key by its key id", &[everyone("update:signing_keys")], signing_keys::revoke)
+
+        .op(GET, "/logs", "Search log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list)
+        .op(GET, "/logs/{id}", "Get a log event by id", &[everyone("read:logs"), everyone("read:logs_users")], logs::get)
+
+        .op(GET, "/resource-servers", "Get resource servers", &[everyone("read:resource_servers")], resource_servers::list)
+        .op(POST, "/resource-servers", "Create a resource server", &[everyone("create:resource_servers")], resource_servers::create)
+        .op(GET, "/resource-servers/{id}", "Get a resource server", &[everyone("read:resource_servers")], resource_servers::get)
+        .op(PATCH, "/resource-servers/{id}", "Update a resource server", &[everyone("update:resource_servers")], resource_servers::update)
+        .op(DELETE, "/resource-servers/{id}", "Delete a resource server", &[everyone("delete:resource_servers")], resource_servers::delete)
+
+        .op(GET, "/tenants/settings", "Get tenant settings", &[everyone("read:tenant_settings")], tenants::get)
+        .op(PATCH, "/tenants/settings", "Update tenant settings", &[everyone("update:tenant_settings")], tenants::update)
+
         .op(GET, "/users", "List or Search Users", &[everyone("read:users"), power("read:user_idp_tokens", IdpTokens)], users::list)
         .op(POST, "/users", "Create a User", &[everyone("create:users")], users::create)
         .op(GET, "/users-by-email", "Search Users by Email", &[everyone("read:users")], users::by_email)
@@ -33,6 +88,7 @@ fn table(table: Table) -> Table {
         .op(PATCH, "/users/{id}", "Update a User", &[everyone("update:users"), power("update:users_app_metadata", AppMetadataOnly),
             own_id("update:current_user_metadata"), own_id("create:current_user_metadata").with(AddMetadataOnly).unnamed()], users::update)
         .op(DELETE, "/users/{id}", "Delete a User", &[everyone("delete:users"), own_id("delete:current_user")], users::delete)
+        .op(GET, "/users/{id}/logs", "Get user's log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list_of_user)
 }
 
 /// The routes of the Management API, to be merged at the root.

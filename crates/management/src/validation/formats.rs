@@ -1,6 +1,7 @@
 //! The named formats of the published schemas, as far as bodies use them.
 
 use jsonschema::ValidationOptions;
+use model::clients::urls;
 use url::Url;
 
 /// Teaches `options` the formats.
@@ -16,6 +17,8 @@ pub fn register(options: ValidationOptions) -> ValidationOptions {
             text.is_empty() || text.starts_with("https://") && is_clean(text)
         })
         .with_format("html-color", is_color)
+        .with_format("callback-url", urls::may_be_callback)
+        .with_format("url-with-placeholders", urls::may_be_destination)
         .with_format("client-id", is_client_id)
 }
 

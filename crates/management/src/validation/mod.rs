@@ -200,7 +200,7 @@ mod tests {
             ),
             (
                 json!({ "connection": "c", "groups": [{ "email": "a@b.co", "x": 1 }] }),
-                "'Additional properties not allowed: x' on property groups[0] (A group.).",
+                "'Additional properties not allowed: x' on property groups[0].",
             ),
         ] {
             assert_eq!(message(body.clone()), format!("Payload validation error: {expected}"), "{body}");

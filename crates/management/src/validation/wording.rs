@@ -51,7 +51,9 @@ fn message(kind: Kind, error: &ValidationError<'_>, schema: &Value, within: &str
     if !property.is_empty() {
         text.push_str(" on property ");
         text.push_str(&property);
-        if let Some(description) = described.and_then(|schema| schema.get("description")?.as_str()) {
+        // Only properties are described: what says what an item is stands in our own words.
+        let description = described.filter(|_| owner.rsplit('/').nth(1) == Some("properties"));
+        if let Some(description) = description.and_then(|schema| schema.get("description")?.as_str()) {
             text.push_str(&format!(" ({description})"));
         }
     }
