@@ -65,11 +65,8 @@ impl ClientGrant {
         let given = body.iter().filter(|(key, value)| *key != "id" && !value.is_null());
         doc.extend(given.map(|(key, value)| (key.clone(), value.clone())));
         let mut grant: Self = serde_json::from_value(Json::Object(doc))?;
-        if grant.scope.is_none() && grant.allow_all_scopes != Some(true) {
-            grant.scope = Some(vec![]);
-        }
         grant.version = 1;
-        Ok(grant)
+        Ok(grant.with_scope())
     }
 
     /// The grant after a PATCH; whom and what it is for never changes.
@@ -86,8 +83,16 @@ impl ClientGrant {
             subject_type: self.subject_type.clone(),
             default_for: self.default_for.clone(),
             version: self.version,
-            ..grant
+            ..grant.with_scope()
         })
+    }
+
+    /// The same with a list of scopes, be it empty, where not all are allowed.
+    fn with_scope(mut self) -> Self {
+        if self.scope.is_none() && self.allow_all_scopes != Some(true) {
+            self.scope = Some(vec![]);
+        }
+        self
     }
 
     /// Whether the scope may be asked, given that the API has it.
@@ -272,6 +277,8 @@ mod tests {
         assert!(all.allows("b") && all.scope.is_none());
         let none = all.patched(&object(json!({ "allow_all_scopes": false, "scope": [] }))).unwrap();
         assert!(!none.allows("a"));
+        let unsaid = all.patched(&object(json!({ "allow_all_scopes": false }))).unwrap();
+        assert_eq!(unsaid.scope, Some(vec![]));
     }
 
     #[test]

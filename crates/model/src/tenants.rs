@@ -234,7 +234,8 @@ impl Settings {
         }
     }
 
-    /// The settings after a PATCH: `flags` merges by key, all else is replaced, and `…_in_minutes` becomes hours.
+    /// The settings after a PATCH: [`MERGED`] objects merge by key, all else is replaced, `…_in_minutes` becomes hours,
+    /// and an empty `default_redirection_uri` is none.
     pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
         let mut patch = patch.clone();
         for key in LIFETIMES {
@@ -242,10 +243,18 @@ impl Settings {
                 patch.insert(key.into(), hours(minutes));
             }
         }
-        if let Some(Json::Object(given)) = patch.get_mut("flags") {
-            let mut flags = self.flags.clone();
-            flags.append(given);
-            *given = flags;
+        let current = document::object(self);
+        for key in MERGED {
+            if let (Some(Json::Object(given)), Some(Json::Object(there))) =
+                (patch.get_mut(key), current.get(key))
+            {
+                let mut merged = there.clone();
+                merged.append(given);
+                *given = merged;
+            }
+        }
+        if patch.get("default_redirection_uri").is_some_and(|uri| uri == "") {
+            patch.insert("default_redirection_uri".into(), Json::Null);
         }
         // Without these there is no session: `null` leaves them as they are.
         patch.retain(|key, value| !(value.is_null() && LIFETIMES.contains(&key.as_str())));
@@ -306,6 +315,9 @@ impl Settings {
         Some(self.default_directory.as_str()).filter(|name| !name.is_empty())
     }
 }
+
+/// The objects of which a PATCH replaces only the keys that it names.
+const MERGED: [&str; 4] = ["flags", "change_password", "guardian_mfa_page", "universal_login"];
 
 const LIFETIMES: [&str; 4] = [
     "session_lifetime",
@@ -431,6 +443,27 @@ mod tests {
         assert!(after.flag("revoke_refresh_token_grant") && after.flag("enable_sso"));
         assert_eq!((after.enabled_locales, after.error_page), (vec!["de".to_owned(), "fr".to_owned()], None));
         assert_eq!(after.other["security_headers"], json!({ "x": 1 }));
+    }
+
+    #[test]
+    fn a_page_that_is_switched_off_keeps_its_markup() {
+        let before =
+            settings().patched(&object(json!({ "change_password": { "enabled": true, "html": "<p>" } })));
+        let after =
+            before.unwrap().patched(&object(json!({ "change_password": { "enabled": false } }))).unwrap();
+        assert_eq!(after.change_password, Some(json!({ "enabled": false, "html": "<p>" })));
+        let without = after.patched(&object(json!({ "change_password": null }))).unwrap();
+        assert_eq!(without.change_password, None);
+    }
+
+    #[test]
+    fn an_empty_redirection_is_none() {
+        let before = settings()
+            .patched(&object(json!({ "default_redirection_uri": "https://a.test/login" })))
+            .unwrap();
+        assert_eq!(before.default_redirection_uri.as_deref(), Some("https://a.test/login"));
+        let after = before.patched(&object(json!({ "default_redirection_uri": "" }))).unwrap();
+        assert_eq!(after.default_redirection_uri, None);
     }
 
     #[test]

@@ -81,6 +81,18 @@ impl Sort {
             "connection:-1" => "connection DESC NULLS LAST, id DESC",
             "ip:1" => "ip ASC NULLS LAST, id ASC",
             "ip:-1" => "ip DESC NULLS LAST, id DESC",
+            "description:1" => "(doc ->> 'description') ASC NULLS LAST, id ASC",
+            "description:-1" => "(doc ->> 'description') DESC NULLS LAST, id DESC",
+            "user_name:1" => "(doc ->> 'user_name') ASC NULLS LAST, id ASC",
+            "user_name:-1" => "(doc ->> 'user_name') DESC NULLS LAST, id DESC",
+            "client_name:1" => "(doc ->> 'client_name') ASC NULLS LAST, id ASC",
+            "client_name:-1" => "(doc ->> 'client_name') DESC NULLS LAST, id DESC",
+            "user_agent:1" => "(doc ->> 'user_agent') ASC NULLS LAST, id ASC",
+            "user_agent:-1" => "(doc ->> 'user_agent') DESC NULLS LAST, id DESC",
+            "strategy:1" => "(doc ->> 'strategy') ASC NULLS LAST, id ASC",
+            "strategy:-1" => "(doc ->> 'strategy') DESC NULLS LAST, id DESC",
+            "strategy_type:1" => "(doc ->> 'strategy_type') ASC NULLS LAST, id ASC",
+            "strategy_type:-1" => "(doc ->> 'strategy_type') DESC NULLS LAST, id DESC",
             _ => return None,
         }))
     }

@@ -187,6 +187,12 @@ async fn entries_are_listed_newest_first_and_searched() {
         assert_eq!(found(own).await, (vec![ids[2].clone()], Some(1)));
         let oldest = Query { sort: Sort::parse("date:1"), ..Query::default() };
         assert_eq!(found(oldest).await.0[0], ids[2]);
+        let columns = "connection client_id client_name ip user_id user_name description user_agent type strategy strategy_type";
+        for sort in columns.split(' ').flat_map(|column| [format!("{column}:1"), format!("{column}:-1")]) {
+            let sorted =
+                found(Query { sort: Some(Sort::parse(&sort).expect(&sort)), ..Query::default() }).await;
+            assert_eq!(sorted.1, Some(3), "{sort}");
+        }
         assert!(Sort::parse("doc:1").is_none());
     }
 }
