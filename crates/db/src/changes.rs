@@ -53,9 +53,7 @@ async fn poll(db: &Db, position: Option<i64>) -> Result<i64, Error> {
             db.0.cache.invalidate(&Key::new(&kind, &tenant, &id));
             position = seq;
         }
-        if position / PAGE > before / PAGE {
-            forget(db, position - KEPT).await?;
-        }
+        forget_old(db, before, position).await?;
         if !full {
             return Ok(position);
         }
@@ -70,8 +68,86 @@ async fn restart(db: &Db) -> Result<i64, Error> {
     Ok(position)
 }
 
-async fn forget(db: &Db, upto: i64) -> Result<(), Error> {
+/// Deletes old entries, once every so many new ones.
+async fn forget_old(db: &Db, before: i64, position: i64) -> Result<(), Error> {
+    if position / PAGE == before / PAGE {
+        return Ok(());
+    }
     let mut batch = Batch::new();
-    batch.execute("DELETE FROM changes WHERE seq <= $1", params![upto]);
+    batch.execute("DELETE FROM changes WHERE seq <= $1", params![position - KEPT]);
     db.commit(batch).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A database with `count` changes, and the value 1 cached under `(kind, t, id)`.
+    async fn changed(count: usize) -> Db {
+        let db = Db::open(&crate::testing::sqlite()).await.unwrap();
+        db.migrate(&[]).await.unwrap();
+        for at in 0..count {
+            let mut batch = Batch::new();
+            batch.changed("other", "t", &at.to_string());
+            db.commit(batch).await.unwrap();
+        }
+        assert_eq!(cached(&db, 1).await, 1);
+        db
+    }
+
+    async fn cached(db: &Db, loaded: i64) -> i64 {
+        *db.cached("kind", "t", "id", async { Ok(Some(loaded)) }).await.unwrap().unwrap()
+    }
+
+    /// As another node would write it.
+    async fn changed_elsewhere(db: &Db) {
+        let mut batch = Batch::new();
+        batch.changed("kind", "t", "id");
+        batch.log_changes();
+        batch.changes.clear();
+        db.commit(batch).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_entry_is_dropped_once_when_it_is_behind_the_position() {
+        let db = changed(3).await;
+        assert_eq!(poll(&db, Some(3)).await.unwrap(), 3);
+        assert_eq!(cached(&db, 2).await, 1);
+        changed_elsewhere(&db).await;
+        assert_eq!(poll(&db, Some(3)).await.unwrap(), 4);
+        assert_eq!(cached(&db, 2).await, 2);
+        assert_eq!(poll(&db, Some(4)).await.unwrap(), 4);
+        assert_eq!(cached(&db, 3).await, 2);
+    }
+
+    #[tokio::test]
+    async fn without_a_position_or_with_a_gap_everything_is_dropped() {
+        let db = changed(3).await;
+        assert_eq!(poll(&db, None).await.unwrap(), 3);
+        assert_eq!(cached(&db, 2).await, 2);
+        let mut batch = Batch::new();
+        batch.execute("DELETE FROM changes WHERE seq < 3", params![]);
+        db.commit(batch).await.unwrap();
+        assert_eq!(poll(&db, Some(1)).await.unwrap(), 3);
+        assert_eq!(cached(&db, 3).await, 3);
+    }
+
+    #[tokio::test]
+    async fn old_entries_are_forgotten_now_and_then() {
+        let db = changed(3).await;
+        let seqs = async || {
+            let rows = db.read("SELECT seq FROM changes ORDER BY seq", params![]).await.unwrap();
+            rows.into_iter().map(|mut row| row.take::<i64>().unwrap()).collect::<Vec<_>>()
+        };
+        forget_old(&db, PAGE, PAGE + 1).await.unwrap();
+        forget_old(&db, PAGE - 1, PAGE).await.unwrap();
+        assert_eq!(seqs().await, [1, 2, 3]);
+        let mut batch = Batch::new();
+        batch.execute("UPDATE changes SET seq = seq + $1", params![PAGE]);
+        db.commit(batch).await.unwrap();
+        forget_old(&db, PAGE + KEPT + 1, PAGE + KEPT + 2).await.unwrap();
+        assert_eq!(seqs().await, [PAGE + 1, PAGE + 2, PAGE + 3]);
+        forget_old(&db, KEPT + 1, KEPT + PAGE + 2).await.unwrap();
+        assert_eq!(seqs().await, [PAGE + 3]);
+    }
 }

@@ -25,6 +25,9 @@ const SCANS: usize = 8;
 /// Prepared statements kept per connection: more than the program has.
 const STATEMENTS: usize = 1024;
 
+/// Pages kept in memory per connection.
+const CACHE_KIB: i64 = 16 << 10;
+
 type Hook = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What is done when the writer cannot go on: its last answers are `Unknown`, and only a start from the file tells what was written.
@@ -63,8 +66,11 @@ impl Sqlite {
     }
 
     fn open_file(path: PathBuf, cache: Arc<Cache>) -> Result<Self, Error> {
+        // By whatever name: the lock lies beside the file itself.
+        let path = path.canonicalize().unwrap_or(path);
         let lock = lock(&path)?;
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)
+        create(&path).map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
+        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .and_then(|connection| {
                 connection.pragma_update(None, "journal_mode", "WAL")?;
                 connection.pragma_update(None, "synchronous", "FULL")?;
@@ -148,12 +154,7 @@ fn lock(path: &Path) -> Result<File, Error> {
     beside.push(".lock");
     let cannot =
         |error: &dyn std::fmt::Display| Error::Failed(format!("{}: {error}", Path::new(&beside).display()));
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&beside)
-        .map_err(|error| cannot(&error))?;
+    let file = create(Path::new(&beside)).map_err(|error| cannot(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Failed(format!(
@@ -162,6 +163,17 @@ fn lock(path: &Path) -> Result<File, Error> {
         ))),
         Err(TryLockError::Error(error)) => Err(cannot(&error)),
     }
+}
+
+/// Opens a file, made for its owner only when it is missing: it holds password hashes. SQLite's own files follow its mode.
+///
+/// Never called for a database that this process has open: closing a second handle would drop SQLite's locks on it.
+fn create(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// A connection as both the writer and the readers want it: text in double quotes is never taken for a string, and `LIKE`
@@ -175,6 +187,7 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.pragma_update(None, "case_sensitive_like", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
 }
 

@@ -109,7 +109,7 @@ impl Writer {
                 Ok(result) => done.push((work, result)),
                 Err(stop) => {
                     done.push((work, Err(Error::Retry)));
-                    return self.stopped(done, stop);
+                    return self.stopped(done, stop).map(|()| None);
                 }
             }
             if done.len() < MOST_BATCHES && started.elapsed() < LONGEST {
@@ -122,10 +122,10 @@ impl Writer {
         }
         if let Err(failure) = self.simple("COMMIT") {
             let stop = self.commit_failed(failure);
-            let after = self.stopped(done, stop)?;
-            return Ok(ended_by.or(after));
+            self.stopped(done, stop)?;
+        } else {
+            self.answer(done);
         }
-        self.answer(done);
         Ok(ended_by)
     }
 
@@ -183,27 +183,19 @@ impl Writer {
     }
 
     /// Answers a group whose transaction has failed.
-    fn stopped(
-        &mut self,
-        done: Vec<(Work, Result<Outcome, Error>)>,
-        stop: Stop,
-    ) -> Result<Option<Job>, String> {
-        match stop {
-            Stop::RolledBack(_) => {
-                let mut left = done.into_iter().map(|(work, _)| work);
-                while let Some(work) = left.next() {
-                    if let Err(cause) = self.alone(work) {
-                        left.for_each(|work| work.answer(Err(Error::Unknown)));
-                        return Err(cause);
-                    }
-                }
-                Ok(None)
-            }
-            Stop::Broken(cause) => {
-                self.unknown(done.into_iter().map(|(work, _)| work));
-                Err(cause)
-            }
+    fn stopped(&mut self, done: Vec<(Work, Result<Outcome, Error>)>, stop: Stop) -> Result<(), String> {
+        let mut works = done.into_iter().map(|(work, _)| work);
+        let mut broken = match stop {
+            Stop::RolledBack(_) => Ok(()),
+            Stop::Broken(cause) => Err(cause),
+        };
+        while broken.is_ok()
+            && let Some(work) = works.next()
+        {
+            broken = self.alone(work);
         }
+        self.unknown(works);
+        broken
     }
 
     /// Runs a batch as its own transaction.
@@ -271,5 +263,91 @@ impl Drop for OnPanic {
         if std::thread::panicking() {
             self.0.report("the writer panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::params;
+
+    fn insert(id: &str, bytes: usize) -> Batch {
+        let mut batch = Batch::new();
+        batch.execute("INSERT INTO files VALUES ($1, $2)", params![id, vec![7_u8; bytes]]).expect(1);
+        batch
+    }
+
+    /// A writer on a database that has room for about 100 kB more, and what its hook is told.
+    fn writer(queue: tokio::sync::mpsc::Receiver<Job>) -> (Writer, mpsc::Receiver<String>) {
+        let url = crate::testing::sqlite();
+        let path = std::path::Path::new(url.trim_start_matches("sqlite:"));
+        let lock = super::super::lock(path).unwrap();
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE | rusqlite::OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = super::super::connect(path, flags).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        connection.execute_batch("CREATE TABLE files (id TEXT PRIMARY KEY, content BYTEA NOT NULL)").unwrap();
+        connection.pragma_update(None, "max_page_count", 30).unwrap();
+        let broken = Arc::new(Broken::new());
+        let (told, hears) = mpsc::channel();
+        broken.set(Arc::new(move |cause| told.send(cause.to_owned()).unwrap()));
+        (Writer { connection, queue, cache: Arc::new(Cache::new()), broken, lock }, hears)
+    }
+
+    /// Queues the batches before the writer starts, so that they are one group, and answers what became of each.
+    fn run_group(batches: Vec<Batch>) -> (Vec<Result<Outcome, Error>>, Option<String>) {
+        let (queue, jobs) = tokio::sync::mpsc::channel(16);
+        let (writer, hears) = writer(jobs);
+        let mut answers = Vec::new();
+        for batch in batches {
+            let (reply, answer) = oneshot::channel();
+            queue.blocking_send(Job::Commit(Work { batch, reply })).ok().unwrap();
+            answers.push(answer);
+        }
+        drop(queue);
+        std::thread::spawn(|| writer.run()).join().unwrap();
+        (answers.into_iter().map(|answer| answer.blocking_recv().unwrap()).collect(), hears.try_recv().ok())
+    }
+
+    #[test]
+    fn a_full_disk_fails_only_what_does_not_fit() {
+        let (answers, told) =
+            run_group(vec![insert("a", 10), insert("b", 1 << 20), insert("a", 10), insert("c", 10)]);
+        assert!(matches!(&answers[0], Ok(outcome) if outcome.affected == [1]), "{answers:?}");
+        assert!(matches!(&answers[1], Err(Error::Failed(text)) if text.contains("full")), "{answers:?}");
+        assert!(matches!(&answers[2], Err(Error::Unique(index)) if index == "files_pkey"), "{answers:?}");
+        assert!(answers[3].is_ok(), "{answers:?}");
+        assert_eq!(told, None);
+    }
+
+    #[test]
+    fn a_group_is_answered_though_nothing_of_it_could_begin() {
+        let (queue, jobs) = tokio::sync::mpsc::channel(16);
+        let (writer, _hears) = writer(jobs);
+        writer.connection.busy_timeout(Duration::ZERO).unwrap();
+        let path = writer.connection.path().unwrap().to_owned();
+        let other = Connection::open(path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let (reply, answer) = oneshot::channel();
+        queue.blocking_send(Job::Commit(Work { batch: insert("a", 1), reply })).ok().unwrap();
+        drop(queue);
+        writer.run();
+        assert!(matches!(answer.blocking_recv().unwrap(), Err(Error::Retry)));
+    }
+
+    #[test]
+    fn a_panic_of_the_writer_is_told() {
+        let broken = Arc::new(Broken::new());
+        let (told, hears) = mpsc::channel();
+        broken.set(Arc::new(move |cause| told.send(cause.to_owned()).unwrap()));
+        let panicked = std::thread::spawn(move || {
+            let _on_panic = OnPanic(broken);
+            panic!("as a test");
+        });
+        assert!(panicked.join().is_err());
+        assert_eq!(hears.recv().unwrap(), "the writer panicked");
     }
 }

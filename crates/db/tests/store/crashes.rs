@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use db::{Batch, Db, Error, testing};
+use db::{Batch, Db, testing};
 use tokio::task::JoinSet;
 
 use crate::{MIGRATIONS, Store, insert_token, insert_user};
@@ -107,6 +107,7 @@ async fn a_second_process_is_refused() {
 
 /// A file that cannot grow makes writes fail as a broken disk does: what was acknowledged is there, the answers say that they do not
 /// know, and the process ends by itself.
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn an_input_output_error_ends_the_process() {
     let url = migrated().await;
@@ -118,6 +119,6 @@ async fn an_input_output_error_ends_the_process() {
         said.lines().filter_map(|line| line.strip_prefix("written ")).map(str::to_owned).collect();
     assert!(!acknowledged.is_empty(), "{said}");
     let failed: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("failed ")).collect();
-    assert!(failed.iter().all(|error| *error == format!("{:?}", Error::Unknown)), "{failed:?}");
+    assert!(failed.iter().all(|error| *error == "Unknown"), "{failed:?}");
     check(&url, &acknowledged).await;
 }

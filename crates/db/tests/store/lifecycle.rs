@@ -49,6 +49,23 @@ async fn a_file_belongs_to_one() {
     Db::open(&url).await.unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_its_owners_only_and_has_one_name() {
+    use std::os::unix::fs::PermissionsExt;
+    let url = testing::sqlite();
+    let db = Db::open(&url).await.unwrap();
+    db.migrate(&MIGRATIONS).await.unwrap();
+    let path = url.trim_start_matches("sqlite:");
+    for beside in ["", "-wal", "-shm", ".lock"] {
+        let mode = std::fs::metadata(format!("{path}{beside}")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{beside}");
+    }
+    let alias = format!("{url}.alias");
+    std::os::unix::fs::symlink(path, alias.trim_start_matches("sqlite:")).unwrap();
+    assert!(Db::open(&alias).await.unwrap_err().to_string().contains("is in use by another process"));
+}
+
 #[tokio::test]
 async fn what_is_no_database_is_refused() {
     for url in ["", "sqlite:", "sqlite::memory:", "mysql://localhost/x", "postgres", "/tmp/x.db"] {
