@@ -125,11 +125,14 @@ async fn sign(
         permissions: (api.enforce_policies == Some(true) && dialect.ends_with("_authz")).then_some([]),
     };
     let typ = if rfc9068 { "at+jwt" } else { "JWT" };
-    let token = match &api.signing_secret {
-        Some(secret) if api.signing_alg == "HS256" => {
+    let token = match (Algorithm::from_name(&api.signing_alg), &api.signing_secret) {
+        (Some(Algorithm::HS256), Some(secret)) => {
             SigningKey::hs256(None, secret.as_bytes()).sign_jwt(typ, &claims).map_err(key_failure)?
         }
-        _ => app.keys.sign(app, &tenant.id, Algorithm::RS256, typ, &claims).await?,
+        (None | Some(Algorithm::HS256), _) => {
+            app.keys.sign(app, &tenant.id, Algorithm::RS256, typ, &claims).await?
+        }
+        (Some(alg), _) => app.keys.sign(app, &tenant.id, alg, typ, &claims).await?,
     };
     Ok(AccessToken { token, expires_in })
 }

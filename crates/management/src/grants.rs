@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use db::Batch;
 use model::grants::{self, Filter};
 use model::paging::{Page, Paging};
-use model::{App, ClientId, UserId, refresh_tokens};
+use model::{App, ClientId, UserId, access_tokens, authorization_codes, refresh_tokens};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -64,7 +64,8 @@ pub async fn list(
     Ok(Answer(LIST.answer(&paging, Page { items, total: u64::try_from(total).ok(), next: None })))
 }
 
-/// `DELETE /grants/{id}`: withdraws a consent, and the refresh tokens that came of it; one that is not there is withdrawn already.
+/// `DELETE /grants/{id}`: withdraws a consent, and ends the codes and tokens that came of it; one that is not there is
+/// withdrawn already.
 pub async fn delete(
     State(app): State<App>,
     grant: Grant,
@@ -73,30 +74,35 @@ pub async fn delete(
     let tenant = &grant.tenant.id;
     let mut batch = Batch::new();
     if let Some(found) = grants::find_by_id(&app.db, tenant, &id).await? {
-        grants::remove(&mut batch, tenant, &found.id);
-        refresh_tokens::remove_for_grant(
-            &mut batch,
-            tenant,
-            &found.user_id,
-            &found.client_id,
-            &found.audience,
-        );
+        let grants::Grant { id, user_id, client_id, audience, .. } = &found;
+        grants::remove(&mut batch, tenant, id);
+        authorization_codes::remove_for_grant(&mut batch, tenant, user_id, client_id, audience);
+        refresh_tokens::remove_for_grant(&mut batch, tenant, user_id, client_id, audience);
+        if audience.is_empty() {
+            // Opaque tokens are for no API.
+            access_tokens::remove_for_client(&mut batch, tenant, user_id, client_id);
+        }
     }
     grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
     app.db.commit(batch).await?;
     Ok(NoContent)
 }
 
-/// `DELETE /grants?user_id=`: withdraws all that a user consented to, and their refresh tokens.
+/// `DELETE /grants?user_id=`: withdraws all that a user consented to, and ends the codes and tokens that came of it.
+///
+/// # Errors
+/// 400 `invalid_query_string`.
 pub async fn delete_of_user(
     State(app): State<App>,
     grant: Grant,
     Query(query): Query<DeleteGrants>,
 ) -> Result<NoContent, Error> {
-    let user = UserId::from(query.user_id);
+    let (tenant, user) = (&grant.tenant.id, UserId::from(query.user_id));
     let mut batch = Batch::new();
-    grants::remove_of_user(&mut batch, &grant.tenant.id, &user);
-    refresh_tokens::remove_for_user(&mut batch, &grant.tenant.id, &user);
+    grants::remove_of_user(&mut batch, tenant, &user);
+    authorization_codes::remove_for_user(&mut batch, tenant, &user);
+    refresh_tokens::remove_for_user(&mut batch, tenant, &user);
+    access_tokens::remove_for_user(&mut batch, tenant, &user);
     grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
     app.db.commit(batch).await?;
     Ok(NoContent)

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::document::object;
+use model::jose::Algorithm;
 use model::resource_servers::{self, Filter, ResourceServer};
 use model::{App, Model};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -54,7 +55,7 @@ pub struct CreateResourceServer {
     #[schemars(length(max = 1000))]
     pub scopes: Option<Vec<Scope>>,
     /// Algorithm used to sign JWTs. Can be `HS256` or `RS256`. `PS256` available via addon.
-    #[schemars(extend("enum" = ["HS256", "RS256", "RS512", "PS256"]))]
+    #[schemars(extend("enum" = ["HS256", "RS256", "PS256"]))]
     pub signing_alg: Option<String>,
     /// Secret used to sign tokens when using symmetric algorithms (HS256).
     #[schemars(length(min = 16, max = 1024))]
@@ -196,6 +197,7 @@ pub async fn create(
         return Err(Error::NotSupported("The selected identifier is reserved.".into()));
     }
     check(&api)?;
+    provide_keys(&app, &grant, &body).await?;
     let mut batch = Batch::new();
     resource_servers::insert(&app, &mut batch, &grant.tenant.id, &api, app.clock.now());
     let answer = object(&api);
@@ -219,18 +221,19 @@ pub async fn update(
     Path(id): Path<String>,
     Json(body): Json<Document<UpdateResourceServer>>,
 ) -> Result<Answer<Object>, Error> {
+    if load(&app, &grant, &id).await?.is_fixed() {
+        return Err(Error::NotSupported("System resource servers cannot be patched.".into()));
+    }
+    provide_keys(&app, &grant, &body).await?;
     let decide = async || {
         let api = load(&app, &grant, &id).await?;
-        if api.is_fixed() {
-            return Err(Error::NotSupported("System resource servers cannot be patched.".into()));
-        }
         let mut api = api.patched(&app.random, &body.keys).map_err(unfit)?;
         check(&api)?;
         let mut batch = Batch::new();
         resource_servers::save(&app, &mut batch, &grant.tenant.id, &mut api);
         let answer = object(&api);
         grant.wrote(&app, &mut batch, StatusCode::OK, &answer);
-        Ok((batch, answer))
+        Ok::<_, Error>((batch, answer))
     };
     Ok(Answer(app.db.retry(decide).await?))
 }
@@ -260,6 +263,14 @@ pub async fn delete(
 
 async fn load(app: &Model, grant: &Grant, id: &str) -> Result<ResourceServer, Error> {
     resource_servers::load(app, &grant.tenant.id, id).await?.ok_or(Error::NotFound(Missing::ResourceServer))
+}
+
+/// Makes the keys of a newly selected algorithm, so that they are published before they sign.
+async fn provide_keys<T>(app: &Model, grant: &Grant, body: &Document<T>) -> Result<(), Error> {
+    match body.text("signing_alg").and_then(Algorithm::from_name) {
+        None | Some(Algorithm::HS256) => Ok(()),
+        Some(alg) => Ok(app.keys.provide(app, &grant.tenant.id, alg).await?),
+    }
 }
 
 /// What no schema can say of an API: each scope is there once.

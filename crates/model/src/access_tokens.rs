@@ -72,3 +72,11 @@ pub fn remove_for_code(batch: &mut Batch, tenant: &TenantId, code_hash: &[u8; 32
 pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
     batch.execute("DELETE FROM access_tokens WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
 }
+
+/// Ends the opaque tokens that a client has for a user.
+pub fn remove_for_client(batch: &mut Batch, tenant: &TenantId, user_id: &UserId, client_id: &ClientId) {
+    batch.execute(
+        "DELETE FROM access_tokens WHERE tenant = $1 AND user_id = $2 AND client_id = $3",
+        params![tenant, user_id, client_id],
+    );
+}

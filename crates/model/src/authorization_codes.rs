@@ -159,3 +159,18 @@ pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
         params![tenant, user_id],
     );
 }
+
+/// Ends the codes that a consent stood behind and nobody has redeemed.
+pub fn remove_for_grant(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    user_id: &UserId,
+    client_id: &ClientId,
+    audience: &str,
+) {
+    batch.execute(
+        "DELETE FROM authorization_codes
+         WHERE tenant = $1 AND user_id = $2 AND client_id = $3 AND audience = $4 AND spent_at IS NULL",
+        params![tenant, user_id, client_id, audience],
+    );
+}
