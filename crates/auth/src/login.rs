@@ -196,7 +196,7 @@ async fn begin(
     let (session, token) = Session::begin(app, &visit.peer, found.user.id.clone(), &connection.name, limits);
 
     let mut batch = Batch::new();
-    users::unchanged(&mut batch, &found.user);
+    users::touch_login(&mut batch, &found.user, now, &visit.peer.ip.to_string());
     let identity = &found.user.identities[found.identity];
     if let Some(credential) = &found.credential {
         match rehashed {
@@ -206,7 +206,6 @@ async fn begin(
     }
     replace_session(visit, &mut batch, tenant, &session, &request.client.client_id).await?;
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
-    users::touch_login(&mut batch, &found.user, now, &visit.peer.ip.to_string());
     logs::record(&mut batch, events::login(visit, request, &found.user, &connection.name));
     match app.db.commit(batch).await {
         Ok(_) => Ok(Some((session, token))),

@@ -333,13 +333,15 @@ pub fn remove(batch: &mut Batch, tenant: &TenantId, id: &UserId) {
     batch.execute("DELETE FROM users WHERE tenant = $1 AND id = $2", params![tenant, id]);
 }
 
-/// Counts a login. It moves `updated_at` too, as logins do in Auth0, but not `version`: a login disturbs no save.
+/// Counts a login of the user as they were read: a block or a delete in between is a `Conflict`, as with [`unchanged`]. It
+/// moves `updated_at` too, as logins do in Auth0, but not `version`: a login disturbs no save. It takes the row's lock, and so
+/// comes first in its batch and without a guard, which two logins at once would both hold while each waits for the other.
 pub fn touch_login(batch: &mut Batch, user: &User, now: Timestamp, ip: &str) {
     batch
         .execute(
             "UPDATE users SET logins_count = logins_count + 1, last_login = $1, last_ip = $2, updated_at = $1
-             WHERE tenant = $3 AND id = $4",
-            params![now, ip, &user.tenant, &user.id],
+             WHERE tenant = $3 AND id = $4 AND version = $5",
+            params![now, ip, &user.tenant, &user.id, user.version],
         )
         .expect(1);
 }
