@@ -44,7 +44,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
         .expect(1);
 }
 
-/// The user, client and scopes of the living token with this digest.
+/// The user, client and scopes of the living token with this digest. One that came from a refresh token ends with it,
+/// whatever ended that.
 pub async fn find(
     db: &Db,
     tenant: &TenantId,
@@ -53,7 +54,9 @@ pub async fn find(
 ) -> Result<Option<(UserId, ClientId, String)>, db::Error> {
     let row = db
         .read_one(
-            "SELECT user_id, client_id, scope FROM access_tokens WHERE tenant = $1 AND hash = $2 AND expires_at > $3",
+            "SELECT user_id, client_id, scope FROM access_tokens AS t
+             WHERE tenant = $1 AND hash = $2 AND expires_at > $3 AND (family IS NULL OR EXISTS (
+                 SELECT 1 FROM refresh_token_families AS f WHERE f.tenant = t.tenant AND f.id = t.family))",
             params![tenant, *hash, now],
         )
         .await?;

@@ -264,9 +264,9 @@ pub fn sibling(
     insert_token(batch, tenant, family, token, family.generation);
 }
 
-/// Ends a family: its refresh tokens and the opaque access tokens that came from it.
+/// Ends a family: its refresh tokens, and with them the opaque access tokens that came from it
+/// ([`crate::access_tokens::find`]).
 pub fn remove(batch: &mut Batch, tenant: &TenantId, family: &str) {
-    batch.execute("DELETE FROM access_tokens WHERE tenant = $1 AND family = $2", params![tenant, family]);
     batch
         .execute("DELETE FROM refresh_token_families WHERE tenant = $1 AND id = $2", params![tenant, family]);
 }
