@@ -114,13 +114,14 @@ pub async fn progress(db: &Db, tenant: &TenantId, id: &str) -> Result<Option<Pro
     .transpose()
 }
 
-/// Notes that the user proved who they are, in session `sid`. A completed transaction is a `Conflict`.
+/// Notes that the user proved who they are, in session `sid`: what the user of another session answered before counts no
+/// more. A completed transaction is a `Conflict`.
 pub fn authenticated(batch: &mut Batch, tenant: &TenantId, transaction: &Transaction, sid: &str) {
     batch
         .execute(
             "INSERT INTO transactions (tenant, id, sid, authenticated, consented, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (tenant, id) DO UPDATE SET sid = $3, authenticated = $4
+             ON CONFLICT (tenant, id) DO UPDATE SET sid = $3, authenticated = $4, consented = $5
              WHERE transactions.done_at IS NULL",
             params![tenant, &transaction.id, sid, true, false, transaction.expires_at()],
         )
