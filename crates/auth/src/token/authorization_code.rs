@@ -1,15 +1,18 @@
 //! The `authorization_code` grant (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::Batch;
+use model::Timestamp;
 use model::access_tokens::{self, AccessToken};
 use model::authorization_codes::{self, Challenge, ChallengeMethod, Code};
 use model::clients::Client;
 use model::refresh_tokens::{self, Family};
+use model::resource_servers::{self, ResourceServer};
 use model::seal::{digest, same};
 use model::users::{self, User};
-use model::{Timestamp, resource_servers};
 
 use super::Tokens;
 use crate::errors::OAuthError;
@@ -19,36 +22,81 @@ use crate::params::Params;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
+/// How an exchange went, as far as the database is concerned.
+enum Outcome {
+    Redeemed(Box<Redeemed>),
+    Refused { reason: String, error: OAuthError },
+}
+
+/// What a committed exchange handed out.
+struct Redeemed {
+    code: Code,
+    user: User,
+    api: Option<Arc<ResourceServer>>,
+    refresh_token: Option<String>,
+    opaque: Option<String>,
+}
+
 /// Exchanges a code for tokens.
 ///
-/// Spending the code and storing what it buys are one batch. A second use ends everything the first one bought.
+/// Spending the code and storing what it buys are one batch, decided anew when something moved in between: of two racing
+/// exchanges the second meets a spent code, and ends everything the first one bought.
 pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result<Tokens, OAuthError> {
-    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let app = &visit.app;
     let token = params.get("code").ok_or_else(|| OAuthError::missing("code"))?;
+    match app.db.retry(async || decide(visit, client, token, params).await).await? {
+        Outcome::Redeemed(redeemed) => answer(visit, client, *redeemed).await,
+        Outcome::Refused { reason, error } => {
+            app.audit.push(events::code_refused(visit, client, &reason));
+            Err(error)
+        }
+    }
+}
+
+async fn decide(
+    visit: &Visit,
+    client: &Client,
+    token: &str,
+    params: &Params,
+) -> Result<(Batch, Outcome), db::Error> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
     let now = app.clock.now();
+    let nothing = |reason| Ok((Batch::new(), invalid_code(reason)));
     let code = authorization_codes::find(&app.db, tenant, &digest(token)).await?;
     let Some(code) = code.filter(|code| code.client_id == client.client_id) else {
-        return Err(invalid_code(visit, client, "unknown"));
+        return nothing("unknown");
     };
     if code.spent_at.is_some() {
-        end_what_it_bought(visit, &code).await?;
-        return Err(invalid_code(visit, client, "used before"));
+        return Ok((end_what_it_bought(visit, &code), invalid_code("used before")));
     }
     if code.expires_at <= now {
-        return Err(invalid_code(visit, client, "expired"));
+        return nothing("expired");
     }
     if let Err(error) = bound(&code, params) {
-        spend_unused(visit, &code, now).await?;
-        app.audit.push(events::code_refused(visit, client, &error.description));
-        return Err(error);
+        // In the wrong hands, it seems: it is spent for nothing.
+        let mut batch = Batch::new();
+        authorization_codes::spend(&mut batch, tenant, &code.hash, now);
+        return Ok((batch, Outcome::Refused { reason: error.description.to_string(), error }));
     }
     let Some(user) = users::find(&app.db, tenant, &code.user_id).await? else {
-        return Err(invalid_code(visit, client, "user is gone"));
+        return nothing("user is gone");
     };
     if user.is_blocked() {
-        return Err(OAuthError::user_blocked());
+        let error = OAuthError::user_blocked();
+        return Ok((Batch::new(), Outcome::Refused { reason: error.description.to_string(), error }));
     }
-    redeem(visit, client, &code, &user, now).await
+    let api = match code.audience.as_str() {
+        "" => None,
+        audience => match resource_servers::find_by_identifier(app, tenant, audience).await? {
+            Some(api) => Some(api),
+            None => {
+                let error = OAuthError::access_denied(format!("Service not found: {audience}"));
+                return Ok((Batch::new(), Outcome::Refused { reason: "the API is gone".into(), error }));
+            }
+        },
+    };
+    let (batch, redeemed) = redeem(visit, client, code, user, api, now);
+    Ok((batch, Outcome::Redeemed(Box::new(redeemed))))
 }
 
 /// What the code is bound to: redirect URI and PKCE verifier.
@@ -88,35 +136,30 @@ fn verifier(challenge: Option<&Challenge>, given: Option<&str>) -> Result<(), OA
     if holds { Ok(()) } else { Err(OAuthError::invalid_grant("Failed to verify code verifier")) }
 }
 
-async fn redeem(
+/// The batch that spends the code, and what it buys.
+fn redeem(
     visit: &Visit,
     client: &Client,
-    code: &Code,
-    user: &User,
+    code: Code,
+    user: User,
+    api: Option<Arc<ResourceServer>>,
     now: Timestamp,
-) -> Result<Tokens, OAuthError> {
-    let (app, tenant) = (&visit.app, &visit.tenant);
-    let scopes = Scopes::parse(&code.scope);
-    let api = match code.audience.as_str() {
-        "" => None,
-        audience => match resource_servers::find_by_identifier(app, &tenant.id, audience).await? {
-            None => return Err(OAuthError::access_denied(format!("Service not found: {audience}"))),
-            api => api,
-        },
-    };
-    let refresh_token = scopes.has("offline_access").then(|| refresh_tokens::new_token(app));
+) -> (Batch, Redeemed) {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let offline = Scopes::parse(&code.scope).has("offline_access");
+    let refresh_token = offline.then(|| refresh_tokens::new_token(app));
     let opaque = api.is_none().then(|| app.random.token());
 
     let mut batch = Batch::new();
-    users::unchanged(&mut batch, user);
-    authorization_codes::spend(&mut batch, &tenant.id, &code.hash, now);
+    users::unchanged(&mut batch, &user);
+    authorization_codes::spend(&mut batch, tenant, &code.hash, now);
     let mut family = None;
     if let Some(token) = &refresh_token {
         let begun = Family {
             code_hash: Some(code.hash),
             ..Family::begin(app, client, user.id.clone(), &code.sid, &code.audience, &code.scope)
         };
-        refresh_tokens::insert(&mut batch, &tenant.id, &begun, token, &visit.peer);
+        refresh_tokens::insert(&mut batch, tenant, &begun, token, &visit.peer);
         family = Some(begun.id);
     }
     if let Some(token) = &opaque {
@@ -129,14 +172,15 @@ async fn redeem(
             family,
             expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
         };
-        access_tokens::insert(&mut batch, &tenant.id, &stored);
+        access_tokens::insert(&mut batch, tenant, &stored);
     }
-    match app.db.commit(batch).await {
-        Ok(_) => {}
-        Err(db::Error::Conflict { .. }) => return Err(lost_race(visit, client, code).await?),
-        Err(error) => return Err(error.into()),
-    }
+    (batch, Redeemed { code, user, api, refresh_token, opaque })
+}
 
+async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<Tokens, OAuthError> {
+    let (app, tenant) = (&visit.app, &visit.tenant);
+    let Redeemed { code, user, api, refresh_token, opaque } = redeemed;
+    let scopes = Scopes::parse(&code.scope);
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
             issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Code).await?
@@ -148,7 +192,7 @@ async fn redeem(
         true => {
             let id_token = IdToken {
                 client,
-                user,
+                user: &user,
                 scopes: &scopes,
                 nonce: code.nonce.as_deref(),
                 sid: Some(&code.sid),
@@ -158,7 +202,7 @@ async fn redeem(
             Some(id_token.sign(app, tenant).await?)
         }
     };
-    app.audit.push(events::code_exchanged(visit, client, user, &code.audience, &code.scope));
+    app.audit.push(events::code_exchanged(visit, client, &user, &code.audience, &code.scope));
     Ok(Tokens {
         access_token: access_token.token,
         refresh_token,
@@ -169,38 +213,19 @@ async fn redeem(
     })
 }
 
-/// The batch found the code spent or the user changed: which of the two, the code's row tells.
-async fn lost_race(visit: &Visit, client: &Client, code: &Code) -> Result<OAuthError, db::Error> {
-    let again = authorization_codes::find(&visit.app.db, &visit.tenant.id, &code.hash).await?;
-    if again.is_some_and(|code| code.spent_at.is_none()) {
-        return Ok(OAuthError::busy());
-    }
-    end_what_it_bought(visit, code).await?;
-    Ok(invalid_code(visit, client, "used before"))
-}
-
 /// RFC 6749 §4.1.2: a code that comes twice takes back what it bought.
-async fn end_what_it_bought(visit: &Visit, code: &Code) -> Result<(), db::Error> {
+fn end_what_it_bought(visit: &Visit, code: &Code) -> Batch {
     let tenant = &visit.tenant.id;
     let mut batch = Batch::new();
     access_tokens::remove_for_code(&mut batch, tenant, &code.hash);
     refresh_tokens::remove_for_code(&mut batch, tenant, &code.hash);
-    visit.app.db.commit(batch).await.map(drop)
+    batch
 }
 
-/// A code shown with the wrong redirect URI or verifier is out of its client's hands: it is spent for nothing.
-async fn spend_unused(visit: &Visit, code: &Code, now: Timestamp) -> Result<(), db::Error> {
-    let mut batch = Batch::new();
-    authorization_codes::spend(&mut batch, &visit.tenant.id, &code.hash, now);
-    match visit.app.db.commit(batch).await {
-        Ok(_) | Err(db::Error::Conflict { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn invalid_code(visit: &Visit, client: &Client, reason: &str) -> OAuthError {
-    visit.app.audit.push(events::code_refused(visit, client, reason));
-    OAuthError::invalid_grant("Invalid authorization code")
+/// Why exactly is for the log alone.
+fn invalid_code(reason: &str) -> Outcome {
+    let error = OAuthError::invalid_grant("Invalid authorization code");
+    Outcome::Refused { reason: reason.to_owned(), error }
 }
 
 #[cfg(test)]
