@@ -6,10 +6,10 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use model::sessions::{self, Session};
+use model::sessions::{self, Limits, Session};
 use model::tenants::{Settings, Tenant};
 use model::users::{self, User};
-use model::{App, Peer, branding, tenants};
+use model::{App, Peer, Timestamp, branding, tenants};
 
 use crate::errors::OAuthError;
 use crate::pages::{ErrorKind, ErrorPage, Look};
@@ -112,6 +112,20 @@ impl Visit {
         Ok(user.filter(|user| !user.is_blocked()).map(|user| (session, user)))
     }
 
+    /// The cookie of the browser's session anew, where it says how long it lives: `session` was just used, and its idle limit
+    /// has moved.
+    pub fn moved_session_cookie(
+        &self,
+        settings: &Settings,
+        session: &Session,
+        limits: Limits,
+        now: Timestamp,
+    ) -> Option<HeaderValue> {
+        let token = self.session_token.as_deref().filter(|_| settings.sessions_persist())?;
+        let moved = Session { idle_expires_at: now.plus_seconds(limits.idle), ..session.clone() };
+        Some(session_cookie(settings, &moved, token, now))
+    }
+
     /// The value that binds login transactions to this browser, if it has one.
     pub fn browser(&self) -> Option<&str> {
         self.browser.as_deref()
@@ -147,12 +161,7 @@ impl Visit {
 }
 
 /// The `Set-Cookie` for a session: it ends when the session does, or with the browser where the tenant wants that.
-pub fn session_cookie(
-    settings: &Settings,
-    session: &Session,
-    token: &str,
-    now: model::Timestamp,
-) -> HeaderValue {
+pub fn session_cookie(settings: &Settings, session: &Session, token: &str, now: Timestamp) -> HeaderValue {
     let left = (session.cookie_expires_at().seconds() - now.seconds()).max(0);
     set_cookie(SESSION, token, settings.sessions_persist().then_some(left))
 }

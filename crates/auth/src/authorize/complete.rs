@@ -12,7 +12,21 @@ use serde_json::Map;
 use super::request::{Refusal, Request};
 use crate::events;
 use crate::issue::{self, FrontChannel, IdToken};
-use crate::visit::Visit;
+use crate::visit::{Visit, with_cookie};
+
+/// Why nothing was issued.
+pub enum Incomplete {
+    /// The session, the user, their consent or the transaction moved since they were read: all of it is to be looked at anew.
+    Changed,
+    /// Something that looking again does not mend.
+    Refused(Refusal),
+}
+
+impl From<db::Error> for Incomplete {
+    fn from(error: db::Error) -> Self {
+        if error.may_retry() { Self::Changed } else { Self::Refused(error.into()) }
+    }
+}
 
 /// Issues what `request` asks for to the user of `session`.
 ///
@@ -24,10 +38,11 @@ pub async fn complete(
     session: &Session,
     user: &User,
     transaction: Option<&str>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Incomplete> {
     let (app, tenant) = (&visit.app, &visit.tenant);
     let now = app.clock.now();
-    let limits = Limits::of(&*visit.settings().await?);
+    let settings = visit.settings().await?;
+    let limits = Limits::of(&settings);
     let auth_time = (request.max_age.is_some() || request.prompt.login).then_some(session.authenticated_at);
     let (code_token, access_token) = (app.random.token(), app.random.token());
     let opaque = request.response_type.token && request.audience.api().is_none();
@@ -72,14 +87,7 @@ pub async fn complete(
         };
         access_tokens::insert(&mut batch, &tenant.id, &token);
     }
-    match app.db.commit(batch).await {
-        Ok(_) => {}
-        Err(db::Error::Conflict { .. }) => {
-            let description = "The sign-in changed while it was being completed";
-            return Err(Refusal::client(&request.target, "temporarily_unavailable", description));
-        }
-        Err(error) => return Err(error.into()),
-    }
+    app.db.commit(batch).await?;
     if request.prompt.none {
         app.audit.push(events::silent_success(visit, request, user));
     }
@@ -125,7 +133,8 @@ pub async fn complete(
         };
         params.insert("id_token".into(), id_token.sign(app, tenant).await?.into());
     }
-    Ok(request.target.respond(visit.look().await, params))
+    let response = request.target.respond(visit.look().await, params);
+    Ok(with_cookie(response, visit.moved_session_cookie(&settings, session, limits, now)))
 }
 
 fn code(

@@ -23,6 +23,7 @@ use crate::hints;
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
 use crate::visit::{Visit, with_cookie};
+use complete::Incomplete;
 use request::{Refusal, Request};
 use response::redirect;
 
@@ -56,24 +57,31 @@ pub async fn resume(State(_): State<App>, visit: Visit, OriginalUri(uri): Origin
         Ok(opened) => opened,
         Err(response) => return response,
     };
-    match transactions::progress(&visit.app.db, &visit.tenant.id, &transaction.id).await {
-        Ok(Some(progress)) if progress.done => visit.error_page(ErrorKind::Expired).await.into_response(),
-        Ok(progress) => go_on(&visit, &request, Arrival::Resumed { transaction, state, progress }).await,
-        Err(error) => visit.failure_page(error).await,
-    }
+    go_on(&visit, &request, Arrival::Resumed { transaction, state }).await
 }
 
 /// How a request got here: for the first time, or back from one of our pages.
 enum Arrival {
     Fresh(Params),
-    Resumed { transaction: Transaction, state: String, progress: Option<Progress> },
+    Resumed { transaction: Transaction, state: String },
 }
 
 impl Arrival {
-    fn progress(&self) -> Option<&Progress> {
+    /// How far the sign-in has come.
+    async fn progress(&self, visit: &Visit) -> Result<Option<Progress>, db::Error> {
         match self {
+            Self::Fresh(_) => Ok(None),
+            Self::Resumed { transaction, .. } => {
+                transactions::progress(&visit.app.db, &visit.tenant.id, &transaction.id).await
+            }
+        }
+    }
+
+    /// The transaction that an answer to this request completes: one that has come any way.
+    fn completes(&self, progress: Option<&Progress>) -> Option<&str> {
+        match self {
+            Self::Resumed { transaction, .. } => progress.map(|_| transaction.id.as_str()),
             Self::Fresh(_) => None,
-            Self::Resumed { progress, .. } => progress.as_ref(),
         }
     }
 
@@ -103,33 +111,47 @@ enum Standing {
     Ready(Box<(Session, User)>),
 }
 
+/// How often a request is looked at anew because something moved while it was being answered.
+const ATTEMPTS: usize = 8;
+
 /// §1.2 steps 6 to 10.
 async fn go_on(visit: &Visit, request: &Request, arrival: Arrival) -> Response {
-    let standing = match standing(visit, request, arrival.progress()).await {
-        Ok(standing) => standing,
-        Err(refusal) => return refuse(visit, refusal).await,
-    };
-    match standing {
-        Standing::Login if request.prompt.none => {
-            silent_failure(visit, request, "login_required", "Login required").await
+    for _ in 0..ATTEMPTS {
+        let progress = match arrival.progress(visit).await {
+            Ok(Some(progress)) if progress.done => {
+                return visit.error_page(ErrorKind::Expired).await.into_response();
+            }
+            Ok(progress) => progress,
+            Err(error) => return visit.failure_page(error).await,
+        };
+        match standing(visit, request, progress.as_ref()).await {
+            Ok(Standing::Ready(ready)) => {
+                let (session, user) = *ready;
+                let transaction = arrival.completes(progress.as_ref());
+                match complete::complete(visit, request, &session, &user, transaction).await {
+                    Ok(response) => return response,
+                    Err(Incomplete::Changed) => {}
+                    Err(Incomplete::Refused(refusal)) => return refuse(visit, refusal).await,
+                }
+            }
+            Ok(missing) => return ask(visit, request, arrival, &missing).await,
+            Err(refusal) => return refuse(visit, refusal).await,
         }
-        Standing::Login if request.signup => arrival.leading_to(visit, "/u/signup"),
-        Standing::Login => arrival.leading_to(visit, "/u/login"),
+    }
+    let description = "The sign-in changed while it was being completed";
+    refuse(visit, Refusal::client(&request.target, "temporarily_unavailable", description)).await
+}
+
+/// Leads to the page that asks for what is missing, unless the request forbids pages.
+async fn ask(visit: &Visit, request: &Request, arrival: Arrival, missing: &Standing) -> Response {
+    match missing {
         Standing::Consent if request.prompt.none => {
             silent_failure(visit, request, "consent_required", "Consent required").await
         }
         Standing::Consent => arrival.leading_to(visit, "/u/consent"),
-        Standing::Ready(ready) => {
-            let (session, user) = *ready;
-            let transaction = match &arrival {
-                Arrival::Resumed { transaction, progress: Some(_), .. } => Some(transaction.id.as_str()),
-                _ => None,
-            };
-            match complete::complete(visit, request, &session, &user, transaction).await {
-                Ok(response) => response,
-                Err(refusal) => refuse(visit, refusal).await,
-            }
-        }
+        _ if request.prompt.none => silent_failure(visit, request, "login_required", "Login required").await,
+        _ if request.signup => arrival.leading_to(visit, "/u/signup"),
+        _ => arrival.leading_to(visit, "/u/login"),
     }
 }
 
