@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use auth::pages::{
-    ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, LoggedOutPage, LoginError, LoginPage,
-    LogoutConfirmPage, Look, PasswordHint, ScopeLine, SignupError, SignupPage, WebMessagePage, assets,
+    ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage, LoginError,
+    LoginPage, LogoutConfirmPage, Look, PasswordHint, ScopeLine, SignupError, SignupPage, WebMessagePage,
+    assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -113,11 +114,12 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
             action_url: "/u/logout".to_owned(),
             params: vec![("state".to_owned(), "s".to_owned())],
             csrf: "csrf".to_owned(),
-            form_action_origin: None,
+            form_targets: FormTargets::default(),
         }
         .into_response(),
         "logged-out" => LoggedOutPage { look }.into_response(),
         "form-post" => FormPostPage {
+            form_targets: FormTargets::default(),
             look,
             action: "http://127.0.0.1:8099/u/callback".to_owned(),
             params: vec![
@@ -165,7 +167,7 @@ fn login(look: Look, username: &str, error: Option<LoginError>) -> LoginPage {
         with_usernames: false,
         error,
         signup_url: Some("/signup".to_owned()),
-        form_action_origin: Some("https://shop.example.com".to_owned()),
+        form_targets: FormTargets::new("https://shop.example.com", []),
     }
 }
 
@@ -180,7 +182,7 @@ fn signup(look: Look, errors: Vec<SignupError>) -> SignupPage {
         hints: vec![PasswordHint::Length(8), PasswordHint::LowerUpperNumber],
         errors,
         login_url: "/login".to_owned(),
-        form_action_origin: None,
+        form_targets: FormTargets::default(),
     }
 }
 
@@ -200,6 +202,6 @@ fn consent(look: Look, scopes: &[(&str, Option<&str>)]) -> ConsentPage {
             .collect(),
         state: "state".to_owned(),
         csrf: "csrf".to_owned(),
-        form_action_origin: Some("https://shop.example.com".to_owned()),
+        form_targets: FormTargets::new("https://shop.example.com", []),
     }
 }

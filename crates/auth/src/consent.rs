@@ -102,7 +102,7 @@ async fn page(visit: &Visit, request: &Request, user: &User, state: &str) -> Res
         scopes: scopes.collect(),
         csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
         state: state.to_owned(),
-        form_action_origin: request.target.form_action(),
+        form_targets: request.target.form_targets.clone(),
         look: visit.look().await,
     }
     .into_response()

@@ -261,7 +261,7 @@ async fn page(
         with_usernames: directories.first().is_some_and(|connection| connection.has_usernames()),
         error,
         signup_url: signup.then(|| page_url("/u/signup", state)),
-        form_action_origin: request.target.form_action(),
+        form_targets: request.target.form_targets.clone(),
     }
     .into_response()
 }

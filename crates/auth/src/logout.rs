@@ -15,7 +15,7 @@ use model::{App, logs};
 use crate::authorize::response::{extend_query, redirect};
 use crate::events;
 use crate::hints;
-use crate::pages::{ErrorKind, LoggedOutPage, LogoutConfirmPage, form_action_source};
+use crate::pages::{ErrorKind, FormTargets, LoggedOutPage, LogoutConfirmPage};
 use crate::params::Params;
 use crate::visit::{Visit, no_session_cookie, with_cookie};
 
@@ -198,6 +198,11 @@ async fn confirm(
     let handed_on =
         ["id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
     let params = handed_on.iter().filter_map(|name| Some(((*name).to_owned(), params.get(name)?.to_owned())));
+    let other = client.into_iter().flat_map(|client| [&client.allowed_logout_urls, &client.callbacks]);
+    let form_targets = FormTargets::new(
+        destination.as_deref().unwrap_or_default(),
+        other.flatten().flatten().map(String::as_str),
+    );
     let (browser, cookie) = visit.bind_browser();
     let page = LogoutConfirmPage {
         client_name: client.map(|client| client.name.clone()),
@@ -205,7 +210,7 @@ async fn confirm(
         action_url: "/oidc/logout".into(),
         params: params.collect(),
         csrf: visit.csrf(&browser, &session.sid),
-        form_action_origin: destination.as_deref().and_then(form_action_source),
+        form_targets,
         look: visit.look().await,
     };
     with_cookie(page.into_response(), cookie)

@@ -183,7 +183,7 @@ async fn page(
         hints: hints(PasswordPolicy::of(&connection)),
         errors,
         login_url: page_url("/u/login", state),
-        form_action_origin: request.target.form_action(),
+        form_targets: request.target.form_targets.clone(),
     }
     .into_response()
 }

@@ -9,7 +9,7 @@ use model::connections::{self, Connection};
 
 use super::audience::{Audience, AudienceError};
 use super::response::{ResponseMode, ResponseType, Target, origin};
-use crate::pages::{ErrorKind, Relay};
+use crate::pages::{ErrorKind, FormTargets, Relay};
 use crate::params::Params;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
@@ -117,7 +117,7 @@ impl Request {
         let client = client(visit, params).await?;
         let redirect_uri = redirect_uri(&client, params)?;
         let response_type = params.get("response_type").and_then(ResponseType::parse);
-        let target = target(params, redirect_uri, response_type);
+        let target = target(params, &client, redirect_uri, response_type);
         web_message_origin(&client, &target)?;
 
         request_objects(&target, params)?;
@@ -183,7 +183,12 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refusal> {
 }
 
 /// Where every further answer goes. A mode that is unknown or unsafe falls back to the response type's own.
-fn target(params: &Params, redirect_uri: String, response_type: Option<ResponseType>) -> Target {
+fn target(
+    params: &Params,
+    client: &Client,
+    redirect_uri: String,
+    response_type: Option<ResponseType>,
+) -> Target {
     let default = ResponseMode::default_for(response_type.unwrap_or_default());
     let asked = params.get("response_mode").and_then(ResponseMode::parse);
     let relay = match (params.get("web_message_uri"), params.get("web_message_target")) {
@@ -193,7 +198,9 @@ fn target(params: &Params, redirect_uri: String, response_type: Option<ResponseT
     let mode = asked
         .filter(|mode| *mode != ResponseMode::Query || default == ResponseMode::Query)
         .unwrap_or(default);
-    Target { redirect_uri, mode, state: params.raw("state").map(str::to_owned), relay }
+    let other = client.callbacks.iter().chain(&client.web_origins).flatten().map(String::as_str);
+    let form_targets = FormTargets::new(&redirect_uri, other);
+    Target { redirect_uri, mode, state: params.raw("state").map(str::to_owned), form_targets, relay }
 }
 
 /// §1.2 step 3: only a page whose origin the client lists as a web origin gets a message.

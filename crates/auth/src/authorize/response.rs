@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use crate::pages::{FormPostPage, Look, Relay, WebMessagePage, form_action_source};
+use crate::pages::{FormPostPage, FormTargets, Look, Relay, WebMessagePage};
 
 /// `response_type`: which of the three things the client wants (OAuth 2.0 Multiple Response Type Encoding Practices).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,6 +82,8 @@ pub struct Target {
     pub mode: ResponseMode,
     /// `state`, echoed byte for byte on success and on error.
     pub state: Option<String>,
+    /// What the `form-action` of the pages on the way must allow.
+    pub form_targets: FormTargets,
     /// `web_message_uri` and `web_message_target`: the answer goes by way of a relay (authentication contract §1.4).
     pub relay: Option<Relay>,
 }
@@ -99,6 +101,7 @@ impl Target {
                 look,
                 action: self.redirect_uri.clone(),
                 params: params.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
+                form_targets: self.form_targets.clone(),
             }
             .into_response(),
             ResponseMode::WebMessage => WebMessagePage {
@@ -124,11 +127,6 @@ impl Target {
         if let Some(state) = &self.state {
             params.insert("state".into(), state.as_str().into());
         }
-    }
-
-    /// What a page's `form-action` must name besides ourselves, since browsers apply it to the whole redirect chain.
-    pub fn form_action(&self) -> Option<String> {
-        form_action_source(&self.redirect_uri)
     }
 }
 

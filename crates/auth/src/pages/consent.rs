@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{ICON, Look, Page, SCRIPT, STYLE, excerpt, form_url, look};
+use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE, excerpt, form_url, look};
 
 /// Asks whether an app may have what it asks for.
 ///
@@ -28,8 +28,8 @@ pub struct ConsentPage {
     pub state: String,
     /// The token that proves the form is ours.
     pub csrf: String,
-    /// Where the form may lead in the end: [`super::form_action_source`] of the redirect URI.
-    pub form_action_origin: Option<String>,
+    /// Where the form may lead in the end: to the redirect URI, or on from there.
+    pub form_targets: FormTargets,
 }
 
 /// A scope that an app asks for.
@@ -107,7 +107,7 @@ impl ConsentPage {
 
     /// Where the person goes next, when that is a web address.
     fn destination(&self) -> Option<&str> {
-        let host = self.form_action_origin.as_deref()?.split_once("://")?.1;
+        let host = self.form_targets.destination()?.split_once("://")?.1;
         Some(host).filter(|host| !host.is_empty())
     }
 
@@ -186,6 +186,6 @@ impl Page for ConsentPage {
 
 impl IntoResponse for ConsentPage {
     fn into_response(self) -> Response {
-        self.answer(StatusCode::OK, self.form_action_origin.as_deref())
+        self.answer(StatusCode::OK, &self.form_targets)
     }
 }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{ICON, Look, Page, SCRIPT, STYLE, excerpt};
+use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE, excerpt};
 
 /// Says what went wrong where no app can be told. Its words come from `kind`; the rest is detail for a developer.
 #[derive(Template, Debug)]
@@ -182,6 +182,6 @@ impl Page for ErrorPage {
 
 impl IntoResponse for ErrorPage {
     fn into_response(self) -> Response {
-        self.answer(self.kind.status(), None)
+        self.answer(self.kind.status(), &FormTargets::default())
     }
 }

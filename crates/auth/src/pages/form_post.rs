@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{Html, ICON, Look, Page, STYLE, form_action_source};
+use super::{FormTargets, Html, ICON, Look, Page, STYLE};
 
 /// Posts itself to the app at once; without JavaScript it shows a button that does.
 #[derive(Template, Debug)]
@@ -16,6 +16,8 @@ pub struct FormPostPage {
     pub action: String,
     /// The parameters, in their order.
     pub params: Vec<(String, String)>,
+    /// Where the form may lead: to `action`, or on from there.
+    pub form_targets: FormTargets,
 }
 
 /// The inline script; its hash is in the policy.
@@ -36,7 +38,7 @@ impl IntoResponse for FormPostPage {
         Html {
             status: StatusCode::OK,
             body: self.render().expect("writing to a string cannot fail"),
-            form_action: form_action_source(&self.action),
+            form_targets: self.form_targets,
             style: Some(self.look.style().to_owned()),
             script: Some(SUBMIT.to_owned()),
             framed: false,

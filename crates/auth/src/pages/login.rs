@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{ICON, Look, Page, SCRIPT, STYLE, form_url};
+use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE, form_url};
 
 /// Asks for an e-mail or username and a password.
 ///
@@ -28,8 +28,8 @@ pub struct LoginPage {
     pub error: Option<LoginError>,
     /// The signup page, where signing up is allowed.
     pub signup_url: Option<String>,
-    /// Where the form may lead in the end: [`super::form_action_source`] of the redirect URI.
-    pub form_action_origin: Option<String>,
+    /// Where the form may lead in the end: to the redirect URI, or on from there.
+    pub form_targets: FormTargets,
 }
 
 /// Why a try to sign in failed, as far as the person may know.
@@ -112,6 +112,6 @@ impl Page for LoginPage {
 
 impl IntoResponse for LoginPage {
     fn into_response(self) -> Response {
-        self.answer(self.error.map_or(StatusCode::OK, LoginError::status), self.form_action_origin.as_deref())
+        self.answer(self.error.map_or(StatusCode::OK, LoginError::status), &self.form_targets)
     }
 }

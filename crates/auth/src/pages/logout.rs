@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{ICON, Look, Page, SCRIPT, STYLE};
+use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE};
 
 /// Asks whether to sign out, where the request does not prove that the person wants it (OIDC RP-Initiated Logout §2).
 ///
@@ -24,8 +24,8 @@ pub struct LogoutConfirmPage {
     pub params: Vec<(String, String)>,
     /// The token that proves the form is ours.
     pub csrf: String,
-    /// Where the form may lead in the end: [`super::form_action_source`] of the URL to return to.
-    pub form_action_origin: Option<String>,
+    /// Where the form may lead in the end: to the URL to return to, or on from there.
+    pub form_targets: FormTargets,
 }
 
 /// Says that the session has ended.
@@ -55,7 +55,7 @@ impl Page for LogoutConfirmPage {
 
 impl IntoResponse for LogoutConfirmPage {
     fn into_response(self) -> Response {
-        self.answer(StatusCode::OK, self.form_action_origin.as_deref())
+        self.answer(StatusCode::OK, &self.form_targets)
     }
 }
 
@@ -71,6 +71,6 @@ impl Page for LoggedOutPage {
 
 impl IntoResponse for LoggedOutPage {
     fn into_response(self) -> Response {
-        self.answer(StatusCode::OK, None)
+        self.answer(StatusCode::OK, &FormTargets::default())
     }
 }

@@ -26,7 +26,7 @@ pub use form_post::FormPostPage;
 pub use login::{LoginError, LoginPage};
 pub use logout::{LoggedOutPage, LogoutConfirmPage};
 pub use look::{DEFAULT_PRIMARY, Footer, Look};
-pub use policy::{Html, form_action_source};
+pub use policy::{FormTargets, Html};
 pub use signup::{PasswordHint, SignupError, SignupPage};
 pub use texts::Texts;
 pub use web_message::{Relay, WebMessagePage};
@@ -53,13 +53,13 @@ trait Page: Template {
         Texts::of(&self.look().lang).fill(key, &values)
     }
 
-    /// The page as a response. Forms may lead to us and to `form_action`.
-    fn answer(&self, status: StatusCode, form_action: Option<&str>) -> Response {
+    /// The page as a response. Forms may lead to us and to `form_targets`.
+    fn answer(&self, status: StatusCode, form_targets: &FormTargets) -> Response {
         let body = self.render().expect("writing to a string cannot fail");
         Html {
             status,
             body,
-            form_action: form_action.map(str::to_owned),
+            form_targets: form_targets.clone(),
             style: Some(self.look().style().to_owned()),
             script: None,
             framed: false,

@@ -9,7 +9,7 @@ use url::{Host, Url};
 
 /// A page on its way out, with the headers that keep it alone in its window.
 ///
-/// Nothing may frame it or be loaded into it but our own assets and images; forms go to us and to `form_action`.
+/// Nothing may frame it or be loaded into it but our own assets and images; forms go to us and to `form_targets`.
 /// There is no `Cross-Origin-Opener-Policy`: a sign-in in a popup ends with a message to its opener.
 #[derive(Debug)]
 pub struct Html {
@@ -17,8 +17,8 @@ pub struct Html {
     pub status: StatusCode,
     /// The document.
     pub body: String,
-    /// Where forms may lead besides ourselves, redirects included: see [`form_action_source`].
-    pub form_action: Option<String>,
+    /// Where forms may lead besides ourselves, redirects included.
+    pub form_targets: FormTargets,
     /// The content of the document's inline `<style>`, which must be exactly this.
     pub style: Option<String>,
     /// The content of the document's inline `<script>`, which must be exactly this.
@@ -54,8 +54,7 @@ impl Html {
             policy.push_str("; form-action 'none'");
         } else {
             policy.push_str("; frame-ancestors 'none'; img-src 'self' data: https:; form-action 'self'");
-            // A source is one word: what could begin another directive is left out.
-            if let Some(source) = self.form_action.as_deref().filter(|source| is_source(source)) {
+            for source in self.form_targets.destination.iter().chain(&self.form_targets.other) {
                 policy.push(' ');
                 policy.push_str(source);
             }
@@ -75,10 +74,45 @@ impl Html {
     }
 }
 
-/// The CSP source that lets a form lead to a redirect URI: its origin, or its scheme where it has no origin that a policy
-/// can name (an app's own scheme, an IPv6 address). Browsers check it along the whole chain of redirects.
-pub fn form_action_source(redirect_uri: &str) -> Option<String> {
-    let url = Url::parse(redirect_uri).ok()?;
+/// Where the forms of a page may lead besides ourselves, as CSP sources. Browsers check them along the whole chain of
+/// redirects: an app whose callback sends people on to another origin needs that one too.
+#[derive(Clone, Debug, Default)]
+pub struct FormTargets {
+    destination: Option<String>,
+    other: Vec<String>,
+}
+
+/// The most that the sources after the first may take, in characters: a header has its limits.
+const MOST_CHARACTERS: usize = 2000;
+
+impl FormTargets {
+    /// The source of `destination`, where the form leads in the end, and those of the app's `other` URLs. What is listed with
+    /// a wildcard, or has no origin that a policy can name, is left out of these: it would allow more than the app's own.
+    pub fn new<'a>(destination: &str, other: impl IntoIterator<Item = &'a str>) -> Self {
+        let (destination, mut sources) = (source(destination), Vec::new());
+        let mut left = MOST_CHARACTERS;
+        for source in other.into_iter().filter_map(source) {
+            let all_sites = matches!(source.as_str(), "https:" | "http:");
+            let known = destination.as_ref() == Some(&source) || sources.contains(&source);
+            if all_sites || known || source.len() >= left {
+                continue;
+            }
+            left -= source.len() + 1;
+            sources.push(source);
+        }
+        Self { destination, other: sources }
+    }
+
+    /// The source of the destination.
+    pub fn destination(&self) -> Option<&str> {
+        self.destination.as_deref()
+    }
+}
+
+/// The CSP source that lets a form lead to `url`: its origin, or its scheme where it has no origin that a policy can name (an
+/// app's own scheme, an IPv6 address).
+fn source(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
     let nameable = url.origin().is_tuple() && !matches!(url.host(), Some(Host::Ipv6(_)));
     let source = if nameable { url.origin().ascii_serialization() } else { format!("{}:", url.scheme()) };
     (is_source(&source) && !matches!(url.scheme(), "javascript" | "data")).then_some(source)
@@ -109,13 +143,34 @@ mod tests {
             ("javascript:alert(1)", None),
             ("not a url", None),
         ] {
-            assert_eq!(form_action_source(uri).as_deref(), source, "{uri}");
+            assert_eq!(FormTargets::new(uri, []).destination(), source, "{uri}");
         }
     }
 
     #[test]
+    fn the_apps_other_origins_follow_but_nothing_wider() {
+        let listed = [
+            "https://app.test/other",
+            "https://third.test/cb",
+            "https://*.app.test/cb",
+            "https://{organization_name}.app.test/cb",
+            "http://[::1]:3000/cb",
+            "*",
+            "com.acme.app://callback",
+            "https://third.test",
+        ];
+        let targets = FormTargets::new("https://app.test/cb", listed);
+        assert_eq!(targets.destination(), Some("https://app.test"));
+        assert_eq!(targets.other, ["https://third.test", "com.acme.app:"]);
+        let many: Vec<String> = (0..200).map(|n| format!("https://n{n}.app.test/cb")).collect();
+        let targets = FormTargets::new("https://app.test/cb", many.iter().map(String::as_str));
+        let length = targets.other.iter().map(|source| source.len() + 1).sum::<usize>();
+        assert!((MOST_CHARACTERS - 50..MOST_CHARACTERS + 50).contains(&length), "{length}");
+    }
+
+    #[test]
     fn a_source_cannot_add_a_directive() {
-        for source in [
+        for url in [
             "https://a.test; script-src *",
             "https://a.test, *",
             "*",
@@ -125,12 +180,12 @@ mod tests {
             let html = Html {
                 status: StatusCode::OK,
                 body: String::new(),
-                form_action: Some(source.into()),
+                form_targets: FormTargets::new(url, [url]),
                 style: None,
                 script: None,
                 framed: false,
             };
-            assert!(html.policy().contains("form-action 'self';"), "{source}");
+            assert!(html.policy().contains("form-action 'self';"), "{url}");
         }
     }
 

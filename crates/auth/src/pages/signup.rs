@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{ICON, Look, Page, SCRIPT, STYLE, form_url};
+use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE, form_url};
 
 /// Asks for what a new account needs.
 ///
@@ -31,8 +31,8 @@ pub struct SignupPage {
     pub errors: Vec<SignupError>,
     /// The sign-in page, for those who have an account.
     pub login_url: String,
-    /// Where the form may lead in the end: [`super::form_action_source`] of the redirect URI.
-    pub form_action_origin: Option<String>,
+    /// Where the form may lead in the end: to the redirect URI, or on from there.
+    pub form_targets: FormTargets,
 }
 
 /// One thing that a connection asks of a password.
@@ -179,6 +179,6 @@ impl Page for SignupPage {
 impl IntoResponse for SignupPage {
     fn into_response(self) -> Response {
         let status = self.errors.first().map_or(StatusCode::OK, |error| error.status());
-        self.answer(status, self.form_action_origin.as_deref())
+        self.answer(status, &self.form_targets)
     }
 }

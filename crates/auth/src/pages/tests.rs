@@ -62,7 +62,7 @@ fn login(text: &str) -> LoginPage {
         with_usernames: false,
         error: None,
         signup_url: Some("/u/signup?state=s".into()),
-        form_action_origin: Some("https://app.test".into()),
+        form_targets: FormTargets::new("https://app.test", []),
     }
 }
 
@@ -82,7 +82,7 @@ fn signup(text: &str) -> SignupPage {
         ],
         errors: vec![],
         login_url: "/u/login?state=s".into(),
-        form_action_origin: Some("https://app.test".into()),
+        form_targets: FormTargets::new("https://app.test", []),
     }
 }
 
@@ -105,7 +105,7 @@ fn consent(text: &str) -> ConsentPage {
         ],
         state: text.into(),
         csrf: text.into(),
-        form_action_origin: Some("https://app.test".into()),
+        form_targets: FormTargets::new("https://app.test", []),
     }
 }
 
@@ -117,7 +117,7 @@ fn logout(text: &str) -> LogoutConfirmPage {
         action_url: "/oidc/logout".into(),
         params: vec![("state".into(), text.into())],
         csrf: text.into(),
-        form_action_origin: None,
+        form_targets: FormTargets::default(),
     }
 }
 
@@ -131,6 +131,7 @@ fn error(text: &str) -> ErrorPage {
 
 fn form_post(text: &str) -> FormPostPage {
     FormPostPage {
+        form_targets: FormTargets::new("https://app.test/cb", []),
         look: look(text),
         action: "https://app.test/cb?a=1&b=2".into(),
         params: vec![("code".into(), "c".into()), ("state".into(), text.into())],

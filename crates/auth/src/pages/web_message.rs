@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Html, Texts};
+use super::{FormTargets, Html, Texts};
 
 /// Hands the response to the app's window, and to no other origin. It may be framed and shows nothing.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl IntoResponse for WebMessagePage {
         Html {
             status: StatusCode::OK,
             body,
-            form_action: None,
+            form_targets: FormTargets::default(),
             style: None,
             script: Some(script),
             framed: true,
