@@ -5,15 +5,17 @@
 
 mod limits;
 mod load;
-mod program;
+#[path = "../../tests/running/mod.rs"]
+mod running;
 mod scenarios;
 
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use load::{Run, request, resident};
-use program::{Program, free_address};
+use load::{Run, resident};
+use running::http::request;
+use running::{Program, free_address};
 
 /// A scenario, and the most server CPU that a request may take, in signatures.
 const SCENARIOS: [(&str, Option<f64>); 6] = [

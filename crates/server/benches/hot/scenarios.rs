@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::load::{Caller, Connection, Repeat, Run, request, run};
-use crate::program::{HOST, Program, VERIFIER, location};
+use crate::load::{Caller, Repeat, Run, run};
+use crate::running::http::{Connection, request};
+use crate::running::{HOST, Program, VERIFIER, location};
 
 /// Loads one endpoint with `connections` callers.
 pub async fn measure(program: &Program, name: &str, connections: usize, duration: Duration) -> Run {

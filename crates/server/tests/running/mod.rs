@@ -1,4 +1,7 @@
-//! The program under test: the built binary under `serve`, on a database of its own, behind a trusted proxy that is us.
+//! The built program, running: under `serve`, on a database of its own, behind a trusted proxy that is us. The crash
+//! tests and the benchmark share it.
+
+pub mod http;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -7,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::load::{Connection, request};
+use http::{Connection, request};
 
 /// The issuer's host.
 pub const HOST: &str = "bench.test";
@@ -94,10 +97,27 @@ impl Program {
         self.child.id()
     }
 
-    /// Stops the process, starts it again on the same database, and says how long it took until it answered.
-    pub async fn restart(&mut self) -> Duration {
+    /// Where its database is, if it is SQLite's.
+    pub fn database(&self) -> String {
+        format!("sqlite:{}/doorward.db", self.directory.display())
+    }
+
+    /// Ends the process at once, as a power cut would: SIGKILL.
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Asks the process to stop, and waits for it: whether it ended with 0.
+    pub fn terminate(&mut self) -> bool {
+        let asked = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "the process takes signals");
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+
+    /// Kills the process, starts it again on the same database, and says how long it took until it answered.
+    pub async fn restart(&mut self) -> Duration {
+        self.kill();
         let begun = Instant::now();
         self.child = serve(&self.binary, &self.directory.join("doorward.toml"));
         self.ready().await;
@@ -127,18 +147,33 @@ impl Program {
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
+    /// A token of the machine client, with every Management scope.
+    pub async fn admin_token(&self) -> String {
+        let body = json!({ "grant_type": "client_credentials", "client_id": self.machine.0,
+            "client_secret": self.machine.1, "audience": format!("https://{HOST}/api/v2/") });
+        let (_, answer) = self.json("POST", "/oauth/token", None, &body).await;
+        text_of(&answer, "access_token")
+    }
+
+    /// A code from a silent `/authorize` of the signed-in browser.
+    pub async fn code(&self, scope: &str) -> String {
+        let path = format!("/authorize?{}&prompt=none", self.authorize_query("https://api.bench.test", scope));
+        let bytes = request("GET", &path, &[("cookie", &self.cookies)], "");
+        let mut connection = Connection::open(self.address).await.expect("the server accepts connections");
+        let (_, headers, _) = connection.call(&bytes).await.expect("an answer");
+        let to = location(&headers);
+        let code = to.split("code=").nth(1).and_then(|rest| rest.split('&').next());
+        code.unwrap_or_else(|| panic!("no code in {to}")).to_owned()
+    }
+
+    /// The body that exchanges a code of [`Program::code`].
+    pub fn code_exchange(&self, code: &str) -> Value {
+        json!({ "grant_type": "authorization_code", "client_id": self.spa, "code": code,
+                "code_verifier": VERIFIER, "redirect_uri": "https://app.bench.test/cb" })
+    }
+
     async fn set_up(&mut self) {
-        let management = format!("https://{HOST}/api/v2/");
-        let (_, answer) = self
-            .json(
-                "POST",
-                "/oauth/token",
-                None,
-                &json!({ "grant_type": "client_credentials", "client_id": self.machine.0,
-                         "client_secret": self.machine.1, "audience": management }),
-            )
-            .await;
-        let admin = text_of(&answer, "access_token");
+        let admin = self.admin_token().await;
         let create = async |path: &str, body: Value| {
             let (status, answer) = self.json("POST", path, Some(&admin), &body).await;
             assert_eq!(status, 201, "{path}: {answer}");
