@@ -1,6 +1,6 @@
 # The same on a laptop and in CI. Needs Rust, Node (20.19 or newer) and a C compiler; .ci/needs gets or asks for the rest.
 
-.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks help
+.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench torture package help
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -39,6 +39,20 @@ e2e-sdks: web ## Clients in other languages (needs Python and Go)
 	@command -v go >/dev/null || { echo "go is missing: it runs go-oidc" >&2; exit 1; }
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --bin doorward
 	cd e2e && node sdks/run.js
+
+bench: web ## The hot endpoints against one signature of the same run (ARGS=--quick for a short look)
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) bench --locked -p server --bench hot -- $(ARGS)
+
+torture: web ## Kills and stops while it works, long (KILLS=200 by default)
+	DOORWARD_REQUIRE_ACCOUNT=1 KILLS=$(or $(KILLS),200) $(CARGO) test --locked --release -p server --test it storage:: -- --nocapture --test-threads=1
+
+package: web ## The program, its licences and its guides in one archive under target/package
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --release --bin doorward
+	@rm -rf target/package && mkdir -p target/package/doorward/docs
+	cp -r target/release/doorward README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE target/package/doorward/
+	cp -r docs/guides target/package/doorward/docs/
+	tar -C target/package -czf target/package/doorward.tar.gz doorward
+	@ls -l target/package/doorward.tar.gz
 
 web: apps/account/dist/index.html
 
