@@ -35,6 +35,8 @@ struct Shared {
     engine: Engine,
     cache: Arc<Cache>,
     closed: AtomicBool,
+    #[cfg(any(test, feature = "testing"))]
+    noted: testing::Noted,
 }
 
 enum Engine {
@@ -57,7 +59,13 @@ impl Db {
             }
             _ => return Err(Error::Failed("a database is named sqlite:PATH or postgres://…".into())),
         };
-        Ok(Self(Arc::new(Shared { engine, cache, closed: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Shared {
+            engine,
+            cache,
+            closed: AtomicBool::new(false),
+            #[cfg(any(test, feature = "testing"))]
+            noted: testing::Noted::default(),
+        })))
     }
 
     /// Brings the schema up to date: all pending migrations or none. Nodes may start at the same time.
@@ -74,6 +82,7 @@ impl Db {
     pub async fn read(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
         let sql = sql.into();
         batch::check_query(&sql, &params)?;
+        self.note([&sql]);
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.read(&sql, &params),
             Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
@@ -89,6 +98,7 @@ impl Db {
     pub async fn scan(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
         let sql = sql.into();
         batch::check_query(&sql, &params)?;
+        self.note([&sql]);
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(sql, params).await,
             Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
@@ -98,6 +108,7 @@ impl Db {
     /// Several queries that see one moment, in one round trip. Answers in their order.
     pub async fn snapshot(&self, queries: Vec<(Sql, Vec<Value>)>) -> Result<Vec<Vec<Row>>, Error> {
         queries.iter().try_for_each(|(sql, params)| batch::check_query(sql, params))?;
+        self.note(queries.iter().map(|(sql, _)| sql));
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.snapshot(&queries),
             Engine::Postgres(postgres) => postgres.snapshot(&queries).await,
@@ -112,6 +123,7 @@ impl Db {
         }
         let own = batch.statements.len();
         batch.log_changes();
+        self.note(batch.statements.iter().map(|statement| &statement.sql));
         let mut outcome = match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.commit(batch).await?,
             Engine::Postgres(postgres) => postgres.commit(batch).await?,
@@ -184,6 +196,15 @@ impl Db {
     fn is_closed(&self) -> bool {
         self.0.closed.load(Ordering::Relaxed)
     }
+
+    /// Shows the tests which statements are about to run.
+    #[cfg(any(test, feature = "testing"))]
+    fn note<'a>(&self, statements: impl IntoIterator<Item = &'a Sql>) {
+        self.0.noted.add(statements);
+    }
+
+    #[cfg(not(any(test, feature = "testing")))]
+    fn note<'a>(&self, _: impl IntoIterator<Item = &'a Sql>) {}
 }
 
 impl std::fmt::Debug for Db {

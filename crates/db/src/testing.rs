@@ -5,8 +5,30 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock};
+
+use crate::{Db, Sql};
+
+/// The statements that ran, once somebody wants to know.
+#[derive(Debug, Default)]
+pub(crate) struct Noted(Mutex<Option<Vec<Sql>>>);
+
+impl Noted {
+    pub fn add<'a>(&self, statements: impl IntoIterator<Item = &'a Sql>) {
+        if let Some(noted) = &mut *self.0.lock().expect("nobody panics here") {
+            noted.extend(statements.into_iter().cloned());
+        }
+    }
+}
+
+impl Db {
+    /// The texts of the statements that ran since the last call, in order; the first call starts the list.
+    pub fn statements(&self) -> Vec<Sql> {
+        let mut noted = self.0.noted.0.lock().expect("nobody panics here");
+        noted.replace(Vec::new()).unwrap_or_default()
+    }
+}
 
 /// A new SQLite file, as an address for [`Db::open`](crate::Db::open).
 pub fn sqlite() -> String {

@@ -4,7 +4,7 @@ use model::connections::{self, Connection};
 use model::identities::{stored_email, stored_username};
 use model::users::{self, User};
 use model::{Model, TenantId, UserId};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 use super::bodies::UpdateUser;
@@ -117,10 +117,10 @@ impl<'a> Prepared<'a> {
             user.blocked = Some(blocked);
         }
         if let Some(metadata) = &patch.user_metadata {
-            user.user_metadata = users::merge_metadata(user.user_metadata.take(), metadata.clone());
+            user.user_metadata = merged(user.user_metadata.take(), metadata)?;
         }
         if let Some(metadata) = &patch.app_metadata {
-            user.app_metadata = users::merge_metadata(user.app_metadata.take(), metadata.clone());
+            user.app_metadata = merged(user.app_metadata.take(), metadata)?;
         }
         Ok(())
     }
@@ -228,6 +228,15 @@ fn addresses(user: &User) -> Vec<Option<&str>> {
     let linked =
         user.identities.iter().skip(1).map(|identity| identity.profile.as_ref()?.get("email")?.as_str());
     std::iter::once(user.email.as_deref()).chain(linked).collect()
+}
+
+fn merged(
+    old: Option<Map<String, Value>>,
+    patch: &Map<String, Value>,
+) -> Result<Option<Map<String, Value>>, Error> {
+    let merged = users::merge_metadata(old, patch.clone());
+    merged.as_ref().map_or(Ok(()), users::check_metadata_size).map_err(super::bad_metadata)?;
+    Ok(merged)
 }
 
 /// `None` where the patch says nothing, `null` where it unsets.

@@ -12,6 +12,11 @@ const CUT: &str = "[truncated]";
 const MOST_TEXT: usize = 4096;
 /// The most that is kept of an event's details, in values.
 const MOST_VALUES: usize = 2000;
+/// The most that is kept of them in bytes of texts and keys.
+const MOST_BYTES: usize = 64 * 1024;
+/// How deep details may nest. An entry holds a request's body some levels down, and is itself read again as JSON, whose depth the
+/// reader limits.
+const DEEPEST: usize = 32;
 
 /// Keys whose values are secret, in lower case and without `_` and `-`.
 const SECRET: [&str; 30] = [
@@ -50,40 +55,55 @@ const SECRET: [&str; 30] = [
 /// Endings of keys whose values are secret, in the same form: `client_secret`, `access_token`, `new_password`.
 const SECRET_ENDINGS: [&str; 5] = ["password", "secret", "token", "apikey", "accesskey"];
 
-/// Replaces every secret in an event's details by [`MASK`], however deep, and leaves out what is too long.
+/// Replaces every secret in an event's details by [`MASK`], however deep, and leaves out what is too long, too deep or too much.
 pub fn redact(details: &mut Value) {
-    let mut left = MOST_VALUES;
-    walk(details, &mut left);
+    Room { values: MOST_VALUES, bytes: MOST_BYTES }.walk(details, 0);
 }
 
-fn walk(value: &mut Value, left: &mut usize) {
-    match value {
-        Value::Object(object) => {
-            let keys: Vec<String> = object.keys().cloned().collect();
-            for key in keys {
-                if *left == 0 || key.contains('\0') {
-                    object.shift_remove(&key);
-                    continue;
-                }
-                *left -= 1;
-                let Some(value) = object.get_mut(&key) else { continue };
-                if is_secret(&key, value) { mask(value) } else { walk(value, left) }
-            }
-        }
-        Value::Array(items) => {
-            items.retain_mut(|item| {
-                let kept = *left > 0;
+/// What an entry still has room for.
+struct Room {
+    values: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn walk(&mut self, value: &mut Value, depth: usize) {
+        match value {
+            Value::Object(_) | Value::Array(_) if depth == DEEPEST => *value = CUT.into(),
+            Value::Object(object) => object.retain(|key, value| {
+                let kept = !key.contains('\0') && self.take(key.len());
                 if kept {
-                    *left -= 1;
-                    walk(item, left);
+                    if is_secret(key, value) { mask(value) } else { self.walk(value, depth + 1) }
                 }
                 kept
-            });
+            }),
+            Value::Array(items) => items.retain_mut(|item| {
+                let kept = self.take(0);
+                if kept {
+                    self.walk(item, depth + 1);
+                }
+                kept
+            }),
+            Value::String(text) if is_token(text) => *value = MASK.into(),
+            Value::String(text) if text.len() > MOST_TEXT || text.len() > self.bytes => *value = CUT.into(),
+            Value::String(text) => {
+                self.bytes -= text.len();
+                if text.contains('\0') {
+                    *text = text.replace('\0', "\u{fffd}");
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
-        Value::String(text) if is_token(text) => *value = MASK.into(),
-        Value::String(text) if text.len() > MOST_TEXT => *value = CUT.into(),
-        Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+
+    /// Whether there is room for one value more, under a key of so many bytes.
+    fn take(&mut self, key: usize) -> bool {
+        let fits = self.values > 0 && key <= self.bytes;
+        if fits {
+            self.values -= 1;
+            self.bytes -= key;
+        }
+        fits
     }
 }
 
@@ -110,7 +130,7 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
 
@@ -178,6 +198,28 @@ mod tests {
         assert_eq!(redacted(json!({"text": "x".repeat(MOST_TEXT + 1)})), json!({"text": "[truncated]"}));
         let many = redacted(json!({"body": vec![0; MOST_VALUES * 2], "after": 1}));
         assert_eq!((many["body"].as_array().unwrap().len(), many.get("after")), (MOST_VALUES - 1, None));
+        let long = redacted(
+            json!({"x".repeat(MOST_BYTES + 1): 1, "texts": vec!["x".repeat(MOST_TEXT); 20], "last": 1}),
+        );
+        let length = long.to_string().len();
+        assert!((MOST_BYTES - MOST_TEXT..MOST_BYTES).contains(&length), "{length}");
+        assert_eq!((&long["texts"][19], long.get("last")), (&json!("[truncated]"), Some(&json!(1))));
+    }
+
+    /// As many keys as fit into a request's body: a quadratic walk would take minutes.
+    #[test]
+    fn many_keys_are_left_out_at_once() {
+        let many: Map<String, Value> = (0..150_000).map(|number| (number.to_string(), Value::Null)).collect();
+        let kept = redacted(Value::Object(many));
+        assert_eq!(kept.as_object().unwrap().keys().next_back().unwrap(), &(MOST_VALUES - 1).to_string());
+    }
+
+    #[test]
+    fn what_is_too_deep_to_be_read_again_is_cut() {
+        let deep = (0..125).fold(json!({}), |inner, _| json!({ "a": inner }));
+        let kept = redacted(json!({ "request": { "body": deep } })).to_string();
+        assert_eq!(kept.matches('{').count(), DEEPEST);
+        assert!(kept.contains(r#"{"a":"[truncated]"}"#), "{kept}");
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub const FORBIDDEN_APP_METADATA: [&str; 18] = [
     "user_id",
 ];
 
+/// The largest `user_metadata` or `app_metadata`, in bytes of JSON.
+pub const MOST_METADATA: usize = 1024 * 1024;
+
 /// Why metadata is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
@@ -36,6 +39,9 @@ pub enum MetadataError {
     /// A key or a text holds U+0000, which no database stores.
     #[error("metadata may not contain the character U+0000")]
     Nul,
+    /// The whole object is larger than [`MOST_METADATA`].
+    #[error("metadata may not be larger than {MOST_METADATA} bytes")]
+    TooLarge,
 }
 
 /// Merges `patch` into `old`: each key of the patch replaces that key whole, `null` removes it, and `{}` empties the object.
@@ -47,14 +53,16 @@ pub fn merge_metadata(
         return Some(Map::new());
     }
     let mut merged = old.unwrap_or_default();
-    for (key, value) in patch {
-        if value.is_null() {
-            merged.shift_remove(&key);
-        } else {
-            merged.insert(key, value);
-        }
-    }
+    // In one walk: taking keys out one by one would move all the others each time.
+    merged.retain(|key, _| !patch.get(key).is_some_and(Value::is_null));
+    merged.extend(patch.into_iter().filter(|(_, value)| !value.is_null()));
     Some(merged)
+}
+
+/// Whether merged metadata may be kept: a limited request could otherwise be repeated until it is of any size.
+pub fn check_metadata_size(metadata: &Map<String, Value>) -> Result<(), MetadataError> {
+    let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |text| text.len());
+    if bytes > MOST_METADATA { Err(MetadataError::TooLarge) } else { Ok(()) }
 }
 
 /// Whether `metadata` may be written to `user_metadata`.
@@ -129,6 +137,22 @@ mod tests {
     fn the_order_of_the_keys_left_is_kept() {
         let text = merged(json!({"c": 1, "b": 2, "a": 3}), json!({"c": null, "d": 4})).to_string();
         assert_eq!(text, r#"{"b":2,"a":3,"d":4}"#);
+    }
+
+    /// As many keys as fit into a request's body: a quadratic merge would take minutes.
+    #[test]
+    fn many_keys_are_removed_at_once() {
+        let all = |value: Value| (0..150_000).map(move |key| (key.to_string(), value.clone())).collect();
+        let mut old: Map<String, Value> = all(json!(1));
+        old.insert("left".into(), json!(1));
+        assert_eq!(merge_metadata(Some(old), all(Value::Null)), Some(object(json!({"left": 1}))));
+    }
+
+    #[test]
+    fn metadata_has_a_largest_size() {
+        let of = |length: usize| object(json!({ "a": "x".repeat(length) }));
+        assert_eq!(check_metadata_size(&of(MOST_METADATA - 8)), Ok(()));
+        assert_eq!(check_metadata_size(&of(MOST_METADATA - 7)), Err(MetadataError::TooLarge));
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub use linking::{link, unlink};
 pub use list::{Page, Query, Sort, SortColumn, UnknownSort, find_by_email, list};
 pub use login::{Found, find_by_login, find_login};
 pub use metadata::{
-    FORBIDDEN_APP_METADATA, MetadataError, check_app_metadata, check_user_metadata, merge_metadata,
+    FORBIDDEN_APP_METADATA, MOST_METADATA, MetadataError, check_app_metadata, check_metadata_size,
+    check_user_metadata, merge_metadata,
 };
 
 /// A user as the database holds them. Every public field may be changed and written with [`save`], unless it says otherwise.
