@@ -8,26 +8,19 @@ use tokio_postgres::Statement as Prepared;
 
 use super::{Transaction, errors, failed, finished, prepare, run, send};
 use crate::batch::{Expect, Statement};
-use crate::{Error, Outcome, Sql};
+use crate::{Error, Outcome};
 
 /// Commits. Preparing comes before `BEGIN`, so that no lock is held meanwhile.
 pub(super) async fn commit(client: Client, statements: &[Statement]) -> Result<Outcome, Error> {
     let mut prepared = Vec::with_capacity(statements.len());
     for statement in statements {
-        prepared.push(prepare(&client, &text(statement), &statement.params).await?);
+        // A guard holds what it finds to the commit.
+        let suffix = if statement.expect == Expect::Held { " FOR SHARE" } else { "" };
+        prepared.push(prepare(&client, &statement.sql, suffix, &statement.params).await?);
     }
     match statements {
         [only] if only.expect == Expect::Any => alone(&client, only, &prepared[0]).await,
         _ => together(client, statements, &prepared).await,
-    }
-}
-
-/// A guard holds what it finds to the commit.
-fn text(statement: &Statement) -> Sql {
-    match (&statement.sql, statement.expect) {
-        (sql, Expect::Held) => format!("{sql} FOR SHARE").into(),
-        (Sql::Borrowed(sql), _) => Sql::Borrowed(sql),
-        (Sql::Owned(sql), _) => Sql::Owned(sql.clone()),
     }
 }
 

@@ -112,7 +112,7 @@ impl Postgres {
 }
 
 async fn read(client: &Client, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {
-    let statement = prepare(client, sql, params).await?;
+    let statement = prepare(client, sql, "", params).await?;
     run(client, &statement, params).await.map(|(rows, _)| rows).map_err(|error| failed(client, &error, sql))
 }
 
@@ -120,7 +120,7 @@ async fn read(client: &Client, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, 
 async fn snapshot(client: Client, queries: &[(Sql, Vec<Value>)]) -> Result<Vec<Vec<Row>>, Error> {
     let mut statements = Vec::with_capacity(queries.len());
     for (sql, params) in queries {
-        statements.push(prepare(&client, sql, params).await?);
+        statements.push(prepare(&client, sql, "", params).await?);
     }
     let transaction = Transaction::new(client);
     let found = ask(transaction.client(), queries, &statements).await?;
@@ -160,11 +160,12 @@ async fn ask(
     Ok(found)
 }
 
-/// A literal is prepared once per connection; text that was built is prepared for this use.
-async fn prepare(client: &Client, sql: &Sql, params: &[Value]) -> Result<Statement, Error> {
+/// A literal is prepared once per connection; text that was built is prepared for this use. `suffix` is ours.
+async fn prepare(client: &Client, sql: &Sql, suffix: &str, params: &[Value]) -> Result<Statement, Error> {
+    let text = if suffix.is_empty() { sql.clone() } else { format!("{sql}{suffix}").into() };
     let prepared = match sql {
-        Sql::Borrowed(text) => client.prepare_cached(text).await,
-        Sql::Owned(text) => client.prepare(text).await,
+        Sql::Borrowed(_) => client.prepare_cached(&text).await,
+        Sql::Owned(_) => client.prepare(&text).await,
     };
     let statement = prepared.map_err(|error| failed(client, &error, sql))?;
     values::check(&statement, params, sql)?;

@@ -15,6 +15,7 @@ crate::on_both!(
     retry_gives_up_after_twenty_conflicts,
     retry_repeats_what_may_succeed_only,
     a_dropped_commit_is_whole_or_absent,
+    a_dropped_query_disturbs_nobody,
 );
 
 fn spend(id: &str) -> Batch {
@@ -207,4 +208,34 @@ async fn a_dropped_commit_is_whole_or_absent(store: Store) {
     let whole = "SELECT COUNT(*) FROM users u JOIN tokens t ON t.tenant = u.tenant AND t.owner = u.id";
     let whole: i64 = store.one(whole, vec![]).await;
     assert_eq!((store.count("users").await, store.count("tokens").await), (whole + 1, whole));
+}
+
+async fn a_dropped_query_disturbs_nobody(store: Store) {
+    store.add_user("a").await;
+    let sql = "SELECT CAST($1 AS BIGINT) + logins FROM users";
+    for round in 0..200_i64 {
+        let mut query = Box::pin(async {
+            if round % 2 == 0 {
+                store.db.read(sql, params![-1]).await.map(|_| ())
+            } else {
+                store
+                    .db
+                    .snapshot(vec![(sql.into(), params![-1]), (sql.into(), params![-2])])
+                    .await
+                    .map(|_| ())
+            }
+        });
+        for _ in 0..round % 5 {
+            tokio::select! {
+                biased;
+                _ = &mut query => break,
+                () = tokio::task::yield_now() => {}
+            }
+        }
+        drop(query);
+        assert_eq!(store.one::<i64>(sql, params![round]).await, round);
+    }
+    let mut batch = Batch::new();
+    batch.execute("UPDATE users SET logins = 1", params![]).expect(1);
+    store.db.commit(batch).await.unwrap();
 }
