@@ -46,6 +46,9 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let router = router::layered(app.clone(), proxies, config.self_service, Router::new());
     let jobs = jobs::start(&app);
     let stop = program::stop_signal()?;
+    if tenants::all(&app).await?.is_empty() {
+        tracing::warn!("there is no tenant yet: make one with `doorward admin create-tenant`");
+    }
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "ready");
     listener.serve(router, stop).await;
     jobs.stop().await;
@@ -54,18 +57,13 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes the configured tenant at first start; tells what to do if there is none.
+/// Makes the configured tenant at first start.
 async fn first_tenant(app: &model::App, config: &Config) -> anyhow::Result<()> {
     if let Some(issuer) = &config.issuer
         && tenants::resolve(app, &issuer.host).await?.is_none()
     {
         program::create_tenant(app, issuer, None, None).await?;
         tracing::info!(issuer = format!("https://{}/", issuer.host), "made the tenant");
-    }
-    if tenants::all(app).await?.is_empty() {
-        tracing::warn!(
-            "there is no tenant yet: every request is answered 404 until `doorward admin create-tenant` makes one"
-        );
     }
     Ok(())
 }

@@ -1,0 +1,69 @@
+//! HT-06: what is too large or malformed, over a real socket.
+
+use axum::http::Method;
+
+use crate::support::TestApp;
+use crate::support::socket::Socket;
+
+fn status(answer: &str) -> u16 {
+    let line = answer.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    line[..3].parse().expect("a status")
+}
+
+both_databases! {
+    async fn ht_06_oversized_requests_are_refused(app: TestApp) {
+        let socket = Socket::open(app.router.clone()).await;
+        let ask = async |start: &str, headers: &str| {
+            let request = format!("{start} HTTP/1.1\r\nhost: id.test\r\nconnection: close\r\n{headers}\r\n");
+            status(&socket.raw(request.as_bytes()).await)
+        };
+        assert_eq!(ask("GET /.well-known/jwks.json", "").await, 200);
+        assert_eq!(ask("GET /.well-known/jwks.json", &format!("x: {}\r\n", "a".repeat(64 * 1024))).await, 431);
+        assert_eq!(ask("GET /.well-known/jwks.json", &"x: y\r\n".repeat(1_000)).await, 431);
+        assert_eq!(ask(&format!("GET /{}", "a".repeat(100 * 1024)), "").await, 414);
+        assert_eq!(ask(&format!("GET /authorize?state={}", "a".repeat(20 * 1024)), "").await, 414);
+        assert_eq!(ask("POST /oauth/token", "content-length: 10000000\r\n").await, 413);
+        assert_eq!(ask("GET /%zz", "").await, 400);
+        assert_eq!(ask("GET /api/v2/users/%ff", "").await, 400);
+        assert_eq!(ask("GET /authorize?state=%ff%fe", "").await, 400);
+        assert_eq!(ask("GET /api/v2/users?q=%", "").await, 400);
+        assert_eq!(ask("GET /u/login?state=%00", "").await, 400);
+        socket.stop().await;
+    }
+
+    /// A raw `|` is what auth0.js sends: it is no malformed path.
+    async fn ht_06_a_raw_bar_in_the_path_is_accepted(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let token = app.token("auth0|alice", "read:current_user").bearer().await;
+        let socket = Socket::open(app.router.clone()).await;
+        for id in ["auth0|alice", "auth0%7Calice"] {
+            let request = format!("GET /api/v2/users/{id} HTTP/1.1\r\nhost: id.test\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+            let answer = socket.raw(request.as_bytes()).await;
+            assert_eq!(status(&answer), 200, "{answer}");
+            assert!(answer.contains("\"user_id\":\"auth0|alice\""), "{answer}");
+        }
+        socket.stop().await;
+    }
+
+    async fn ht_06_malformed_forms_are_refused(app: TestApp) {
+        for path in ["/oauth/token", "/oauth/revoke", "/authorize", "/u/login"] {
+            for body in ["%zz", "client_id=%ff", "client_id=%00", "grant_type=%C3%28"] {
+                let kind = Some("application/x-www-form-urlencoded");
+                let answer = app.caller().send(Method::POST, path, kind, body.to_owned()).await;
+                assert!((400..500).contains(&answer.status), "{path} {body}: {} {}", answer.status, answer.text);
+            }
+        }
+    }
+
+    /// A body longer than it said, or of unknown length, is cut off where the limit is.
+    async fn ht_06_a_body_without_a_length_is_limited(app: TestApp) {
+        let socket = Socket::open(app.router.clone()).await;
+        let mut request = b"POST /oauth/token HTTP/1.1\r\nhost: id.test\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+        let chunk = [b"10000\r\n".as_slice(), &[b'a'; 0x10000], b"\r\n"].concat();
+        request.extend(chunk.repeat(20));
+        request.extend(b"0\r\n\r\n");
+        let answer = status(&socket.raw(&request).await);
+        assert!((400..500).contains(&answer), "{answer}");
+        socket.stop().await;
+    }
+}

@@ -1,0 +1,7 @@
+//! The one integration-test binary: everything a client can see, through HTTP, on both databases.
+
+#[macro_use]
+mod support;
+
+mod http;
+mod program;

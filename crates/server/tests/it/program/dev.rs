@@ -1,0 +1,106 @@
+//! `doorward dev`, and that nothing of it is left under `serve`.
+
+use std::collections::HashSet;
+
+use axum::http::Method;
+use model::Random;
+use serde_json::json;
+use server::dev::routes::{Tools, routes};
+use server::dev::seed;
+use server::peer::Proxies;
+use server::router;
+
+use crate::support::binary::{complaint, mode, run};
+use crate::support::{Caller, TestApp};
+
+/// Every development route.
+const ROUTES: [(Method, &str); 2] = [(Method::GET, "/dev"), (Method::POST, "/dev/clock")];
+
+/// The seeded tenant of `dev`, behind the router that `dev` builds; and the token.
+async fn started(app: &TestApp) -> (Caller, seed::Credentials, Tools) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("credentials.json");
+    let (tenant, credentials) = seed::seed(&app.app, "localhost:8443", &file).await.expect("seeds");
+    assert_eq!(mode(&file), 0o600);
+    let tools = Tools::new(&Random::system());
+    let mut caller = app.caller().at(&tenant.into());
+    caller.set_router(router::layered(app.app.clone(), Proxies::default(), routes(tools.clone())));
+    (caller, credentials, tools)
+}
+
+both_databases! {
+    /// They are in no router but `dev`'s: with any token, under any host.
+    async fn development_routes_are_404_under_serve(app: TestApp) {
+        let (dev, _, tools) = started(&app).await;
+        let mut serve = dev.with("authorization", &format!("Bearer {}", tools.token()));
+        serve.set_router(app.router.clone());
+        for (method, path) in ROUTES {
+            let answer = serve.send(method.clone(), path, None, String::new()).await;
+            assert_eq!(answer.status, 404, "{method} {path}");
+        }
+    }
+
+    async fn development_routes_ask_for_the_token_and_for_localhost(app: TestApp) {
+        let (dev, _, tools) = started(&app).await;
+        let token = format!("Bearer {}", tools.token());
+        for (method, path) in ROUTES {
+            let place = format!("{method} {path}");
+            assert_eq!(dev.send(method.clone(), path, None, String::new()).await.status, 401, "{place}");
+            let wrong = dev.with("authorization", "Bearer wrong");
+            assert_eq!(wrong.send(method.clone(), path, None, String::new()).await.status, 401, "{place}");
+            let elsewhere = dev.with("authorization", &token).at(&app.tenant);
+            assert_eq!(elsewhere.send(method.clone(), path, None, String::new()).await.status, 404, "{place}");
+        }
+        let page = dev.get(&format!("/dev?token={}", tools.token())).await;
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    }
+
+    async fn the_clock_is_moved_for_everything(app: TestApp) {
+        let (dev, _, tools) = started(&app).await;
+        let dev = dev.with("authorization", &format!("Bearer {}", tools.token()));
+        let before = app.app.clock.now();
+        let moved = dev.post("/dev/clock", json!({ "advance_seconds": 3600 })).await;
+        assert_eq!((moved.status, moved.body), (200, json!({ "now": before.plus_seconds(3600) })));
+        assert_eq!(app.app.clock.now(), before.plus_seconds(3600));
+        let pressed = dev.form("/dev/clock", &[("advance_seconds", "60")]).await;
+        assert_eq!((pressed.status, pressed.location()), (303, format!("/dev?token={}", tools.token()).as_str()));
+        for nonsense in [json!({}), json!({ "advance_seconds": -1 }), json!([])] {
+            assert_eq!(dev.post("/dev/clock", nonsense).await.status, 400);
+        }
+        assert_eq!(app.app.clock.now(), before.plus_seconds(3660));
+    }
+
+    /// What is seeded works, and a second start changes none of it.
+    async fn what_is_seeded_is_seeded_once(app: TestApp) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("credentials.json");
+        let (_, first) = seed::seed(&app.app, "localhost:8443", &file).await.expect("seeds");
+        let (tenant, second) = seed::seed(&app.app, "localhost:8443", &file).await.expect("seeds");
+        let [first, second] = [first, second].map(|credentials| serde_json::to_value(credentials).expect("is JSON"));
+        assert_eq!(first, second);
+        let keys: HashSet<&str> = first.as_object().expect("is one").keys().map(String::as_str).collect();
+        assert_eq!(keys, HashSet::from(["domain", "issuer", "m2m", "spa", "users"]));
+        assert_eq!((&first["domain"], &first["issuer"]), (&json!("localhost:8443"), &json!("https://localhost:8443/")));
+        assert_eq!(first["users"].as_array().expect("is one").len(), 2);
+        let caller = app.caller().at(&tenant.into());
+        let config = caller.get("/account/config.json").await;
+        assert_eq!(config.body["client_id"], first["spa"]["client_id"]);
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", first["m2m"]["client_id"].as_str().expect("is text")),
+            ("client_secret", first["m2m"]["client_secret"].as_str().expect("is text")),
+            ("audience", "https://localhost:8443/api/v2/"),
+        ];
+        let token = caller.form("/oauth/token", &form).await;
+        assert_eq!(token.status, 200, "{}", token.text);
+    }
+}
+
+#[test]
+fn dev_serves_this_machine_only() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let refused = run(&["dev", "--data", &data.to_string_lossy(), "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(complaint(&refused).contains("0.0.0.0:0 is no loopback address"), "{}", complaint(&refused));
+}

@@ -1,0 +1,90 @@
+//! Starting, stopping, and the one process that a SQLite file belongs to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::support::binary::{Site, complaint, mode};
+use crate::support::engine::Engine;
+
+#[tokio::test]
+async fn st_06_a_second_process_on_the_same_file_is_refused() {
+    let site = Site::with("sqlite:doorward.db", "issuer = \"https://id.test/\"");
+    let first = site.serve();
+    for command in
+        [&["serve"][..], &["migrate"], &["keys", "list"], &["admin", "create-client", "--all-scopes"]]
+    {
+        let second = site.command(command);
+        let said = complaint(&second);
+        assert_eq!(second.status.code(), Some(1), "{command:?}: {said}");
+        assert!(
+            said.contains("cannot open the database: ") && said.contains("another process"),
+            "{command:?}: {said}"
+        );
+        assert!(said.contains("doorward.db"), "{command:?}: {said}");
+    }
+    let answer = first.ask("GET", "/.well-known/jwks.json", "", "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert_eq!(mode(&site.directory.path().join("doorward.db")), 0o600);
+    first.terminate();
+    assert_eq!(first.wait().code(), Some(0));
+    assert!(site.command(&["keys", "list"]).status.success());
+}
+
+both_databases! {
+    /// Requests that were accepted when SIGTERM came are answered, none is cut off, and the program ends well.
+    async fn st_08_a_stop_drops_no_request(engine: Engine) {
+        let site = Site::new(engine).await;
+        let server = site.serve();
+        let (stopping, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let callers: Vec<_> = (0..16)
+            .map(|_| tokio::spawn(hammer(server.address, stopping.clone(), answered.clone())))
+            .collect();
+        while answered.load(Ordering::Relaxed) < 500 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        server.terminate();
+        for caller in callers {
+            caller.await.expect("no request is cut off");
+        }
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+/// Asks over kept connections until the server takes no new one. An answer that is cut off panics.
+async fn hammer(address: std::net::SocketAddr, stopping: Arc<AtomicBool>, answered: Arc<AtomicUsize>) {
+    while let Ok(stream) = TcpStream::connect(address).await {
+        let mut stream = BufReader::new(stream);
+        loop {
+            let request = b"GET /.well-known/jwks.json HTTP/1.1\r\nhost: id.test\r\n\r\n";
+            stream.write_all(request).await.expect("the server reads");
+            let (mut length, mut close, mut line) = (0, false, String::new());
+            stream.read_line(&mut line).await.expect("the server answers");
+            assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+            loop {
+                line.clear();
+                stream.read_line(&mut line).await.expect("the server answers");
+                let header = line.trim_end().to_ascii_lowercase();
+                match header.split_once(": ") {
+                    Some(("content-length", value)) => length = value.parse().expect("is a number"),
+                    Some(("connection", value)) => close = value == "close",
+                    Some(_) => {}
+                    None => break,
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).await.expect("the whole body comes");
+            answered.fetch_add(1, Ordering::Relaxed);
+            if close {
+                stopping.store(true, Ordering::Relaxed);
+                break;
+            }
+        }
+        if stopping.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! A whole answer.
+
+use axum::body::to_bytes;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::Value;
+
+/// Status, headers and body of an answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// Parsed if it is JSON, else `Null`.
+    pub body: Value,
+    /// As it came.
+    pub text: String,
+}
+
+impl Answer {
+    /// Reads a response to its end.
+    pub async fn read(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.expect("an answer in memory is read whole");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let body = serde_json::from_slice(&bytes).unwrap_or_default();
+        Self { status: parts.status.as_u16(), headers: parts.headers, body, text }
+    }
+
+    /// A header as text; empty when it is absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("it is text"))
+    }
+
+    /// Whether the header is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// The value of a cookie that this answer sets.
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        self.headers.get_all("set-cookie").iter().find_map(|line| {
+            let (key, rest) = line.to_str().ok()?.split_once('=')?;
+            (key == name).then(|| rest.split(';').next().unwrap_or_default().to_owned())
+        })
+    }
+
+    /// Where it redirects to.
+    pub fn location(&self) -> &str {
+        self.header("location")
+    }
+}

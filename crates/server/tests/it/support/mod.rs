@@ -1,0 +1,25 @@
+//! What every test begins with: [`TestApp`], in process and without a socket, on a database of its own.
+//!
+//! ```ignore
+//! both_databases! {
+//!     async fn a_user_reads_their_own_profile(app: TestApp) {
+//!         app.add_user("auth0|alice").await;
+//!         let alice = app.token("auth0|alice", "read:current_user");
+//!         let own = alice.get("/api/v2/users/auth0%7Calice").await;
+//!         assert_eq!((own.status, &own.body["user_id"]), (200, &json!("auth0|alice")));
+//!     }
+//! }
+//! ```
+
+pub mod answer;
+pub mod app;
+pub mod binary;
+pub mod caller;
+#[macro_use]
+pub mod engine;
+pub mod socket;
+
+pub use answer::Answer;
+pub use app::TestApp;
+pub use caller::Caller;
+pub use engine::Engine;
