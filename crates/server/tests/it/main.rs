@@ -5,3 +5,6 @@ mod support;
 
 mod http;
 mod program;
+#[path = "../running/mod.rs"]
+mod running;
+mod storage;

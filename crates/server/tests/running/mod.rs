@@ -157,7 +157,8 @@ impl Program {
 
     /// A code from a silent `/authorize` of the signed-in browser.
     pub async fn code(&self, scope: &str) -> String {
-        let path = format!("/authorize?{}&prompt=none", self.authorize_query("https://api.bench.test", scope));
+        let path =
+            format!("/authorize?{}&prompt=none", self.authorize_query("https://api.bench.test", scope));
         let bytes = request("GET", &path, &[("cookie", &self.cookies)], "");
         let mut connection = Connection::open(self.address).await.expect("the server accepts connections");
         let (_, headers, _) = connection.call(&bytes).await.expect("an answer");

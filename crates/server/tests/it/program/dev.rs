@@ -24,7 +24,12 @@ async fn started(app: &TestApp) -> (Caller, seed::Credentials, Tools) {
     assert_eq!(mode(&file), 0o600);
     let tools = Tools::new(&Random::system());
     let mut caller = app.caller().at(&tenant.into());
-    caller.set_router(router::layered(app.app.clone(), Proxies::default(), routes(tools.clone())));
+    caller.set_router(router::layered(
+        app.app.clone(),
+        Proxies::default(),
+        management::Limits::default(),
+        routes(tools.clone()),
+    ));
     (caller, credentials, tools)
 }
 

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::program;
-use crate::running::http::{Connection, request};
 use crate::running::Program;
+use crate::running::http::{Connection, request};
 
 /// What a writer knows: what was acknowledged, and whether a request was under way when the server died.
 #[derive(Default)]
@@ -61,8 +61,10 @@ async fn st_01_a_kill_loses_nothing_that_was_acknowledged() {
         let user = create_user(&program, &admin, &format!("counter{place}@bench.test")).await;
         work.push(Work::Metadata(Counter { user, acknowledged: 0, sent: 0 }));
         let code = program.code("openid offline_access read:things").await;
-        let (status, answer) = program.json("POST", "/oauth/token", None, &program.code_exchange(&code)).await;
-        let token = answer["refresh_token"].as_str().unwrap_or_else(|| panic!("{status}: {answer}")).to_owned();
+        let (status, answer) =
+            program.json("POST", "/oauth/token", None, &program.code_exchange(&code)).await;
+        let token =
+            answer["refresh_token"].as_str().unwrap_or_else(|| panic!("{status}: {answer}")).to_owned();
         work.push(Work::Rotation(Chain { token, in_flight: false }));
         work.push(Work::Users);
         work.push(Work::Apis);
@@ -73,7 +75,8 @@ async fn st_01_a_kill_loses_nothing_that_was_acknowledged() {
         let stop = Arc::new(AtomicBool::new(false));
         let mut writers = JoinSet::new();
         for (place, work) in work.clone().into_iter().enumerate() {
-            let write = write(program.address, program.spa.clone(), admin.clone(), work, format!("{kill}-{place}"));
+            let write =
+                write(program.address, program.spa.clone(), admin.clone(), work, format!("{kill}-{place}"));
             writers.spawn(write(stop.clone()));
         }
         tokio::time::sleep(Duration::from_millis(50 + u64::from(random.bytes::<1>()[0]) * 2)).await;
@@ -159,7 +162,8 @@ fn write(
                 }
                 let (method, path, body) = next(&mut work, &spa, &format!("{name}-{count}"));
                 let authorization = format!("Bearer {admin}");
-                let headers = [("content-type", "application/json"), ("authorization", authorization.as_str())];
+                let headers =
+                    [("content-type", "application/json"), ("authorization", authorization.as_str())];
                 let headers = if path == "/oauth/token" { &headers[..1] } else { &headers[..] };
                 let Ok((status, _, answer)) =
                     connection.call(&request(method, &path, headers, &body.to_string())).await
@@ -192,9 +196,11 @@ fn next(work: &mut Work, spa: &str, name: &str) -> (&'static str, String, Value)
                 "email": format!("u{name}@bench.test"), "password": "correct horse battery 9" });
             ("POST", "/api/v2/users".into(), body)
         }
-        Work::Apis => {
-            ("POST", "/api/v2/resource-servers".into(), json!({ "identifier": format!("https://{name}.test") }))
-        }
+        Work::Apis => (
+            "POST",
+            "/api/v2/resource-servers".into(),
+            json!({ "identifier": format!("https://{name}.test") }),
+        ),
         Work::Metadata(counter) => {
             counter.sent += 1;
             let path = format!("/api/v2/users/{}", counter.user.replace('|', "%7C"));
@@ -202,7 +208,8 @@ fn next(work: &mut Work, spa: &str, name: &str) -> (&'static str, String, Value)
         }
         Work::Rotation(chain) => {
             chain.in_flight = true;
-            let body = json!({ "grant_type": "refresh_token", "client_id": spa, "refresh_token": chain.token });
+            let body =
+                json!({ "grant_type": "refresh_token", "client_id": spa, "refresh_token": chain.token });
             ("POST", "/oauth/token".into(), body)
         }
     }
@@ -224,8 +231,13 @@ async fn verify(program: &Program, admin: &str, ledger: &Ledger) -> Work {
         user_is_whole(program, admin, id, email).await;
     }
     for (id, identifier) in &ledger.apis {
-        let (status, api) = program.json("GET", &format!("/api/v2/resource-servers/{id}"), Some(admin), &Value::Null).await;
-        assert_eq!((status, api["identifier"].as_str()), (200, Some(identifier.as_str())), "an acknowledged API is lost");
+        let (status, api) =
+            program.json("GET", &format!("/api/v2/resource-servers/{id}"), Some(admin), &Value::Null).await;
+        assert_eq!(
+            (status, api["identifier"].as_str()),
+            (200, Some(identifier.as_str())),
+            "an acknowledged API is lost"
+        );
     }
     if let Some(counter) = &ledger.metadata {
         let path = format!("/api/v2/users/{}", counter.user.replace('|', "%7C"));
@@ -236,9 +248,13 @@ async fn verify(program: &Program, admin: &str, ledger: &Ledger) -> Work {
         return Work::Metadata(Counter { acknowledged: found, sent: found, ..counter.clone() });
     }
     if let Some(chain) = &ledger.family {
-        let body = json!({ "grant_type": "refresh_token", "client_id": program.spa, "refresh_token": chain.token });
+        let body =
+            json!({ "grant_type": "refresh_token", "client_id": program.spa, "refresh_token": chain.token });
         let (status, answer) = program.json("POST", "/oauth/token", None, &body).await;
-        assert!(status == 200 || chain.in_flight && status == 403, "an acknowledged token is lost: {status} {answer}");
+        assert!(
+            status == 200 || chain.in_flight && status == 403,
+            "an acknowledged token is lost: {status} {answer}"
+        );
         let token = match answer["refresh_token"].as_str() {
             Some(token) => token.to_owned(),
             None => new_chain(program).await,
