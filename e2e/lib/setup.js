@@ -9,12 +9,13 @@ export const doorward = JSON.parse(readFileSync(process.env.DOORWARD_E2E ?? fail
 /** The identifier of the Management API. */
 export const MANAGEMENT = `${doorward.issuer}api/v2/`;
 
-/** The Node SDK, as the machine client that may do everything. */
-export const management = new ManagementClient({
-  domain: doorward.domain,
-  clientId: doorward.m2m.client_id,
-  clientSecret: doorward.m2m.client_secret,
-});
+/** The Node SDK on a server, as the machine client that may do everything there. */
+export function managementOf({ domain, m2m }) {
+  return new ManagementClient({ domain, clientId: m2m.client_id, clientSecret: m2m.client_secret });
+}
+
+/** The Node SDK on the server that all files share. */
+export const management = managementOf(doorward);
 
 /** A database user nobody else uses; `password` is theirs. */
 export async function newUser(extra = {}) {
