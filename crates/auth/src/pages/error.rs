@@ -59,10 +59,9 @@ impl ErrorKind {
         match self {
             Self::InvalidRequest
             | Self::UnknownClient
-            | Self::CallbackMismatch
             | Self::LogoutUrlMismatch
             | Self::Expired => StatusCode::BAD_REQUEST,
-            Self::FormExpired | Self::AccessDenied => StatusCode::FORBIDDEN,
+            Self::CallbackMismatch | Self::FormExpired | Self::AccessDenied => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
