@@ -57,10 +57,9 @@ impl ErrorKind {
     /// The status of a page that shows it.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::InvalidRequest
-            | Self::UnknownClient
-            | Self::LogoutUrlMismatch
-            | Self::Expired => StatusCode::BAD_REQUEST,
+            Self::InvalidRequest | Self::UnknownClient | Self::LogoutUrlMismatch | Self::Expired => {
+                StatusCode::BAD_REQUEST
+            }
             Self::CallbackMismatch | Self::FormExpired | Self::AccessDenied => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,

@@ -90,8 +90,12 @@ async fn logins_are_counted_and_disturb_no_save() {
         assert_eq!((user.logins_count, user.last_ip.as_deref()), (2, Some("192.0.2.7")));
         assert_eq!(user.last_login, Some(Timestamp::from_millis(3_000)));
         let stale = User { version: user.version - 1, ..user };
-        let late = commit(&db, |batch| touch_login(batch, &stale, Timestamp::from_millis(4_000), "192.0.2.7"));
-        assert!(matches!(late.await, Err(Error::Conflict { .. })), "nobody signs in as a user who changed meanwhile");
+        let late =
+            commit(&db, |batch| touch_login(batch, &stale, Timestamp::from_millis(4_000), "192.0.2.7"));
+        assert!(
+            matches!(late.await, Err(Error::Conflict { .. })),
+            "nobody signs in as a user who changed meanwhile"
+        );
     }
 }
 
