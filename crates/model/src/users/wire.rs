@@ -50,22 +50,32 @@ impl User {
     }
 
     /// The claims about the user that the granted scopes allow, for ID tokens and `/userinfo` (authentication contract §2.4).
-    /// `sub` and the protocol's own claims are the caller's. `updated_at` is an ISO string, as recorded.
+    /// `sub` and the protocol's own claims are the caller's. `updated_at` is an ISO string, as recorded. The older scopes that are
+    /// named after a claim (§1.6) give that one.
     pub fn claims(&self, granted: impl Fn(&str) -> bool) -> Map<String, Value> {
         let mut claims = Object(Map::new());
+        let of_profile = [
+            ("given_name", &self.given_name),
+            ("family_name", &self.family_name),
+            ("nickname", &self.nickname),
+            ("name", &self.name),
+            ("picture", &self.picture),
+        ];
+        for (claim, value) in of_profile {
+            if granted("profile") || granted(claim) {
+                claims.put(claim, value.as_deref());
+            }
+        }
         if granted("profile") {
-            claims.put("given_name", self.given_name.as_deref());
-            claims.put("family_name", self.family_name.as_deref());
-            claims.put("nickname", self.nickname.as_deref());
-            claims.put("name", self.name.as_deref());
-            claims.put("picture", self.picture.as_deref());
             for claim in FURTHER_PROFILE.into_iter().chain(["locale"]) {
                 claims.put(claim, self.further(claim));
             }
             claims.put("updated_at", Some(self.updated_at.iso()));
         }
-        if granted("email") && self.email.is_some() {
+        if granted("email") {
             claims.put("email", self.email.as_deref());
+        }
+        if (granted("email") || granted("email_verified")) && self.email.is_some() {
             claims.put("email_verified", Some(self.email_verified));
         }
         if granted("phone") && self.phone_number.is_some() {
@@ -74,6 +84,12 @@ impl User {
         }
         if granted("address") {
             claims.put("address", self.further("address"));
+        }
+        if granted("created_at") {
+            claims.put("created_at", Some(self.created_at.iso()));
+        }
+        if granted("identities") {
+            claims.put("identities", Some(self.identities_to_wire()));
         }
         claims.0
     }
@@ -164,6 +180,21 @@ mod tests {
                 r#""picture":"https://example-picture-url.jpg","updated_at":"2023-01-25T19:00:26.539Z","#,
                 r#""email":"chuck878@example.com","email_verified":true}"#
             )
+        );
+        for (scope, value) in [
+            ("name", r#""chuck878@example.com""#),
+            ("given_name", r#""Chuck""#),
+            ("family_name", r#""Sanchez""#),
+            ("nickname", r#""Chucky""#),
+            ("picture", r#""https://example-picture-url.jpg""#),
+            ("email_verified", "true"),
+            ("created_at", r#""2023-01-25T19:00:26.539Z""#),
+        ] {
+            assert_eq!(of(&["openid", scope]), format!("{{\"{scope}\":{value}}}"));
+        }
+        assert!(
+            of(&["identities"])
+                .starts_with(r#"{"identities":[{"connection":"Username-Password-Authentication","#)
         );
     }
 }
