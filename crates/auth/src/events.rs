@@ -5,7 +5,10 @@ use model::clients::Client;
 use model::logs::{Event, Kind};
 use model::users::User;
 
+use serde_json::json;
+
 use crate::authorize::request::Request;
+use crate::pages::{ErrorPage, excerpt};
 use crate::visit::Visit;
 
 fn event(visit: &Visit, kind: Kind) -> Event {
@@ -17,6 +20,19 @@ fn of_request(visit: &Visit, kind: Kind, request: &Request) -> Event {
     match request.audience.identifier() {
         "" => event,
         audience => event.audience(audience),
+    }
+}
+
+/// `f`: a request whose client or redirect URI is unproven. `tracking` is what its page shows.
+pub fn request_refused(visit: &Visit, page: &ErrorPage, tracking: &str) -> Event {
+    let details =
+        json!({ "error": page.code, "refused": page.detail.as_deref().map(excerpt), "tracking": tracking });
+    let event = event(visit, Kind::FailedLogin)
+        .description(page.description.as_deref().unwrap_or_default())
+        .details(details);
+    match visit.asked.client_id.as_deref() {
+        Some(client_id) => event.client_id(&excerpt(client_id).into()),
+        None => event,
     }
 }
 

@@ -68,7 +68,7 @@ pub async fn oidc(
     let Ok(params) = read() else {
         return visit.error_page(ErrorKind::InvalidRequest).await.into_response();
     };
-    let visit = visit.in_locales(params.get("ui_locales"));
+    let visit = visit.asking(&params);
     match oidc_checked(&visit, &method, &params).await {
         Ok(response) | Err(response) => response,
     }

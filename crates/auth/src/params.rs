@@ -19,6 +19,9 @@ pub enum ParamsError {
     /// Bad percent-encoding, bytes that are not UTF-8, or a NUL.
     #[error("The request holds bytes that are not valid text")]
     Encoding,
+    /// More than a sign-in can carry along.
+    #[error("The request is too long")]
+    TooLong,
     /// A body that is neither a form nor a JSON object.
     #[error("The request body is neither a form nor a JSON object")]
     Body,

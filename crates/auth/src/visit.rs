@@ -10,9 +10,12 @@ use model::sessions::{self, Limits, Session};
 use model::tenants::{Settings, Tenant};
 use model::users::{self, User};
 use model::{App, Peer, Timestamp, branding, tenants};
+use serde_json::Value;
 
+use crate::authorize::response::{encode, extend_query, redirect};
 use crate::errors::OAuthError;
-use crate::pages::{ErrorKind, ErrorPage, Look};
+use crate::pages::{ErrorKind, ErrorPage, Look, excerpt};
+use crate::params::Params;
 
 /// The cookie that holds the session's token.
 const SESSION: &str = "__Host-auth0";
@@ -30,7 +33,19 @@ pub struct Visit {
     pub peer: Peer,
     session_token: Option<String>,
     browser: Option<String>,
-    ui_locales: Option<String>,
+    /// What the request says of itself.
+    pub asked: Asked,
+}
+
+/// What a request says of itself, none of it proven.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// `ui_locales`.
+    pub ui_locales: Option<String>,
+    /// `client_id`.
+    pub client_id: Option<String>,
+    /// `connection`.
+    pub connection: Option<String>,
 }
 
 impl FromRequestParts<App> for Visit {
@@ -44,14 +59,19 @@ impl FromRequestParts<App> for Visit {
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };
         let (session_token, browser) = (cookie(&parts.headers, SESSION), cookie(&parts.headers, BROWSER));
-        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, ui_locales: None })
+        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, asked: Asked::default() })
     }
 }
 
 impl Visit {
-    /// The same visit with the languages that the request asked for.
-    pub fn in_locales(mut self, ui_locales: Option<&str>) -> Self {
-        self.ui_locales = ui_locales.map(str::to_owned);
+    /// The same visit with what the request asks for.
+    pub fn asking(mut self, params: &Params) -> Self {
+        let text = |name: &str| params.get(name).map(str::to_owned);
+        self.asked = Asked {
+            ui_locales: text("ui_locales"),
+            client_id: text("client_id"),
+            connection: text("connection"),
+        };
         self
     }
 
@@ -77,7 +97,7 @@ impl Visit {
     /// The first of the asked languages that the tenant has enabled, else its own first.
     fn language(&self, settings: &Settings) -> String {
         let enabled = settings.enabled_locales.as_slice();
-        let asked = self.ui_locales.as_deref().unwrap_or_default();
+        let asked = self.asked.ui_locales.as_deref().unwrap_or_default();
         asked
             .split_ascii_whitespace()
             .find(|tag| enabled.iter().any(|known| known == tag))
@@ -89,6 +109,22 @@ impl Visit {
     /// An error page of this tenant.
     pub async fn error_page(&self, kind: ErrorKind) -> ErrorPage {
         ErrorPage::new(self.look().await, kind)
+    }
+
+    /// The way to the tenant's own error page, if it has one, with what `page` would say (authentication contract §1.2).
+    pub async fn own_error_page(&self, page: &ErrorPage) -> Result<Option<Response>, db::Error> {
+        let settings = self.settings().await?;
+        let Some(url) = settings.own_error_page() else { return Ok(None) };
+        let texts = [
+            ("client_id", self.asked.client_id.as_deref().map(excerpt)),
+            ("connection", self.asked.connection.as_deref().map(excerpt)),
+            ("lang", Some(page.look.lang.clone())),
+            ("error", page.code.clone()),
+            ("error_description", page.description.clone()),
+            ("tracking", page.tracking.clone()),
+        ];
+        let given = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
+        Ok(Some(redirect(&extend_query(url, &encode(&given.collect())))))
     }
 
     /// The page for a failure of ours; its cause goes to the log.

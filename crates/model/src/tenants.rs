@@ -282,6 +282,12 @@ impl Settings {
         self.session_cookie.as_ref().is_none_or(|cookie| cookie.mode != "non-persistent")
     }
 
+    /// The page that errors are sent to which no client may hear of, where the tenant has one.
+    pub fn own_error_page(&self) -> Option<&str> {
+        let url = self.error_page.as_ref()?.url.as_deref()?;
+        urls::is_web_page(url).then_some(url)
+    }
+
     /// Whether logout without an id token asks the user first; on unless switched off.
     pub fn prompts_on_logout(&self) -> bool {
         let on = self.sessions.as_ref().and_then(|sessions| sessions.get("oidc_logout_prompt_enabled"));

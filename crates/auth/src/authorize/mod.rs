@@ -5,6 +5,7 @@
 
 pub mod audience;
 pub mod complete;
+mod refusals;
 pub mod request;
 pub mod response;
 
@@ -18,12 +19,13 @@ use model::sessions::Session;
 use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
 
-use crate::events;
 use crate::hints;
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
 use crate::visit::{Visit, with_cookie};
 use complete::Incomplete;
+pub use refusals::refuse;
+use refusals::{refused_params, silent_failure};
 use request::{Refusal, Request};
 use response::redirect;
 
@@ -40,7 +42,7 @@ pub async fn authorize(
         Ok(params) => params,
         Err(error) => return refused_params(&visit, &error).await,
     };
-    let visit = visit.in_locales(params.get("ui_locales"));
+    let visit = visit.asking(&params);
     match Request::check(&visit, &params).await {
         Ok(request) => go_on(&visit, &request, Arrival::Fresh(params)).await,
         Err(refusal) => refuse(&visit, refusal).await,
@@ -59,6 +61,9 @@ pub async fn resume(State(_): State<App>, visit: Visit, OriginalUri(uri): Origin
     };
     go_on(&visit, &request, Arrival::Resumed { transaction, state }).await
 }
+
+/// The longest `state` of our pages, in characters: it comes back in URLs, which have their limits.
+const LONGEST_STATE: usize = 12 * 1024;
 
 /// How a request got here: for the first time, or back from one of our pages.
 enum Arrival {
@@ -86,13 +91,16 @@ impl Arrival {
     }
 
     /// Leads to the page at `path` with the transaction in `state`.
-    fn leading_to(self, visit: &Visit, path: &str) -> Response {
+    async fn leading_to(self, visit: &Visit, path: &str) -> Response {
         match self {
             Self::Resumed { state, .. } => redirect(&page_url(path, &state)),
             Self::Fresh(params) => {
                 let (browser, cookie) = visit.bind_browser();
                 let transaction = Transaction::begin(&visit.app, &browser, params.into_pairs());
                 let state = transaction.seal(&visit.app, &visit.tenant.id);
+                if state.len() > LONGEST_STATE {
+                    return refused_params(visit, &ParamsError::TooLong).await;
+                }
                 with_cookie(redirect(&page_url(path, &state)), cookie)
             }
         }
@@ -148,10 +156,10 @@ async fn ask(visit: &Visit, request: &Request, arrival: Arrival, missing: &Stand
         Standing::Consent if request.prompt.none => {
             silent_failure(visit, request, "consent_required", "Consent required").await
         }
-        Standing::Consent => arrival.leading_to(visit, "/u/consent"),
+        Standing::Consent => arrival.leading_to(visit, "/u/consent").await,
         _ if request.prompt.none => silent_failure(visit, request, "login_required", "Login required").await,
-        _ if request.signup => arrival.leading_to(visit, "/u/signup"),
-        _ => arrival.leading_to(visit, "/u/login"),
+        _ if request.signup => arrival.leading_to(visit, "/u/signup").await,
+        _ => arrival.leading_to(visit, "/u/login").await,
     }
 }
 
@@ -225,7 +233,7 @@ pub async fn open(visit: Visit, state: &str) -> Result<(Visit, Transaction, Requ
         }
     };
     let params = Params::from_pairs(transaction.params.clone());
-    let visit = visit.in_locales(params.get("ui_locales"));
+    let visit = visit.asking(&params);
     match Request::check(&visit, &params).await {
         Ok(request) => Ok((visit, transaction, request)),
         Err(refusal) => Err(refuse(&visit, refusal).await),
@@ -244,39 +252,4 @@ fn read(
         Method::POST => query.and(Params::parse_body(headers, body)?),
         _ => Ok(query),
     }
-}
-
-/// Parameters that cannot be read are answered on a page: there is no redirect URI to trust.
-async fn refused_params(visit: &Visit, error: &ParamsError) -> Response {
-    let page = visit.error_page(ErrorKind::InvalidRequest).await;
-    page.with_error("invalid_request", &error.to_string()).into_response()
-}
-
-/// Answers a refusal: on a page, or to the client.
-pub async fn refuse(visit: &Visit, refusal: Refusal) -> Response {
-    match refusal {
-        Refusal::Page { kind, description, detail } => {
-            let page = visit.error_page(kind).await.with_error("invalid_request", &description);
-            match detail {
-                Some(detail) => page.with_detail(&detail).into_response(),
-                None => page.into_response(),
-            }
-        }
-        Refusal::Client { target, error, description } => {
-            target.refuse(visit.look().await, error, &description)
-        }
-        Refusal::Database(error) => visit.failure_page(error).await,
-    }
-}
-
-/// Answers `prompt=none` where a page would be needed, and notes it.
-async fn silent_failure(
-    visit: &Visit,
-    request: &Request,
-    error: &'static str,
-    description: &str,
-) -> Response {
-    let event = events::silent_failure(visit, request, description);
-    visit.app.audit.push(event);
-    request.target.refuse(visit.look().await, error, description)
 }

@@ -76,7 +76,7 @@ fn form_url(path: &str, state: &str) -> String {
 }
 
 /// At most 64 characters of a value that somebody else chose; what was cut off shows as `…`.
-fn excerpt(value: &str) -> String {
+pub fn excerpt(value: &str) -> String {
     if value.chars().count() <= 64 {
         return value.to_owned();
     }
