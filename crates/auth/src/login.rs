@@ -15,7 +15,7 @@ use model::transactions::{self, Transaction};
 use model::users::{self, Found};
 use model::{App, ClientId, TenantId, credentials};
 
-use crate::authorize::request::Request;
+use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
 use crate::authorize::{self, page_url};
 use crate::events;
@@ -29,7 +29,10 @@ pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery)
     match authorize::open(visit, &state).await {
         Ok((visit, _, request)) => {
             let username = request.login_hint.clone().unwrap_or_default();
-            page(&visit, &request, &state, username, None).await
+            match directories(&visit, &request).await {
+                Ok(directories) => page(&visit, &request, &directories, &state, username, None).await,
+                Err(refusal) => authorize::refuse(&visit, refusal).await,
+            }
         }
         Err(response) => response,
     }
@@ -50,14 +53,19 @@ pub async fn submit(
     let Form { visit, transaction, request, state, params } = form;
     let username = params.get("username").unwrap_or_default().trim().to_owned();
     let password = params.raw("password").unwrap_or_default().to_owned();
-    let again = async |error| page(&visit, &request, &state, username.clone(), Some(error)).await;
+    let directories = match directories(&visit, &request).await {
+        Ok(directories) => directories,
+        Err(refusal) => return authorize::refuse(&visit, refusal).await,
+    };
+    let again =
+        async |error| page(&visit, &request, &directories, &state, username.clone(), Some(error)).await;
     if username.is_empty() {
         return again(LoginError::NoUsername).await;
     }
     if password.is_empty() {
         return again(LoginError::NoPassword).await;
     }
-    match prove(&visit, &request, &transaction, &username, password).await {
+    match prove(&visit, &request, &transaction, &directories, &username, password).await {
         Ok(Proof::Signed(session, token)) => enter(&visit, &session, &token, &state).await,
         Ok(Proof::Refused(error)) => again(error).await,
         Ok(Proof::Completed) => visit.error_page(ErrorKind::FormExpired).await.into_response(),
@@ -122,13 +130,19 @@ enum Proof {
     Completed,
 }
 
-/// The database connections that a sign-in for this request may use.
-pub async fn directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Connection>>, db::Error> {
-    if let Some(connection) = &request.connection {
-        return Ok(vec![connection.clone()]);
+/// The database connections that a sign-in for this request may use: one at least, or the client is told.
+pub async fn directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Connection>>, Refusal> {
+    let client_id = &request.client.client_id;
+    let mut usable = match &request.connection {
+        Some(connection) => vec![connection.clone()],
+        None => connections::enabled_for(&visit.app, &visit.tenant.id, client_id).await?,
+    };
+    usable.retain(|connection| connection.is_database() && connection.is_active());
+    if usable.is_empty() {
+        let description = "no connections enabled for the client";
+        return Err(Refusal::client(&request.target, "invalid_request", description));
     }
-    let enabled = connections::enabled_for(&visit.app, &visit.tenant.id, &request.client.client_id).await?;
-    Ok(enabled.into_iter().filter(|connection| connection.is_database() && connection.is_active()).collect())
+    Ok(usable)
 }
 
 /// Checks a password and, if it is right, begins a session. Known, unknown and blocked users cost the same statements
@@ -137,11 +151,12 @@ async fn prove(
     visit: &Visit,
     request: &Request,
     transaction: &Transaction,
+    directories: &[Arc<Connection>],
     username: &str,
     password: String,
 ) -> Result<Proof, db::Error> {
     let app = &visit.app;
-    let found = find(visit, request, username).await?;
+    let found = find(visit, directories, username).await?;
     let hash = found
         .as_ref()
         .and_then(|(_, found)| found.credential.as_ref())
@@ -165,19 +180,18 @@ async fn prove(
     Ok(session.map_or(Proof::Completed, |(session, token)| Proof::Signed(Box::new(session), token)))
 }
 
-/// Looks for the user in each directory that the request may use.
+/// Looks for the user in each directory: also in those after the first that knows them, so that the time tells nothing.
 async fn find(
     visit: &Visit,
-    request: &Request,
+    directories: &[Arc<Connection>],
     username: &str,
 ) -> Result<Option<(Arc<Connection>, Found)>, db::Error> {
-    for connection in directories(visit, request).await? {
+    let mut first = None;
+    for connection in directories {
         let found = users::find_login(&visit.app.db, &visit.tenant.id, &connection.name, username).await?;
-        if let Some(found) = found {
-            return Ok(Some((connection, found)));
-        }
+        first = first.or(found.map(|found| (connection.clone(), found)));
     }
-    Ok(None)
+    Ok(first)
 }
 
 /// Begins the session, ends the browser's former one, and notes the proof in the transaction: one batch. `None` where
@@ -243,14 +257,11 @@ pub async fn enter(visit: &Visit, session: &Session, token: &str, state: &str) -
 async fn page(
     visit: &Visit,
     request: &Request,
+    directories: &[Arc<Connection>],
     state: &str,
     username: String,
     error: Option<LoginError>,
 ) -> Response {
-    let directories = match directories(visit, request).await {
-        Ok(directories) => directories,
-        Err(error) => return visit.failure_page(error).await,
-    };
     let signup = directories.first().is_some_and(|connection| connection.allows_signup());
     LoginPage {
         look: visit.look().await,

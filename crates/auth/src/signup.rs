@@ -15,7 +15,7 @@ use model::transactions;
 use model::users::{self, NewUser};
 use model::{App, credentials, logs};
 
-use crate::authorize::request::Request;
+use crate::authorize::request::{Refusal, Request};
 use crate::authorize::{self, page_url};
 use crate::events;
 use crate::login::{Form, directories, enter, replace_session, state_of};
@@ -51,7 +51,11 @@ pub async fn submit(
         username: params.get("username").unwrap_or_default().trim().to_owned(),
         password: params.raw("password").unwrap_or_default().to_owned(),
     };
-    match sign_up(&form, &typed).await {
+    let connection = match open_directory(visit, request).await {
+        Ok(connection) => connection,
+        Err(refusal) => return authorize::refuse(visit, refusal).await,
+    };
+    match sign_up(&form, connection.as_deref(), &typed).await {
         Ok(Ok((session, token))) => enter(visit, &session, &token, state).await,
         Ok(Err(errors)) => page(visit, request, state, typed, errors).await,
         Err(db::Error::Conflict { .. }) => visit.error_page(ErrorKind::FormExpired).await.into_response(),
@@ -68,21 +72,22 @@ struct Typed {
 }
 
 /// The first directory of the request where people may sign up.
-async fn open_directory(visit: &Visit, request: &Request) -> Result<Option<Arc<Connection>>, db::Error> {
+async fn open_directory(visit: &Visit, request: &Request) -> Result<Option<Arc<Connection>>, Refusal> {
     Ok(directories(visit, request).await?.into_iter().find(|connection| connection.allows_signup()))
 }
 
 /// Makes user, password and session in one batch. An account that is there already looks like any other failure.
 async fn sign_up(
     form: &Form,
+    connection: Option<&Connection>,
     typed: &Typed,
 ) -> Result<Result<(Session, String), Vec<SignupError>>, db::Error> {
     let Form { visit, transaction, request, .. } = form;
     let (app, tenant) = (&visit.app, &visit.tenant.id);
-    let Some(connection) = open_directory(visit, request).await? else {
+    let Some(connection) = connection else {
         return Ok(Err(vec![SignupError::CannotSignUp]));
     };
-    let errors = check(&connection, typed);
+    let errors = check(connection, typed);
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
@@ -96,7 +101,7 @@ async fn sign_up(
         username: connection.has_usernames().then(|| typed.username.clone()),
         ..NewUser::default()
     };
-    let user = users::new_database_user(app, tenant, &connection, new);
+    let user = users::new_database_user(app, tenant, connection, new);
     let limits = Limits::of(&*visit.settings().await?);
     let (session, token) = Session::begin(app, &visit.peer, user.id.clone(), &connection.name, limits);
     let now = app.clock.now();
@@ -171,7 +176,7 @@ async fn page(
             let page = visit.error_page(ErrorKind::AccessDenied).await;
             return page.with_error("access_denied", "Public signup is disabled").into_response();
         }
-        Err(error) => return visit.failure_page(error).await,
+        Err(refusal) => return authorize::refuse(visit, refusal).await,
     };
     SignupPage {
         look: visit.look().await,

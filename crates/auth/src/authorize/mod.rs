@@ -20,6 +20,7 @@ use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
 
 use crate::hints;
+use crate::login::directories;
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
 use crate::visit::{Visit, with_cookie};
@@ -158,8 +159,11 @@ async fn ask(visit: &Visit, request: &Request, arrival: Arrival, missing: &Stand
         }
         Standing::Consent => arrival.leading_to(visit, "/u/consent").await,
         _ if request.prompt.none => silent_failure(visit, request, "login_required", "Login required").await,
-        _ if request.signup => arrival.leading_to(visit, "/u/signup").await,
-        _ => arrival.leading_to(visit, "/u/login").await,
+        _ => match directories(visit, request).await {
+            Err(refusal) => refuse(visit, refusal).await,
+            Ok(_) if request.signup => arrival.leading_to(visit, "/u/signup").await,
+            Ok(_) => arrival.leading_to(visit, "/u/login").await,
+        },
     }
 }
 
