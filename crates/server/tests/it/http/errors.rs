@@ -24,6 +24,9 @@ const LEAKS: [&str; 14] = [
     env!("CARGO_PKG_VERSION"),
 ];
 
+/// Operations that take no body, and ignore one.
+const BODILESS: [&str; 3] = ["/signing/rotate", "/rotate-secret", "/revoke"];
+
 fn assert_discreet(answer: &Answer, place: &str) {
     assert!(answer.status != 500 && answer.status < 600, "{place}: {} {}", answer.status, answer.text);
     if answer.status < 400 {
@@ -95,7 +98,11 @@ both_databases! {
                 let place = format!("{method} {path} with {body:?} as {kind:?}");
                 assert_discreet(&answer, &place);
                 if !PAGES.iter().any(|(_, page)| *page == path) {
-                    assert!((400..500).contains(&answer.status), "{place}: {} {}", answer.status, answer.text);
+                    let ignored = BODILESS.iter().any(|ending| path.ends_with(ending)) && answer.status < 300;
+                    assert!(ignored || (400..500).contains(&answer.status), "{place}: {} {}", answer.status, answer.text);
+                    if ignored {
+                        continue;
+                    }
                     assert_json(&answer, &place);
                 }
             }

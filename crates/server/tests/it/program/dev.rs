@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use axum::http::Method;
+use management::Limits;
 use model::Random;
 use serde_json::json;
 use server::dev::routes::{Tools, routes};
@@ -27,7 +28,7 @@ async fn started(app: &TestApp) -> (Caller, seed::Credentials, Tools) {
     caller.set_router(router::layered(
         app.app.clone(),
         Proxies::default(),
-        management::Limits::default(),
+        Limits::default(),
         routes(tools.clone()),
     ));
     (caller, credentials, tools)

@@ -95,13 +95,21 @@ impl Server {
         std::thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| sender.send(line).unwrap_or_default())
         });
+        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), log };
+        server.address = server.ready();
+        server
+    }
+
+    /// Waits until it says where it listens.
+    fn ready(&self) -> SocketAddr {
         let mut said = Vec::new();
         loop {
-            let line = log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it is never ready: {said:#?}"));
+            let line =
+                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it is never ready: {said:#?}"));
             let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if event["message"] == "ready" {
                 let address = event["address"].as_str().and_then(|address| address.parse().ok());
-                return Self { child, address: address.expect("an address"), log };
+                return address.expect("an address");
             }
             said.push(line);
         }

@@ -11,6 +11,8 @@
 //! }
 //! ```
 
+#![allow(dead_code, reason = "each test uses what it needs")]
+
 pub mod answer;
 pub mod app;
 pub mod binary;
