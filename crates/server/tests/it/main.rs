@@ -4,6 +4,7 @@
 mod support;
 
 mod http;
+mod management;
 mod program;
 #[path = "../running/mod.rs"]
 mod running;

@@ -1,0 +1,14 @@
+//! The Management API, operation by operation.
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy does not know the functions that `both_databases!` makes for tests"
+)]
+
+mod branding;
+mod client_grants;
+mod grants;
+mod logs;
+mod sign_ins;
+mod signing_keys;
+mod tenants;
+mod users_signed_out;
