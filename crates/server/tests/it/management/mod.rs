@@ -6,6 +6,7 @@
 
 mod branding;
 mod client_grants;
+mod coverage;
 mod grants;
 mod logs;
 mod sign_ins;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use db::{Batch, Db};
+use management::Limits;
 use model::bootstrap::{self, NewTenant};
 use model::clients::{self, Client};
 use model::keys::Keys;
@@ -74,6 +75,13 @@ impl TestApp {
         )
         .await;
         this
+    }
+
+    /// Without the limit on a person's calls, for tests that make many.
+    pub fn without_limits(mut self) -> Self {
+        let limits = Limits { user: None };
+        self.router = router::layered(self.app.clone(), Proxies::default(), limits, Router::new());
+        self
     }
 
     /// A client whose id is `id` and whose secret is `id-secret`, enabled for the connection of every tenant.

@@ -1,0 +1,509 @@
+//! Who may call what: each operation of the table, with each scope that could matter, on one's own object, another's and one that is
+//! not there. The cells are written down here a second time, by hand: the table cannot be its own witness.
+
+use axum::http::Method;
+use management::{Operation, operations};
+use model::bootstrap::{self, Scopes};
+use model::resource_servers::CURRENT_USER_SCOPES;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Caller, TestApp};
+
+/// Nobody is ever issued this one, but it is a scope over one's own.
+const NEVER_ISSUED: &str = "delete:current_user";
+
+/// The operations: their scopes in the order of the published list, the status of success, and the one where the path names nothing
+/// that exists.
+///
+/// `*` opens only one's own user; `+` stands before a scope that the refusal does not name; `a&b` needs both.
+const CELLS: [(&str, &str, u16, u16); 44] = [
+    ("GET /branding", "read:branding", 200, 200),
+    ("PATCH /branding", "update:branding", 200, 200),
+    ("GET /client-grants", "read:client_grants", 200, 200),
+    ("POST /client-grants", "create:client_grants", 201, 201),
+    ("GET /client-grants/{id}", "read:client_grants", 200, 404),
+    ("PATCH /client-grants/{id}", "update:client_grants", 200, 404),
+    ("DELETE /client-grants/{id}", "delete:client_grants", 204, 204),
+    ("GET /clients", "read:clients read:client_keys read:client_credentials read:client_summary", 200, 200),
+    ("POST /clients", "create:clients", 201, 201),
+    (
+        "GET /clients/{id}",
+        "read:clients read:client_keys read:client_credentials read:client_summary",
+        200,
+        404,
+    ),
+    (
+        "PATCH /clients/{id}",
+        "update:clients update:client_keys update:client_credentials update:client_token_vault_privileged_access",
+        200,
+        404,
+    ),
+    ("DELETE /clients/{id}", "delete:clients", 204, 204),
+    ("POST /clients/{id}/rotate-secret", "update:client_keys", 200, 404),
+    (
+        "GET /clients/{id}/connections",
+        "read:connections&read:clients read:clients&read:connections read:client_summary&read:connections",
+        200,
+        404,
+    ),
+    ("GET /connections", "read:connections", 200, 200),
+    ("POST /connections", "create:connections", 201, 201),
+    ("GET /connections/{id}", "read:connections", 200, 404),
+    ("PATCH /connections/{id}", "update:connections", 200, 404),
+    ("DELETE /connections/{id}", "delete:connections", 202, 202),
+    ("GET /connections/{id}/clients", "read:connections", 200, 404),
+    ("PATCH /connections/{id}/clients", "update:connections", 204, 404),
+    ("GET /grants", "read:grants", 200, 200),
+    ("DELETE /grants", "delete:grants", 204, 204),
+    ("DELETE /grants/{id}", "delete:grants", 204, 204),
+    ("GET /keys/signing", "read:signing_keys", 200, 200),
+    (
+        "POST /keys/signing/rotate",
+        "create:signing_keys&update:signing_keys update:signing_keys&create:signing_keys",
+        201,
+        201,
+    ),
+    ("GET /keys/signing/{kid}", "read:signing_keys", 200, 404),
+    ("PUT /keys/signing/{kid}/revoke", "update:signing_keys", 200, 404),
+    ("GET /logs", "read:logs read:logs_users", 200, 200),
+    ("GET /logs/{id}", "read:logs read:logs_users", 200, 404),
+    ("GET /resource-servers", "read:resource_servers", 200, 200),
+    ("POST /resource-servers", "create:resource_servers", 201, 201),
+    ("GET /resource-servers/{id}", "read:resource_servers", 200, 404),
+    ("PATCH /resource-servers/{id}", "update:resource_servers", 200, 404),
+    ("DELETE /resource-servers/{id}", "delete:resource_servers", 204, 204),
+    ("GET /tenants/settings", "read:tenant_settings", 200, 200),
+    ("PATCH /tenants/settings", "update:tenant_settings", 200, 200),
+    ("GET /users", "read:users read:user_idp_tokens", 200, 200),
+    ("POST /users", "create:users", 201, 201),
+    ("GET /users-by-email", "read:users", 200, 200),
+    ("GET /users/{id}", "read:users *read:current_user read:user_idp_tokens", 200, 404),
+    (
+        "PATCH /users/{id}",
+        "update:users update:users_app_metadata *update:current_user_metadata *+create:current_user_metadata",
+        200,
+        404,
+    ),
+    ("DELETE /users/{id}", "delete:users *delete:current_user", 204, 204),
+    ("GET /users/{id}/logs", "read:logs read:logs_users", 200, 200),
+];
+
+/// One line of [`CELLS`], read.
+struct Row {
+    operation: &'static Operation,
+    cells: Vec<Cell>,
+    done: u16,
+    missing: u16,
+}
+
+/// A scope of an operation.
+struct Cell {
+    scope: &'static str,
+    own: bool,
+    named: bool,
+    with: Option<&'static str>,
+}
+
+impl Row {
+    fn all() -> Vec<Self> {
+        let name = |operation: &Operation| format!("{} {}", operation.method, operation.path);
+        for operation in operations() {
+            let rows = CELLS.iter().filter(|(row, ..)| *row == name(operation)).count();
+            assert_eq!(rows, 1, "write a line for {}, and what it is called with", name(operation));
+        }
+        let row = |(row, scopes, done, missing): &(&str, &'static str, u16, u16)| {
+            let operation = operations().iter().find(|operation| name(operation) == *row);
+            let operation = operation.unwrap_or_else(|| panic!("there is no operation {row}"));
+            Self {
+                operation,
+                cells: scopes.split(' ').map(Cell::read).collect(),
+                done: *done,
+                missing: *missing,
+            }
+        };
+        CELLS.iter().map(row).collect()
+    }
+
+    /// The cell that this scope alone opens to a user.
+    fn own(&self, scope: &str) -> Option<&Cell> {
+        self.cells.iter().find(|cell| cell.own && cell.scope == scope)
+    }
+
+    fn insufficient(&self) -> Value {
+        let named: Vec<_> = self.cells.iter().filter(|cell| cell.named).map(|cell| cell.scope).collect();
+        refusal(
+            403,
+            "Forbidden",
+            &format!("Insufficient scope, expected any of: {}", named.join(",")),
+            "insufficient_scope",
+        )
+    }
+}
+
+impl Cell {
+    fn read(text: &'static str) -> Self {
+        let own = text.starts_with('*');
+        let text = text.trim_start_matches('*');
+        let named = !text.starts_with('+');
+        let (scope, with) = match text.trim_start_matches('+').split_once('&') {
+            Some((scope, with)) => (scope, Some(with)),
+            None => (text.trim_start_matches('+'), None),
+        };
+        Self { scope, own, named, with }
+    }
+}
+
+/// The body of a refusal; an empty code is none.
+fn refusal(status: u16, error: &str, message: &str, code: &str) -> Value {
+    let mut body = json!({ "statusCode": status, "error": error, "message": message });
+    if !code.is_empty() {
+        body["errorCode"] = code.into();
+    }
+    body
+}
+
+fn unowned() -> Value {
+    refusal(
+        403,
+        "Forbidden",
+        "User to be acted on does not match subject in bearer token.",
+        "unowned_resource",
+    )
+}
+
+/// Whom or what a call is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// The caller's, where there is such a thing; else something that exists.
+    Own,
+    /// Another user's, or something that exists.
+    Other,
+    /// Nobody's: the id is well formed and there is no such thing.
+    Missing,
+}
+
+const WHOSE: [Whose; 3] = [Whose::Own, Whose::Other, Whose::Missing];
+
+/// What an operation is called with.
+#[derive(Clone, Debug)]
+struct Call {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Call {
+    async fn by(&self, caller: &Caller) -> Answer {
+        let path = format!("/api/v2{}", self.path);
+        match &self.body {
+            Some(body) => caller.json(self.method.clone(), &path, body.clone()).await,
+            None => caller.send(self.method.clone(), &path, None, String::new()).await,
+        }
+    }
+}
+
+/// The objects that operations are called on.
+struct World {
+    app: TestApp,
+    admin: Caller,
+}
+
+impl World {
+    async fn new(app: TestApp) -> Self {
+        let app = app.without_limits();
+        let admin = app.admin();
+        let world = Self { app, admin };
+        for user in ["alice", "bob"] {
+            world.user(user).await;
+        }
+        world
+    }
+
+    /// Makes the user, unless they are there.
+    async fn user(&self, name: &str) {
+        let there = self.admin.get(&format!("/api/v2/users/auth0%7C{name}")).await;
+        if there.status == 404 {
+            self.app.add_user(&format!("auth0|{name}")).await;
+        }
+    }
+
+    fn unique(&self, prefix: &str) -> String {
+        format!("{prefix}{}", self.app.app.random.hex(12))
+    }
+
+    async fn made(&self, path: &str, body: Value) -> Value {
+        let answer = self.admin.post(path, body).await;
+        assert_eq!(answer.status, 201, "{path}: {}", answer.text);
+        answer.body
+    }
+
+    /// A fresh object for a path that begins with `family`, and its id as it stands in a path.
+    async fn object(&self, family: &str) -> String {
+        let id = |object: Value, key: &str| object[key].as_str().expect("it has an id").to_owned();
+        match family {
+            "client-grants" => id(self.made("/api/v2/client-grants", self.client_grant().await).await, "id"),
+            "clients" => id(self.made("/api/v2/clients", json!({ "name": "c" })).await, "client_id"),
+            "connections" => {
+                let body = json!({ "name": self.unique("c"), "strategy": "auth0" });
+                id(self.made("/api/v2/connections", body).await, "id")
+            }
+            "resource-servers" => {
+                let body = json!({ "identifier": self.unique("urn:") });
+                id(self.made("/api/v2/resource-servers", body).await, "id")
+            }
+            "keys" => {
+                // Only what was rotated away can be revoked.
+                self.made("/api/v2/keys/signing/rotate", json!({})).await;
+                let keys = self.admin.get("/api/v2/keys/signing").await.body;
+                let keys = keys.as_array().expect("is a list");
+                let previous = keys.iter().find(|key| key["previous"] == true && key["revoked"] == false);
+                id(previous.expect("there is one now").clone(), "kid")
+            }
+            "logs" => {
+                self.app.app.audit.flush().await;
+                id(self.admin.get("/api/v2/logs?per_page=1").await.body[0].clone(), "log_id")
+            }
+            "grants" => self.consent().await,
+            other => panic!("write here how to make one of {other}"),
+        }
+    }
+
+    /// What Alice consented to.
+    async fn consent(&self) -> String {
+        let mut batch = db::Batch::new();
+        let audience = self.unique("urn:");
+        let (app, tenant) = (&self.app.app, &self.app.tenant.id);
+        let whose = (&"auth0|alice".into(), &"spa".into(), &*audience);
+        let grant = model::grants::grow(&mut batch, app, tenant, whose, None, &["openid"]);
+        app.db.commit(batch).await.expect("a consent");
+        grant.id
+    }
+
+    async fn client_grant(&self) -> Value {
+        let audience = self.unique("urn:");
+        self.made("/api/v2/resource-servers", json!({ "identifier": audience })).await;
+        json!({ "client_id": "m2m", "audience": audience, "scope": [] })
+    }
+
+    /// A call that succeeds for whoever may: on fresh objects, so that calls do not meet each other.
+    async fn call(&self, operation: &Operation, whose: Whose, scope: &str) -> Call {
+        let mut parts = operation.path[1..].split('/');
+        let family = parts.next().expect("a path has a first part");
+        let id = match (family, whose) {
+            _ if !operation.path.contains('{') => String::new(),
+            ("users", Whose::Own) => "auth0%7Calice".to_owned(),
+            ("users", Whose::Other) => "auth0%7Cbob".to_owned(),
+            ("users", Whose::Missing) => "auth0%7Cnobody".to_owned(),
+            ("client-grants", Whose::Missing) => "cgr_0000000000000000".to_owned(),
+            ("connections", Whose::Missing) => "con_0000000000000000".to_owned(),
+            (_, Whose::Missing) => "000000000000000000000000".to_owned(),
+            (family, _) => self.object(family).await,
+        };
+        let path = operation.path.replace("{id}", &id).replace("{kid}", &id);
+        let path = match (operation.method.as_str(), operation.path) {
+            ("GET", "/users-by-email") => format!("{path}?email=alice@example.com"),
+            ("DELETE", "/grants") => format!("{path}?user_id=auth0|nobody"),
+            _ => path,
+        };
+        let body = match (operation.method.as_str(), operation.path) {
+            ("GET" | "DELETE" | "PUT", _) | (_, "/keys/signing/rotate" | "/clients/{id}/rotate-secret") => {
+                None
+            }
+            ("POST", "/users") => Some(json!({
+                "connection": "Username-Password-Authentication",
+                "email": format!("{}@example.com", self.unique("u")),
+                "password": "Correct-horse-9",
+            })),
+            ("POST", "/clients") => Some(json!({ "name": "c" })),
+            ("POST", "/connections") => Some(json!({ "name": self.unique("c"), "strategy": "auth0" })),
+            ("POST", "/resource-servers") => Some(json!({ "identifier": self.unique("urn:") })),
+            ("POST", "/client-grants") => Some(self.client_grant().await),
+            ("PATCH", "/users/{id}") if scope == "update:users_app_metadata" => {
+                Some(json!({ "app_metadata": { self.unique("k"): 1 } }))
+            }
+            ("PATCH", "/users/{id}") => Some(json!({ "user_metadata": { self.unique("k"): 1 } })),
+            ("PATCH", "/clients/{id}") if scope == "update:client_keys" => {
+                Some(json!({ "client_secret": self.unique("secret-of-some-length-") }))
+            }
+            ("PATCH", "/clients/{id}") if scope == "update:clients" => {
+                Some(json!({ "name": self.unique("c") }))
+            }
+            ("PATCH", "/clients/{id}") => Some(json!({})),
+            ("PATCH", "/connections/{id}") => Some(json!({ "display_name": self.unique("c") })),
+            ("PATCH", "/connections/{id}/clients") => Some(json!([{ "client_id": "spa", "status": true }])),
+            ("PATCH", "/resource-servers/{id}") => Some(json!({ "name": self.unique("r") })),
+            ("PATCH", "/client-grants/{id}") => Some(json!({ "scope": [] })),
+            ("PATCH", "/branding") => Some(json!({ "colors": { "primary": "#112233" } })),
+            ("PATCH", "/tenants/settings") => Some(json!({ "friendly_name": self.unique("t") })),
+            (method, path) => panic!("write here what {method} {path} is called with"),
+        };
+        Call { method: operation.method.clone(), path, body }
+    }
+
+    /// Calls, and asserts the refusal, whole, and that nothing was written but the audit log.
+    async fn refused(&self, call: &Call, caller: &Caller, expected: &Value, who: &str) {
+        self.app.app.db.statements();
+        let answer = call.by(caller).await;
+        let ran = self.app.app.db.statements();
+        let place = format!("{} {} by {who}", call.method, call.path);
+        assert_eq!(
+            (u64::from(answer.status), &answer.body),
+            (expected["statusCode"].as_u64().expect("is one"), expected),
+            "{place}"
+        );
+        let writes = ran
+            .iter()
+            .filter(|sql| !sql.trim_start().starts_with("SELECT") && !sql.starts_with("INSERT INTO logs"));
+        assert_eq!(writes.collect::<Vec<_>>(), Vec::<&db::Sql>::new(), "{place}");
+    }
+
+    /// One call for each of [`WHOSE`]: for those who are refused, whom one object lasts.
+    async fn calls(&self, operation: &Operation) -> [Call; 3] {
+        let [own, other, missing] = WHOSE;
+        [
+            self.call(operation, own, "").await,
+            self.call(operation, other, "").await,
+            self.call(operation, missing, "").await,
+        ]
+    }
+
+    /// Calls, and asserts the success that the row tells of.
+    async fn allowed(&self, row: &Row, whose: Whose, scope: &str, caller: &Caller) {
+        let call = self.call(row.operation, whose, scope).await;
+        let answer = call.by(caller).await;
+        let expected = if whose == Whose::Missing { row.missing } else { row.done };
+        assert_eq!(answer.status, expected, "{} {} with {scope}: {}", call.method, call.path, answer.text);
+    }
+}
+
+/// The scopes over one's own.
+fn own_scopes() -> impl Iterator<Item = &'static str> {
+    CURRENT_USER_SCOPES.into_iter().chain([NEVER_ISSUED])
+}
+
+both_databases! {
+    /// CU-03: a person's token opens the documented cells of their own user, and nothing else.
+    async fn cu_03_a_persons_token_opens_only_the_documented_cells(app: TestApp) {
+        let world = World::new(app).await;
+        for row in Row::all() {
+            let calls = world.calls(row.operation).await;
+            for scope in own_scopes().chain([""]) {
+                let alice = world.app.token("auth0|alice", &format!("openid {scope}"));
+                for (whose, call) in WHOSE.into_iter().zip(&calls) {
+                    match (row.own(scope), whose) {
+                        (Some(_), Whose::Own) => {
+                            world.allowed(&row, whose, scope, &alice).await;
+                            world.user("alice").await;
+                        }
+                        (Some(_), _) => world.refused(call, &alice, &unowned(), scope).await,
+                        (None, _) => world.refused(call, &alice, &row.insufficient(), scope).await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// A machine's token opens what its scopes are for, on everybody's; a scope over one's own is worth nothing to it.
+    async fn a_machines_token_opens_only_the_cells_of_its_scopes(app: TestApp) {
+        let world = World::new(app).await;
+        for row in Row::all() {
+            let call = world.call(row.operation, Whose::Other, "").await;
+            for scope in own_scopes().chain([""]) {
+                world.refused(&call, &world.app.machine(scope), &row.insufficient(), scope).await;
+            }
+            for cell in row.cells.iter().filter(|cell| !cell.own) {
+                let mut scopes = cell.scope.to_owned();
+                if let Some(with) = cell.with {
+                    world.refused(&call, &world.app.machine(&scopes), &row.insufficient(), &scopes).await;
+                    scopes = format!("{scopes} {with}");
+                }
+                for whose in WHOSE {
+                    world.allowed(&row, whose, cell.scope, &world.app.machine(&scopes)).await;
+                    world.user("alice").await;
+                    world.user("bob").await;
+                }
+            }
+        }
+    }
+
+    /// MG-02: whatever the scope, no operation answers without a token, with another API's, or with another tenant's.
+    async fn mg_02_no_operation_answers_a_token_that_is_not_for_it(app: TestApp) {
+        let world = World::new(app).await;
+        let missing = refusal(401, "Unauthorized", "Missing authentication", "");
+        let audience = refusal(401, "Unauthorized", "Bad audience: https://id.test/api/v2/", "");
+        let mut foreign = refusal(401, "Unauthorized", "Invalid token", "");
+        foreign["attributes"] = json!({ "error": "Invalid token" });
+        let every = |scopes: &[&'static str]| scopes.join(" ");
+        for row in Row::all() {
+            let scopes: Vec<_> = row.cells.iter().map(|cell| cell.scope).chain(own_scopes()).collect();
+            for call in &world.calls(row.operation).await {
+                let alice = world.app.token("auth0|alice", &every(&scopes));
+                let machine = world.app.machine(&every(&scopes));
+                world.refused(call, &world.app.caller(), &missing, "nobody").await;
+                for caller in [alice, machine] {
+                    let other_api = caller.claiming("aud", "https://api.test/");
+                    world.refused(call, &other_api, &audience, "a token for another API").await;
+                    let theirs = caller
+                        .claiming("iss", world.app.other.issuer.clone())
+                        .claiming("aud", world.app.other.management_audience());
+                    let bearer = theirs.at(&world.app.other).bearer().await;
+                    let theirs = world.app.caller().with("authorization", &format!("Bearer {bearer}"));
+                    world.refused(call, &theirs, &foreign, "another tenant's token").await;
+                    // The same claims as a good token, signed by another tenant.
+                    let bearer = caller.at(&world.app.other).bearer().await;
+                    let forged = world.app.caller().with("authorization", &format!("Bearer {bearer}"));
+                    world.refused(call, &forged, &foreign, "another tenant's signature").await;
+                }
+            }
+        }
+    }
+}
+
+both_databases! {
+    /// What belongs to one tenant is to another's administrator as if it were not there.
+    async fn another_tenants_objects_are_not_there(app: TestApp) {
+        let world = World::new(app).await;
+        let other = &world.app.other;
+        let made = bootstrap::create_machine_client(&world.app.app, other, "Theirs", Scopes::All).await;
+        let (client, _) = made.expect("a new client");
+        let theirs = world.admin.at(other).claiming("azp", client.as_str()).claiming("sub", format!("{client}@clients"));
+        let theirs =
+            theirs.claiming("iss", other.issuer.clone()).claiming("aud", other.management_audience());
+        for row in Row::all().iter().filter(|row| row.operation.path.contains('{')) {
+            let call = world.call(row.operation, Whose::Other, "").await;
+            let upto = row.operation.path.split('/').position(|part| part.starts_with('{'));
+            let object: Vec<_> = call.path.split('/').take(upto.expect("it has a parameter") + 1).collect();
+            // A consent is shown in the list alone.
+            let object = object.join("/").replace("/grants/", "/grants?client_id=spa&id=");
+            let object = format!("/api/v2{}", object.split("&id=").next().unwrap_or_default());
+            let before = world.admin.get(&object).await;
+            assert_eq!(before.status, 200, "{object}: {}", before.text);
+            let answer = call.by(&theirs).await;
+            assert_eq!(answer.status, row.missing, "{} {}: {}", call.method, call.path, answer.text);
+            assert_eq!(world.admin.get(&object).await.text, before.text, "{} {}", call.method, call.path);
+        }
+    }
+}
+
+/// The scopes are the published ones, in their order. Looks at the reference beside a checkout, where there is one.
+#[test]
+fn the_scopes_are_the_published_ones() {
+    let reference =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/reference/management-operations.tsv");
+    let Ok(reference) = std::fs::read_to_string(reference) else { return };
+    for row in Row::all() {
+        let (method, path) = (row.operation.method.as_str(), format!("/api/v2{}", row.operation.path));
+        let line = reference.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+        let line = line.clone().find(|line| line[0] == method && line[1] == path);
+        let line = line.unwrap_or_else(|| panic!("{method} {path} is no published operation"));
+        let read = |scope: &Cell| (scope.scope.to_owned(), scope.own, scope.named);
+        let published: Vec<_> = line[4]
+            .split(' ')
+            .map(|text| {
+                let name = text.trim_start_matches(['*', '+']);
+                (name.to_owned(), text.contains('*'), !text.contains('+'))
+            })
+            .collect();
+        assert_eq!(row.cells.iter().map(read).collect::<Vec<_>>(), published, "{method} {path}");
+    }
+}
