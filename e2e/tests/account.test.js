@@ -164,7 +164,7 @@ test('it can be used by keyboard alone', async () => {
 
 test('nothing for axe-core and no sideways scrolling, in both themes and three sizes', async () => {
   const user = await newUser({
-    name: 'Ada Lovelace', user_metadata: { theme: 'dark', language: 'en', address: { city: 'London', country: 'UK' }, interests: ['engines', 'flying machines'] }, app_metadata: { plan: 'pro' },
+    email: 'ada.lovelace@example.com', name: 'Ada Lovelace', user_metadata: { theme: 'dark', language: 'en', address: { city: 'London', country: 'UK' }, interests: ['engines', 'flying machines'] }, app_metadata: { plan: 'pro' },
   });
   for (const colorScheme of ['light', 'dark']) {
     for (const width of [1280, 390, 320]) {

@@ -25,7 +25,7 @@ export function metadataCard(api: Management, ended: () => void): HTMLElement {
     const old = user.user_metadata ?? {};
     const problem = element('p', { class: 'problem', id: 'metadata-problem', role: 'alert' });
     const field = element('textarea', {
-      id: 'metadata-json', name: 'metadata', rows: 10, spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off',
+      id: 'metadata-json', name: 'metadata', spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off',
       'aria-describedby': 'metadata-hint metadata-problem',
     });
     field.value = JSON.stringify(old, null, 2);
@@ -50,6 +50,8 @@ export function metadataCard(api: Management, ended: () => void): HTMLElement {
         if (event.key === 'Escape') back(user);
       },
     });
+    field.rows = Math.min(Math.max(field.value.split('\n').length + 1, 8), 24);
+    field.setSelectionRange(0, 0);
     queueMicrotask(() => field.focus());
     return [form];
 
