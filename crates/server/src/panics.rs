@@ -27,3 +27,31 @@ pub fn log_them() {
         tracing::error!(place, "panic: {message}");
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::middleware::from_fn;
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    #[tokio::test]
+    async fn a_panic_is_a_plain_500_and_the_next_request_is_served() {
+        let defect = get(|| async { panic!("secret of {}", "tenant") as &'static str });
+        let router = Router::new()
+            .route("/api/v2/defect", defect)
+            .route("/api/v2/good", get(|| async { "good" }))
+            .layer(from_fn(answer));
+        let ask = async |path: &str| {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            (response.status().as_u16(), to_bytes(response.into_body(), 1000).await.unwrap())
+        };
+        let (status, body) = ask("/api/v2/defect").await;
+        let expected = r#"{"statusCode":500,"error":"Internal Server Error","message":"Internal error"}"#;
+        assert_eq!((status, &*body), (500, expected.as_bytes()));
+        assert_eq!(ask("/api/v2/good").await.0, 200);
+    }
+}

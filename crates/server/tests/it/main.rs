@@ -6,6 +6,7 @@ mod support;
 mod http;
 mod management;
 mod program;
+mod retention;
 #[path = "../running/mod.rs"]
 mod running;
 mod storage;

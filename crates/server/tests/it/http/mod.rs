@@ -5,6 +5,7 @@ mod errors;
 mod headers;
 mod limits;
 mod proxies;
+mod rate;
 
 use axum::http::Method;
 

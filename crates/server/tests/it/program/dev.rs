@@ -11,8 +11,8 @@ use server::dev::seed;
 use server::peer::Proxies;
 use server::router;
 
-use crate::support::binary::{complaint, mode, run};
-use crate::support::{Caller, TestApp};
+use crate::support::binary::{Server, complaint, mode, run};
+use crate::support::{Caller, TestApp, tls};
 
 /// Every development route.
 const ROUTES: [(Method, &str); 2] = [(Method::GET, "/dev"), (Method::POST, "/dev/clock")];
@@ -100,6 +100,43 @@ both_databases! {
         let token = caller.form("/oauth/token", &form).await;
         assert_eq!(token.status, 200, "{}", token.text);
     }
+}
+
+#[tokio::test]
+async fn dev_is_the_whole_product_over_https_and_leaves_nothing_if_told_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let server = Server::dev(&data, &["--ephemeral"]);
+    let name = format!("localhost:{}", server.address.port());
+    let (_, answer) =
+        tls::ask(&data.join("ca.pem"), server.address, &name, "/.well-known/openid-configuration").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert!(answer.contains(&format!("\"issuer\":\"https://{name}/\"")), "{answer}");
+    let credentials = std::fs::read_to_string(data.join("credentials.json")).expect("is there");
+    assert!(credentials.contains(&format!("\"domain\": \"{name}\"")), "{credentials}");
+    for private in ["credentials.json", "ca-key.pem", "localhost-key.pem"] {
+        assert_eq!(mode(&data.join(private)), 0o600, "{private}");
+    }
+    assert_eq!(mode(&data), 0o700);
+    assert!(!data.join("doorward.db").exists());
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Kept data is found again, the certificate authority included.
+#[tokio::test]
+async fn dev_finds_again_what_it_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    let read = |name: &str| std::fs::read_to_string(data.join(name)).expect("is there");
+    let first = Server::dev(&data, &[]);
+    let (authority, master) = (read("ca.pem"), read("master.key"));
+    first.terminate();
+    assert_eq!(first.wait().code(), Some(0));
+    let second = Server::dev(&data, &[]);
+    assert_eq!((read("ca.pem"), read("master.key")), (authority, master));
+    assert_eq!(mode(&data.join("doorward.db")), 0o600);
+    drop(second);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! From an empty database to the first call of the Management API, by the command line alone.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::binary::{Site, complaint};
@@ -109,4 +111,41 @@ both_databases! {
         let rewrapped = site.command(&["keys", "rewrap"]);
         assert!(rewrapped.status.success(), "{}", complaint(&rewrapped));
     }
+}
+
+/// On PostgreSQL the command line works beside running nodes: what it rotates and revokes counts there within seconds.
+#[tokio::test]
+async fn jw_07_a_running_node_follows_the_command_line() {
+    let site = Site::new(Engine::Postgres).await;
+    let made = site.command(&["admin", "create-client", "--scopes", "read:users"]);
+    let server = site.serve();
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&audience=https%3A%2F%2Fid.test%2Fapi%2Fv2%2F",
+        printed(&made, "client_id"),
+        printed(&made, "client_secret")
+    );
+    let header = "content-type: application/x-www-form-urlencoded\r\n";
+    let token = server.json("POST", "/oauth/token", header, &form).await;
+    let header = format!("authorization: Bearer {}\r\n", token["access_token"].as_str().expect("a token"));
+    let published = async || {
+        let jwks = server.json("GET", "/.well-known/jwks.json", "", "").await;
+        let keys = jwks["keys"].as_array().expect("is one").iter();
+        keys.map(|key| key["kid"].as_str().expect("is text").to_owned()).collect::<Vec<_>>()
+    };
+    let [current, next] = <[String; 2]>::try_from(published().await).expect("two keys");
+
+    assert!(site.command(&["keys", "rotate"]).status.success());
+    while published().await.len() < 3 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let kids = published().await;
+    assert!(kids.contains(&current) && kids.contains(&next), "{kids:?}");
+    assert_eq!(server.json("GET", "/api/v2/users", &header, "").await, json!([]));
+
+    assert!(site.command(&["keys", "revoke", &current]).status.success());
+    while published().await.contains(&current) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let refused = server.ask("GET", "/api/v2/users", &header, "").await;
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
 }

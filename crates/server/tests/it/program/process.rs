@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::support::binary::{Site, complaint, mode};
 use crate::support::engine::Engine;
+use crate::support::tls;
 
 #[tokio::test]
 async fn st_06_a_second_process_on_the_same_file_is_refused() {
@@ -32,6 +33,36 @@ async fn st_06_a_second_process_on_the_same_file_is_refused() {
     first.terminate();
     assert_eq!(first.wait().code(), Some(0));
     assert!(site.command(&["keys", "list"]).status.success());
+}
+
+/// SIGHUP reads the certificate again; one that does not fit is refused, and the old one serves on.
+#[tokio::test]
+async fn a_new_certificate_is_served_without_a_restart() {
+    let tls = "issuer = \"https://id.test/\"\n[tls]\ncertificate = \"chain.pem\"\nkey = \"key.pem\"";
+    let site = Site::with("sqlite:doorward.db", tls);
+    let write =
+        |name: &str, text: &str| std::fs::write(site.directory.path().join(name), text).expect("writes");
+    let fresh = || rcgen::generate_simple_self_signed(["id.test".to_owned()]).expect("a certificate");
+    let (first, second) = (fresh(), fresh());
+    write("chain.pem", &first.cert.pem());
+    write("key.pem", &first.signing_key.serialize_pem());
+    let server = site.serve();
+    let roots = site.directory.path().join("roots.pem");
+    write("roots.pem", &first.cert.pem());
+    let (shown, answer) = tls::ask(&roots, server.address, "id.test", "/.well-known/jwks.json").await;
+    assert_eq!(&shown, first.cert.der());
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+
+    write("chain.pem", &second.cert.pem());
+    server.signal("-HUP");
+    server.logs("keeping the old certificate");
+    assert_eq!(&tls::ask(&roots, server.address, "id.test", "/").await.0, first.cert.der());
+
+    write("key.pem", &second.signing_key.serialize_pem());
+    server.signal("-HUP");
+    server.logs("serving the certificate read again");
+    write("roots.pem", &second.cert.pem());
+    assert_eq!(&tls::ask(&roots, server.address, "id.test", "/").await.0, second.cert.der());
 }
 
 both_databases! {

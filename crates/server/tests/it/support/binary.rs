@@ -1,10 +1,10 @@
 //! The built binary, run as an operator runs it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -49,7 +49,10 @@ impl Site {
 
     /// Starts `serve`, and waits until it says that it is ready.
     pub fn serve(&self) -> Server {
-        Server::start(clean(BINARY).arg("serve").arg("--config").arg(&self.config))
+        Server::start(clean(BINARY).arg("serve").arg("--config").arg(&self.config), |line| {
+            let event: serde_json::Value = serde_json::from_str(line).ok()?;
+            if event["message"] == "ready" { event["address"].as_str()?.parse().ok() } else { None }
+        })
     }
 }
 
@@ -88,31 +91,34 @@ pub struct Server {
 }
 
 impl Server {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().expect("the binary runs");
-        let lines = BufReader::new(child.stderr.take().expect("is piped")).lines();
-        let (sender, log) = channel();
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| sender.send(line).unwrap_or_default())
-        });
-        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), log };
-        server.address = server.ready();
-        server
+    /// `doorward dev` in a data directory, on a port of its own.
+    pub fn dev(data: &Path, arguments: &[&str]) -> Self {
+        let mut command = clean(BINARY);
+        command.args(["dev", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        Self::start(&mut command, |line| {
+            let url = line.strip_prefix("Doorward is ready at https://localhost:")?;
+            Some(([127, 0, 0, 1], url.trim_end_matches('/').parse().ok()?).into())
+        })
     }
 
-    /// Waits until it says where it listens.
-    fn ready(&self) -> SocketAddr {
+    /// `ready` finds, in the line that says so, where it listens.
+    fn start(command: &mut Command, ready: fn(&str) -> Option<SocketAddr>) -> Self {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let (sender, log) = channel();
+        forward(child.stdout.take().expect("is piped"), sender.clone());
+        forward(child.stderr.take().expect("is piped"), sender);
+        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), log };
         let mut said = Vec::new();
-        loop {
-            let line =
-                self.log.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("it is never ready: {said:#?}"));
-            let event: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["message"] == "ready" {
-                let address = event["address"].as_str().and_then(|address| address.parse().ok());
-                return address.expect("an address");
+        server.address = loop {
+            let line = server.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("it is never ready: {said:#?}"));
+            match ready(&line) {
+                Some(address) => break address,
+                None => said.push(line),
             }
-            said.push(line);
-        }
+        };
+        server
     }
 
     /// What it has logged since it was ready.
@@ -142,8 +148,23 @@ impl Server {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().expect("there is kill").success());
+        assert!(Command::new("kill").args([name, &id]).status().expect("there is kill").success());
+    }
+
+    /// Waits until it logs a line with `text`.
+    pub fn logs(&self, text: &str) {
+        while !self
+            .log
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|_| panic!("never logged: {text}"))
+            .contains(text)
+        {}
     }
 
     /// Waits for the end.
@@ -158,6 +179,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends the lines of a stream on until it ends or nobody listens.
+fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {
+    std::thread::spawn(move || {
+        // A line that nobody takes is thrown away, so that the writer never waits.
+        BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)));
+    });
 }
 
 /// The permission bits of a file.

@@ -20,6 +20,7 @@ pub mod caller;
 #[macro_use]
 pub mod engine;
 pub mod socket;
+pub mod tls;
 
 pub use answer::Answer;
 pub use app::TestApp;

@@ -1,0 +1,86 @@
+//! What the retention job deletes, and what it leaves.
+
+use db::{Batch, params};
+use model::{Timestamp, retention};
+
+use crate::support::TestApp;
+use crate::support::app::NOW;
+
+const DAY: i64 = 24 * 3600;
+
+/// One row of every table that ends, ending at `end`.
+fn rows(batch: &mut Batch, app: &TestApp, name: &str, end: Timestamp) {
+    let tenant = &app.tenant.id;
+    let hash = |kind: &str| model::seal::digest(&format!("{kind} {name}")).to_vec();
+    batch.execute(
+        "INSERT INTO sessions (tenant, sid, hash, user_id, connection, created_at, authenticated_at, last_interacted_at,
+         idle_expires_at, expires_at, ip) VALUES ($1, $2, $3, $4, 'c', $5, $5, $5, $6, $6, '203.0.113.9')",
+        params![tenant, name, hash("session"), "auth0|alice", NOW, end],
+    );
+    batch.execute(
+        "INSERT INTO transactions (tenant, id, sid, authenticated, consented, expires_at)
+         VALUES ($1, $2, $2, $3, $3, $4)",
+        params![tenant, name, true, end],
+    );
+    batch.execute(
+        "INSERT INTO authorization_codes (tenant, hash, client_id, user_id, sid, scope, requested_scope, audience,
+         issued_at, expires_at) VALUES ($1, $2, 'spa', 'auth0|alice', $3, '', '', '', $4, $5)",
+        params![tenant, hash("code"), name, NOW, end],
+    );
+    batch.execute(
+        "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, expires_at)
+         VALUES ($1, $2, 'spa', 'auth0|alice', '', $3)",
+        params![tenant, hash("token"), end],
+    );
+    batch.execute(
+        "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating, generation,
+         created_at, expires_at, ip) VALUES ($1, $2, 'spa', 'auth0|alice', $2, '', '', $3, 1, $4, $5, '203.0.113.9')",
+        params![tenant, name, true, NOW, end],
+    );
+}
+
+async fn count(app: &TestApp, sql: &'static str) -> i64 {
+    let mut row = app.app.db.read_one(sql, vec![]).await.expect("reads").expect("a row");
+    row.take().expect("a number")
+}
+
+async fn left(app: &TestApp) -> [i64; 6] {
+    [
+        count(app, "SELECT COUNT(*) FROM sessions").await,
+        count(app, "SELECT COUNT(*) FROM transactions").await,
+        count(app, "SELECT COUNT(*) FROM authorization_codes").await,
+        count(app, "SELECT COUNT(*) FROM access_tokens").await,
+        count(app, "SELECT COUNT(*) FROM refresh_token_families").await,
+        count(app, "SELECT COUNT(*) FROM logs").await,
+    ]
+}
+
+both_databases! {
+    /// A code is kept for a day after its end, so that its second use is noticed; log entries for 30 days.
+    async fn what_has_ended_is_deleted_and_nothing_else(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let mut batch = Batch::new();
+        // More than one statement deletes at a time.
+        for place in 0..100 {
+            rows(&mut batch, &app, &format!("ended {place}"), NOW.plus_seconds(-1));
+        }
+        rows(&mut batch, &app, "alive", NOW.plus_seconds(40 * DAY));
+        app.app.db.commit(batch).await.expect("writes");
+        let form = [("grant_type", "client_credentials"), ("client_id", "m2m"), ("client_secret", "m2m-secret")];
+        assert!(app.caller().form("/oauth/token", &form).await.status >= 400);
+        let form = [form[0], form[1], form[2], ("audience", "https://nowhere.test/")];
+        assert_eq!(app.caller().form("/oauth/token", &form).await.status, 403);
+        let logged = app.events().await.len() as i64;
+        assert!(logged > 0);
+
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 400);
+        assert_eq!(left(&app).await, [1, 1, 101, 1, 1, logged]);
+        app.app.clock.advance(DAY);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 100);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 1, logged]);
+        app.app.clock.advance(29 * DAY + 1);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), logged as u64);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 1, 0]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 0);
+    }
+}
