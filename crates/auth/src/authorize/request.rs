@@ -220,14 +220,14 @@ fn web_message_origin(client: &Client, target: &Target) -> Result<(), Refusal> {
 
 /// OIDC Core §6: parameters by value or by reference are answered, and nothing is fetched.
 fn request_objects(target: &Target, params: &Params) -> Result<(), Refusal> {
-    if params.has("request") {
+    if params.get("request").is_some() {
         return Err(Refusal::client(
             target,
             "request_not_supported",
             "The request parameter is not supported",
         ));
     }
-    if params.has("request_uri") {
+    if params.get("request_uri").is_some() {
         let description = "The request_uri parameter is not supported";
         return Err(Refusal::client(target, "request_uri_not_supported", description));
     }
