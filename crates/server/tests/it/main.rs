@@ -9,4 +9,5 @@ mod program;
 mod retention;
 #[path = "../running/mod.rs"]
 mod running;
+mod security;
 mod storage;

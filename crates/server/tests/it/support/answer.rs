@@ -1,5 +1,7 @@
 //! A whole answer.
 
+use std::collections::BTreeMap;
+
 use axum::body::to_bytes;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -47,5 +49,19 @@ impl Answer {
     /// Where it redirects to.
     pub fn location(&self) -> &str {
         self.header("location")
+    }
+
+    /// The parameters that this answer hands to the client at its redirect URI: of the fragment, else of the query.
+    pub fn returned(&self) -> BTreeMap<String, String> {
+        let location = self.location();
+        let (before, fragment) = location.split_once('#').unwrap_or((location, ""));
+        let query = before.split_once('?').map_or("", |(_, query)| query);
+        let encoded = if fragment.is_empty() { query } else { fragment };
+        url::form_urlencoded::parse(encoded.as_bytes()).into_owned().collect()
+    }
+
+    /// One parameter of [`returned`](Self::returned); empty when it is absent.
+    pub fn param(&self, name: &str) -> String {
+        self.returned().remove(name).unwrap_or_default()
     }
 }

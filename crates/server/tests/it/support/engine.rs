@@ -38,24 +38,43 @@ impl FromEngine for TestApp {
 
 /// Each function becomes two tests, `name::sqlite` and `name::postgres`. Its argument is a [`TestApp`] or an [`Engine`].
 macro_rules! both_databases {
-    ($($(#[$attribute:meta])* async fn $name:ident($given:ident: $kind:ty) $body:block)+) => {$(
+    ($($(#[$attribute:meta])* async fn $name:ident($given:ident: $kind:ty) $body:block)+) => {
+        on_both_databases! { tokio::test; $($(#[$attribute])* async fn $name($given: $kind) $body)+ }
+    };
+}
+
+/// As [`both_databases`], on several threads: what is spawned runs at the same time.
+macro_rules! both_databases_at_once {
+    ($($(#[$attribute:meta])* async fn $name:ident($given:ident: $kind:ty) $body:block)+) => {
+        on_both_databases! {
+            tokio::test(flavor = "multi_thread", worker_threads = 4);
+            $($(#[$attribute])* async fn $name($given: $kind) $body)+
+        }
+    };
+}
+
+macro_rules! on_both_databases {
+    ($test:meta; $($(#[$attribute:meta])* async fn $name:ident($given:ident: $kind:ty) $body:block)+) => {
+        $(on_both_databases! { @one $test; $(#[$attribute])* async fn $name($given: $kind) $body })+
+    };
+    (@one $test:meta; $(#[$attribute:meta])* async fn $name:ident($given:ident: $kind:ty) $body:block) => {
         $(#[$attribute])*
         mod $name {
             use super::*;
 
             async fn run($given: $kind) $body
 
-            #[tokio::test]
+            #[$test]
             async fn sqlite() {
                 use $crate::support::engine::{Engine, FromEngine};
                 Box::pin(run(<$kind>::from_engine(Engine::Sqlite).await)).await;
             }
 
-            #[tokio::test]
+            #[$test]
             async fn postgres() {
                 use $crate::support::engine::{Engine, FromEngine};
                 Box::pin(run(<$kind>::from_engine(Engine::Postgres).await)).await;
             }
         }
-    )+};
+    };
 }

@@ -16,6 +16,7 @@
 pub mod answer;
 pub mod app;
 pub mod binary;
+pub mod browser;
 pub mod caller;
 #[macro_use]
 pub mod engine;
@@ -24,5 +25,6 @@ pub mod tls;
 
 pub use answer::Answer;
 pub use app::TestApp;
+pub use browser::{Authorize, Browser};
 pub use caller::Caller;
 pub use engine::Engine;
