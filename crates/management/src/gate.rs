@@ -69,7 +69,7 @@ async fn admit(
     let (bearer, issued) = bearer::verify(app, tenant, bearer::token(&parts.headers)?).await?;
     call.identified(&bearer);
     if let Subject::User(user) = &bearer.subject {
-        *standing = limiter.user(app, &tenant.id, user).map_err(|Exceeded(seconds)| {
+        *standing = limiter.user(&app.clock, &tenant.id, user).map_err(|Exceeded(seconds)| {
             *standing = Standing::none_left(limiter);
             Error::TooManyRequests(seconds)
         })?;

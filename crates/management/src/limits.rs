@@ -11,7 +11,7 @@ use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use model::{Model, TenantId, UserId};
+use model::{TenantId, UserId};
 
 /// How many calls a second, and how many at once after a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +75,14 @@ impl Limiter {
     ///
     /// # Errors
     /// Their bucket is empty.
-    pub fn user(&self, app: &Model, tenant: &TenantId, user: &UserId) -> Result<Standing, Exceeded> {
+    pub fn user(&self, clock: &model::Clock, tenant: &TenantId, user: &UserId) -> Result<Standing, Exceeded> {
         let Some(rate) = self.limits.user else { return Ok(UNLIMITED) };
         let buckets = self.users.get_or_init(|| {
             let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
             RateLimiter::<_, _, _, NoOpMiddleware<Nanos>>::new(
                 quota,
                 DashMapStateStore::default(),
-                Hands(app.clock.clone()),
+                Hands(clock.clone()),
             )
             .with_middleware()
         });
@@ -95,7 +95,7 @@ impl Limiter {
                 remaining: snapshot.remaining_burst_capacity().min(rate.burst.get()),
             }),
             Err(refused) => {
-                let wait = refused.wait_time_from(Hands(app.clock.clone()).now());
+                let wait = refused.wait_time_from(Hands(clock.clone()).now());
                 Err(Exceeded(wait.as_millis().div_ceil(1000).max(1) as u64))
             }
         }
@@ -131,5 +131,39 @@ impl Clock for Hands {
     fn now(&self) -> Nanos {
         let millis = u64::try_from(self.0.now().millis()).unwrap_or_default();
         Nanos::from(std::time::Duration::from_millis(millis))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Clock, Timestamp};
+
+    use super::*;
+
+    fn calls(limiter: &Limiter, clock: &Clock, tenant: &str, user: &str) -> Result<u32, Exceeded> {
+        limiter.user(clock, &tenant.into(), &user.into()).map(|standing| standing.remaining)
+    }
+
+    #[test]
+    fn each_person_has_a_bucket_that_refills() {
+        let clock = Clock::fixed(Timestamp::from_millis(1_767_268_800_000));
+        let limiter = Limiter::new(Limits::default());
+        for left in (0..50).rev() {
+            assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(left));
+        }
+        assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Err(Exceeded(1)));
+        assert_eq!(calls(&limiter, &clock, "t", "auth0|bob"), Ok(49));
+        assert_eq!(calls(&limiter, &clock, "other", "auth0|alice"), Ok(49));
+        clock.advance(1);
+        assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(9));
+    }
+
+    #[test]
+    fn without_a_limit_the_bucket_is_always_full() {
+        let clock = Clock::fixed(Timestamp::from_millis(0));
+        let limiter = Limiter::new(Limits { user: None });
+        for _ in 0..2000 {
+            assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(UNLIMITED.remaining));
+        }
     }
 }

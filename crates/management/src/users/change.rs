@@ -251,3 +251,109 @@ fn changed(change: &Change<String>, stored: impl Fn(&str) -> String) -> Option<V
 fn nothing_left() -> Error {
     Error::InvalidBody("The user would be left without an email, a username and a phone number.".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use model::Timestamp;
+    use model::identities::Identity;
+
+    use super::*;
+
+    fn alice() -> User {
+        let mut linked = Identity::new("second", "auth0", "2", false);
+        linked.profile = json!({ "email": "old@example.com", "email_verified": true }).as_object().cloned();
+        let social = Identity::new("google-oauth2", "google-oauth2", "115", true);
+        User {
+            tenant: "t".into(),
+            id: "auth0|1".into(),
+            email: Some("alice@example.com".into()),
+            email_verified: true,
+            username: None,
+            phone_number: None,
+            phone_verified: false,
+            name: Some("Alice".into()),
+            nickname: None,
+            given_name: Some("A".into()),
+            family_name: None,
+            picture: None,
+            blocked: None,
+            user_metadata: None,
+            app_metadata: None,
+            profile: None,
+            multifactor: vec![],
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+            last_login: None,
+            last_ip: None,
+            logins_count: 0,
+            last_password_reset: None,
+            identities: vec![Identity::new("db", "auth0", "1", false), linked, social],
+            version: 1,
+        }
+    }
+
+    fn change(body: Value) -> Result<User, String> {
+        let patch: UpdateUser = serde_json::from_value(body).unwrap();
+        check(&patch).map_err(|error| error.to_string())?;
+        let mut user = alice();
+        let prepared = Prepared { patch: &patch, connection: None, hash: None };
+        prepared.apply(&mut user).map_err(|error| error.to_string())?;
+        Ok(user)
+    }
+
+    #[test]
+    fn a_new_address_is_unproven_unless_said_otherwise() {
+        let user = change(json!({ "email": "New@Example.com" })).unwrap();
+        assert_eq!((user.email.as_deref(), user.email_verified), (Some("new@example.com"), false));
+        let user = change(json!({ "email": "new@example.com", "email_verified": true })).unwrap();
+        assert!(user.email_verified);
+        let user = change(json!({ "email": "Alice@example.com" })).unwrap();
+        assert!(user.email_verified);
+    }
+
+    #[test]
+    fn null_unsets_and_absent_keeps() {
+        let user = change(json!({ "given_name": null, "blocked": false })).unwrap();
+        assert_eq!((user.given_name, user.name.as_deref(), user.blocked), (None, Some("Alice"), Some(false)));
+    }
+
+    #[test]
+    fn somebody_stays_reachable() {
+        assert!(change(json!({ "email": null })).unwrap_err().starts_with("The user would be left"));
+        assert_eq!(change(json!({ "email": null, "phone_number": "+491" })).unwrap().email, None);
+    }
+
+    #[test]
+    fn pairs_do_not_change_together() {
+        for [one, other] in APART {
+            let value = |name: &str| if name == "email_verified" { json!(true) } else { json!("a@b.co") };
+            let text = change(json!({ one: value(one), other: value(other) })).unwrap_err();
+            assert_eq!(text, format!("Cannot update {one} and {other} simultaneously."));
+        }
+    }
+
+    #[test]
+    fn a_linked_identity_keeps_its_own_attributes() {
+        let user = change(json!({ "connection": "second", "email": "New@example.com" })).unwrap();
+        assert_eq!(user.email.as_deref(), Some("alice@example.com"));
+        assert_eq!(
+            user.identities[1].profile,
+            json!({ "email": "new@example.com", "email_verified": false }).as_object().cloned()
+        );
+        assert_eq!(
+            change(json!({ "connection": "second", "name": "x", "email": "a@b.co" })).unwrap_err(),
+            "The following user attributes cannot be updated: name. The specified connection belongs to a secondary identity."
+        );
+        assert!(change(json!({ "connection": "third", "email": "a@b.co" })).is_err());
+    }
+
+    #[test]
+    fn only_database_identities_have_addresses_and_passwords_to_change() {
+        for (name, value) in [("email", "a@b.co"), ("password", "Correct-horse-9"), ("username", "a")] {
+            assert_eq!(
+                change(json!({ "connection": "google-oauth2", name: value })).unwrap_err(),
+                format!("Cannot update {name} for non-database user.")
+            );
+        }
+    }
+}

@@ -132,7 +132,7 @@ pub async fn update(
     Path(id): Path<UserId>,
     Json(patch): Json<UpdateUser>,
 ) -> Result<Answer<Map<String, Value>>, Error> {
-    own::check_fields(&grant, &patch)?;
+    own::check_fields(&grant.reach, &grant.powers, &patch)?;
     change::check(&patch)?;
     let tenant = &grant.tenant.id;
     let prepared = change::Prepared::new(&app, tenant, &id, &patch).await?;
