@@ -4,12 +4,16 @@
     reason = "clippy does not know the functions that `both_databases!` makes for tests"
 )]
 
+mod access;
 mod branding;
 mod client_grants;
+mod configuration;
 mod coverage;
+mod current_user;
 mod grants;
 mod logs;
 mod sign_ins;
 mod signing_keys;
 mod tenants;
+mod users;
 mod users_signed_out;
