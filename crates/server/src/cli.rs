@@ -57,7 +57,7 @@ const DEV_EXAMPLES: &str = "Examples:\n  \
     doorward dev                                  data in .doorward/, on https://localhost:8443\n  \
     doorward dev --trust                          let browsers of this machine trust the certificate\n  \
     doorward dev --listen 127.0.0.1:9443          another port\n  \
-    doorward dev --ephemeral                      a fresh database that is deleted at the end: for test suites\n  \
+    doorward dev --ephemeral                      a fresh database, deleted at the end\n  \
     doorward dev --database postgres://localhost/doorward\n\n\
     Programs trust the certificate by DIR/ca.pem, for example NODE_EXTRA_CA_CERTS=.doorward/ca.pem.";
 
@@ -88,12 +88,15 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     master_key_file = \"/etc/doorward/master.key\"        # or the variable DOORWARD_MASTER_KEY\n  \
     log = \"info\"                                        # optional\n  \
     trusted_proxies = [\"10.0.0.7\"]                      # optional: whose X-Forwarded-* headers count\n  \
-    [tls]                                               # without it: plain HTTP, for the trusted proxies alone\n  \
+    [tls]                                               # without: plain HTTP, for the proxies alone\n  \
     certificate = \"/etc/doorward/chain.pem\"\n  \
-    key = \"/etc/doorward/key.pem\"\n\n\
+    key = \"/etc/doorward/key.pem\"\n  \
+    [self_service]                                      # optional: one person's Management API calls\n  \
+    calls_per_second = 10                               # 0 for no limit\n  \
+    burst = 50\n\n\
     Each key can be overridden by a variable: DOORWARD_DATABASE, DOORWARD_LISTEN, DOORWARD_ISSUER, \
     DOORWARD_MASTER_KEY_FILE, DOORWARD_LOG, DOORWARD_TRUSTED_PROXIES (with commas), DOORWARD_TLS_CERTIFICATE, \
-    DOORWARD_TLS_KEY. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
+    DOORWARD_TLS_KEY, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
     SIGTERM and SIGINT finish the requests in flight, within 30 seconds. SIGHUP reads the certificate again.";
 
 const SERVE_EXAMPLES: &str = "First set-up:\n  \

@@ -12,7 +12,7 @@ use management::{Limits, Rate};
 use serde::Deserialize;
 
 /// The variables that override a key, in the order of the file's documentation.
-const VARIABLES: [&str; 9] = [
+const VARIABLES: [&str; 11] = [
     "DOORWARD_DATABASE",
     "DOORWARD_LISTEN",
     "DOORWARD_ISSUER",
@@ -21,6 +21,8 @@ const VARIABLES: [&str; 9] = [
     "DOORWARD_TRUSTED_PROXIES",
     "DOORWARD_MASTER_KEY_FILE",
     "DOORWARD_MASTER_KEY",
+    "DOORWARD_SELF_SERVICE_CALLS_PER_SECOND",
+    "DOORWARD_SELF_SERVICE_BURST",
     "DOORWARD_LOG",
 ];
 
@@ -123,11 +125,11 @@ struct File {
     log: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SelfService {
-    calls_per_second: u32,
-    burst: u32,
+    calls_per_second: Option<u32>,
+    burst: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -184,7 +186,12 @@ impl Config {
             .or(file.master_key_file.map(relative));
         let master_key = master_key(key_file, variables.take("DOORWARD_MASTER_KEY"))?;
         let log = variables.take("DOORWARD_LOG").or(file.log).unwrap_or_else(|| "info".into());
-        let self_service = file.self_service.map_or_else(Limits::default, self_service);
+        let mut calls = |name: &'static str| variables.take(name).map(|text| number(name, &text)).transpose();
+        let limit = file.self_service.unwrap_or_default();
+        let self_service = self_service(
+            calls("DOORWARD_SELF_SERVICE_CALLS_PER_SECOND")?.or(limit.calls_per_second),
+            calls("DOORWARD_SELF_SERVICE_BURST")?.or(limit.burst),
+        );
         Ok(Self { database, listen, issuer, transport, trusted_proxies, master_key, self_service, log })
     }
 }
@@ -312,11 +319,21 @@ fn transport(
     }
 }
 
-/// Zero calls a second stand for no limit.
-fn self_service(limit: SelfService) -> Limits {
-    let rate = NonZeroU32::new(limit.calls_per_second)
-        .map(|per_second| Rate { per_second, burst: NonZeroU32::new(limit.burst).unwrap_or(per_second) });
-    Limits { user: rate }
+fn number(name: &'static str, text: &str) -> Result<u32, Error> {
+    text.parse().map_err(|_| Error::Invalid(name, format!("is not a whole number: {text:?}")))
+}
+
+/// Zero calls a second stand for no limit, and a burst below one second's calls for that many.
+fn self_service(calls_per_second: Option<u32>, burst: Option<u32>) -> Limits {
+    let usual = Limits::default();
+    let (usual_calls, usual_burst) =
+        usual.user.map_or((0, 0), |rate| (rate.per_second.get(), rate.burst.get()));
+    let user = NonZeroU32::new(calls_per_second.unwrap_or(usual_calls)).map(|per_second| {
+        let burst =
+            NonZeroU32::new(burst.unwrap_or(usual_burst)).map_or(per_second, |burst| burst.max(per_second));
+        Rate { per_second, burst }
+    });
+    Limits { user, ..usual }
 }
 
 fn master_key(file: Option<PathBuf>, value: Option<String>) -> Result<MasterKeySource, Error> {
@@ -389,7 +406,7 @@ mod tests {
         assert_eq!(
             refusal("databse = \"sqlite:x\"", &[]),
             "/etc/doorward/doorward.toml:1: unknown field `databse`, expected one of `database`, `listen`, \
-             `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `log`"
+             `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `self_service`, `log`"
         );
         assert!(
             refusal(GOOD, &[("DOORWARD_LISTN", "x")])
@@ -458,6 +475,24 @@ mod tests {
         assert!(
             refusal(&GOOD.replace("master_key_file = \"master.key\"", ""), &[])
                 .starts_with("`master_key_file` is missing: ")
+        );
+    }
+
+    #[test]
+    fn the_self_service_limit_is_set_by_halves_or_switched_off() {
+        let limit = |lines: &str, environment: &[(&str, &str)]| {
+            let config = parse(&format!("{GOOD}\n{lines}"), environment).expect("is good");
+            config.self_service.user.map(|rate| (rate.per_second.get(), rate.burst.get()))
+        };
+        assert_eq!(limit("", &[]), Some((10, 50)));
+        assert_eq!(limit("[self_service]\ncalls_per_second = 20", &[]), Some((20, 50)));
+        assert_eq!(limit("[self_service]\ncalls_per_second = 100\nburst = 5", &[]), Some((100, 100)));
+        assert_eq!(limit("[self_service]\ncalls_per_second = 0", &[]), None);
+        assert_eq!(limit("", &[("DOORWARD_SELF_SERVICE_BURST", "60")]), Some((10, 60)));
+        assert_eq!(limit("", &[("DOORWARD_SELF_SERVICE_CALLS_PER_SECOND", "0")]), None);
+        assert_eq!(
+            refusal(GOOD, &[("DOORWARD_SELF_SERVICE_BURST", "many")]),
+            "`DOORWARD_SELF_SERVICE_BURST` is not a whole number: \"many\""
         );
     }
 
