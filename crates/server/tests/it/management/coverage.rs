@@ -7,6 +7,7 @@ use model::bootstrap::{self, Scopes};
 use model::resource_servers::CURRENT_USER_SCOPES;
 use serde_json::{Value, json};
 
+use crate::security::refusals::{refusal, unowned};
 use crate::support::{Answer, Caller, TestApp};
 
 /// Nobody is ever issued this one, but it is a scope over one's own.
@@ -151,24 +152,6 @@ impl Cell {
         };
         Self { scope, own, named, with }
     }
-}
-
-/// The body of a refusal; an empty code is none.
-fn refusal(status: u16, error: &str, message: &str, code: &str) -> Value {
-    let mut body = json!({ "statusCode": status, "error": error, "message": message });
-    if !code.is_empty() {
-        body["errorCode"] = code.into();
-    }
-    body
-}
-
-fn unowned() -> Value {
-    refusal(
-        403,
-        "Forbidden",
-        "User to be acted on does not match subject in bearer token.",
-        "unowned_resource",
-    )
 }
 
 /// Whom or what a call is about.

@@ -9,9 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::params;
 use serde_json::{Value, json};
 
-use super::{
-    API, assert_page_error, assert_returned, browser, claims, codes, prepared, signed_in, stored,
-};
+use super::{API, assert_page_error, assert_returned, browser, claims, codes, prepared, signed_in, stored};
 use crate::support::browser::{CALLBACK, CHALLENGE, Form, SESSION, VERIFIER, unescape};
 use crate::support::{Answer, Authorize, TestApp};
 
@@ -425,7 +423,8 @@ both_databases! {
 
 /// The message that a `web_message` page posts.
 fn message_of(page: &Answer) -> Value {
-    let (_, rest) = page.text.split_once("var authorizationResponse = ").unwrap_or_else(|| panic!("{page:?}"));
+    let (_, rest) =
+        page.text.split_once("var authorizationResponse = ").unwrap_or_else(|| panic!("{page:?}"));
     let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
     values.next().expect("a value").expect("is JSON")
 }
@@ -436,7 +435,10 @@ fn assert_runs_nothing_but_its_own(page: &Answer, scripts: usize) {
     assert!(!page.text.contains("alert(1)</script>") && !page.text.contains("<img src=x"), "{}", page.text);
     assert_eq!(page.text.matches("<script").count(), scripts, "{}", page.text);
     let policy = page.header("content-security-policy");
-    let scripts = policy.split("; ").find_map(|directive| directive.strip_prefix("script-src ")).expect("a rule for scripts");
+    let scripts = policy
+        .split("; ")
+        .find_map(|directive| directive.strip_prefix("script-src "))
+        .expect("a rule for scripts");
     let one_word = scripts.split(' ').count() == 1;
     assert!(one_word && (scripts == "'self'" || scripts.starts_with("'sha256-")), "{policy}");
     assert!(policy.starts_with("default-src 'none'; base-uri 'none'"), "{policy}");
@@ -446,7 +448,11 @@ fn assert_runs_nothing_but_its_own(page: &Answer, scripts: usize) {
 #[track_caller]
 fn assert_set_apart(page: &Answer, value: &str) {
     assert_runs_nothing_but_its_own(page, 1);
-    let codes = page.text.split("<code>").skip(1).map(|rest| unescape(rest.split("</code>").next().unwrap_or_default()));
+    let codes = page
+        .text
+        .split("<code>")
+        .skip(1)
+        .map(|rest| unescape(rest.split("</code>").next().unwrap_or_default()));
     let cut: String = value.chars().take(63).chain(['…']).collect();
     assert!(codes.into_iter().any(|code| code == cut), "no {cut} in {}", page.text);
     assert!(!unescape(&page.text).contains(&value.chars().take(65).collect::<String>()), "{}", page.text);

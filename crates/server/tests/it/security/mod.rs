@@ -1,6 +1,8 @@
 //! The security cases of authorization, tokens, sign-in and sessions: one test for each, named after it.
 
 mod authorize;
+mod current_user;
+pub mod refusals;
 
 use db::{FromValue, Value as Stored, params};
 use serde_json::{Value, json};

@@ -48,7 +48,8 @@ impl Browser {
 
     fn keep(&mut self, answer: Answer) -> Answer {
         for line in answer.headers.get_all("set-cookie") {
-            let (cookie, attributes) = line.to_str().expect("is text").split_once(';').expect("has attributes");
+            let (cookie, attributes) =
+                line.to_str().expect("is text").split_once(';').expect("has attributes");
             let (name, value) = cookie.split_once('=').expect("has a value");
             if attributes.contains("Max-Age=0") {
                 self.cookies.remove(name);
@@ -115,8 +116,9 @@ impl Form {
         let (form, _) = form.split_once("</form>").expect("the form ends");
         let action = attribute(form, "action").expect("the form leads somewhere");
         let inputs = form.split("<input").skip(1).map(|input| &input[..input.find('>').expect("ends")]);
-        let fields =
-            inputs.filter_map(|input| Some((attribute(input, "name")?, attribute(input, "value").unwrap_or_default())));
+        let fields = inputs.filter_map(|input| {
+            Some((attribute(input, "name")?, attribute(input, "value").unwrap_or_default()))
+        });
         Self { action, fields: fields.collect() }
     }
 
