@@ -4,6 +4,15 @@ use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// Libraries that see headers and bodies before we do: what they would say in detail holds tokens.
+const KEPT_SHORT: [&str; 4] = ["h2=info", "hyper=info", "hyper_util=info", "rustls=info"];
+
+fn discreet(filter: EnvFilter) -> EnvFilter {
+    KEPT_SHORT.iter().fold(filter, |filter, directive| {
+        filter.add_directive(directive.parse().expect("it is written as a directive"))
+    })
+}
+
 /// JSON lines at `filter` (`info`, `warn,server=debug`, …).
 pub fn structured(filter: &str) -> anyhow::Result<()> {
     let filter =
@@ -13,7 +22,7 @@ pub fn structured(filter: &str) -> anyhow::Result<()> {
         .flatten_event(true)
         .with_span_list(false)
         .with_writer(std::io::stderr)
-        .with_env_filter(filter)
+        .with_env_filter(discreet(filter))
         .finish()
         .try_init()
         .context("logging was started before")
@@ -26,8 +35,22 @@ pub fn readable() -> anyhow::Result<()> {
         .compact()
         .with_target(false)
         .with_writer(std::io::stderr)
-        .with_env_filter(filter)
+        .with_env_filter(discreet(filter))
         .finish()
         .try_init()
         .context("logging was started before")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_filter_lets_libraries_tell_what_they_read() {
+        let filter = discreet(EnvFilter::new("trace,h2=trace"));
+        for kept in KEPT_SHORT {
+            assert!(filter.to_string().contains(kept), "{filter}");
+        }
+        assert!(!filter.to_string().contains("h2=trace"), "{filter}");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod limits;
 mod load;
+#[allow(dead_code, reason = "the crash tests use the rest")]
 #[path = "../../tests/running/mod.rs"]
 mod running;
 mod scenarios;

@@ -45,6 +45,29 @@ both_databases! {
         socket.stop().await;
     }
 
+    /// What no browser sends is answered like anything else, never by a 5xx.
+    async fn ht_06_unusual_requests_are_answered(app: TestApp) {
+        let socket = Socket::open(app.router.clone()).await;
+        for (head, expected) in [
+            ("OPTIONS * HTTP/1.1\r\nhost: id.test", 404),
+            ("CONNECT id.test:443 HTTP/1.1\r\nhost: id.test:443", 404),
+            ("GET https://id.test/.well-known/jwks.json HTTP/1.1\r\nhost: id.test", 200),
+            ("GET https://unknown.test/.well-known/jwks.json HTTP/1.1\r\nhost: id.test", 404),
+            ("GET //id.test/.well-known/jwks.json HTTP/1.1\r\nhost: id.test", 404),
+            ("HEAD /.well-known/jwks.json HTTP/1.1\r\nhost: ID.TEST:443", 200),
+            ("BREW /authorize HTTP/1.1\r\nhost: id.test", 405),
+            ("GET /.well-known/jwks.json HTTP/1.1", 400),
+            ("GET /.well-known/jwks.json HTTP/1.1\r\nhost: id.test\r\nhost: other.test", 400),
+            ("GET /.well-known/jwks.json HTTP/1.1\r\nhost: id.test/x", 400),
+            ("GET /../../etc/passwd HTTP/1.1\r\nhost: id.test", 404),
+            ("GET /account/%2e%2e/%2e%2e/Cargo.toml HTTP/1.1\r\nhost: id.test", 404),
+        ] {
+            let answer = socket.raw(format!("{head}\r\nconnection: close\r\n\r\n").as_bytes()).await;
+            assert_eq!(status(&answer), expected, "{head}: {answer}");
+        }
+        socket.stop().await;
+    }
+
     async fn ht_06_malformed_forms_are_refused(app: TestApp) {
         for path in ["/oauth/token", "/oauth/revoke", "/authorize", "/u/login"] {
             for body in ["%zz", "client_id=%ff", "client_id=%00", "grant_type=%C3%28"] {

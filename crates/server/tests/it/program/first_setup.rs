@@ -66,6 +66,21 @@ both_databases! {
         }
     }
 
+    /// The configured tenant has a client for its account page: people can sign in there from the start.
+    async fn the_account_page_of_a_new_tenant_has_its_client(engine: Engine) {
+        let site = Site::new(engine).await;
+        let server = site.serve();
+        let config = server.json("GET", "/account/config.json", "", "").await;
+        assert_eq!((&config["domain"], &config["audience"]), (&json!("id.test"), &json!("https://id.test/api/v2/")));
+        let query = format!(
+            "client_id={}&response_type=code&redirect_uri=https%3A%2F%2Fid.test%2Faccount%2F&state=s&scope=openid\
+             &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256",
+            config["client_id"].as_str().expect("a client")
+        );
+        let started = server.ask("GET", &format!("/authorize?{query}"), "", "").await;
+        assert!(started.to_lowercase().contains("\r\nlocation: /u/login?state="), "{started}");
+    }
+
     async fn a_command_says_which_tenants_there_are(engine: Engine) {
         let site = Site::with(&engine.database().await, "");
         let none = site.command(&["admin", "create-client", "--all-scopes"]);
