@@ -2,7 +2,9 @@
 
 mod authorize;
 mod current_user;
+mod exchange;
 pub mod refusals;
+mod token;
 
 use db::{FromValue, Value as Stored, params};
 use serde_json::{Value, json};
