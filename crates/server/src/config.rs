@@ -333,7 +333,7 @@ fn self_service(calls_per_second: Option<u32>, burst: Option<u32>) -> Limits {
             NonZeroU32::new(burst.unwrap_or(usual_burst)).map_or(per_second, |burst| burst.max(per_second));
         Rate { per_second, burst }
     });
-    Limits { user, ..usual }
+    Limits { user }
 }
 
 fn master_key(file: Option<PathBuf>, value: Option<String>) -> Result<MasterKeySource, Error> {
