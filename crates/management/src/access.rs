@@ -128,13 +128,6 @@ impl Bearer {
     }
 }
 
-impl Grant {
-    /// Whether the caller reaches only their own user.
-    pub fn is_own(&self) -> bool {
-        matches!(self.reach, Reach::Own(_))
-    }
-}
-
 impl<S: Sync> FromRequestParts<S> for Grant {
     type Rejection = Error;
 

@@ -19,11 +19,6 @@ pub struct Document<T> {
 }
 
 impl<T> Document<T> {
-    /// Whether the body says something of this key, be it `null`.
-    pub fn names(&self, key: &str) -> bool {
-        self.keys.contains_key(key)
-    }
-
     /// The value of a key, unless it is absent or `null`.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.keys.get(key).filter(|value| !value.is_null())

@@ -1,16 +1,15 @@
 //! `/api/v2/clients` (management contract §4.1).
 
 mod bodies;
+mod view;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::clients::{self, Client, Filter};
 use model::connections;
-use model::jose::Algorithm;
-use model::keys::State as KeyState;
 use model::{App, ClientId, Model};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 pub use bodies::{
     BackchannelLogout, CreateClient, JwtConfiguration, ListClientConnections, ListClients, RefreshToken,
@@ -26,12 +25,10 @@ use crate::lists::Style;
 use crate::operations::Power;
 use crate::paths::Path;
 use crate::requests::{Json, Query};
+use view::{View, signing_keys, written};
 
 const LIST: Style = Style::checkpoints("clients").from_zero();
 const CONNECTIONS: Style = Style::checkpoints("connections");
-
-/// All that a reader of summaries sees.
-const SUMMARY: [&str; 4] = ["client_id", "name", "app_type", "description"];
 
 /// `GET /clients`.
 ///
@@ -242,67 +239,10 @@ fn check_fields(powers: &Powers, body: &Document<UpdateClient>) -> Result<(), Er
     if forbidden.is_empty() { Ok(()) } else { Err(Error::ForbiddenFields(forbidden)) }
 }
 
-/// How much of a client a reader sees.
-enum View {
-    Summary,
-    Public { tenant: String },
-    Whole { tenant: String, secrets: std::collections::HashMap<ClientId, String>, signing_keys: Value },
-}
-
-impl View {
-    async fn of(app: &Model, grant: &Grant, shown: &[Client]) -> Result<Self, Error> {
-        let tenant = grant.tenant.name.clone();
-        if grant.powers.has(Power::SummaryOnly) {
-            return Ok(Self::Summary);
-        }
-        if !grant.powers.has(Power::Secrets) {
-            return Ok(Self::Public { tenant });
-        }
-        let ids: Vec<_> = shown.iter().map(|client| client.client_id.clone()).collect();
-        let secrets = clients::secrets(app, &grant.tenant.id, &ids).await?;
-        Ok(Self::Whole { tenant, secrets, signing_keys: signing_keys(app, grant).await? })
-    }
-
-    fn show(&self, client: &Client) -> Map<String, Value> {
-        match self {
-            Self::Summary => {
-                let mut shown = client.to_wire("", None, None);
-                shown.retain(|key, _| SUMMARY.contains(&key.as_str()));
-                shown
-            }
-            Self::Public { tenant } => {
-                let mut shown = client.to_wire(tenant, None, None);
-                shown.shift_remove("encryption_key");
-                shown
-            }
-            Self::Whole { tenant, secrets, signing_keys } => {
-                let secret = secrets.get(&client.client_id).map(String::as_str);
-                client.to_wire(tenant, secret, Some(signing_keys.clone()))
-            }
-        }
-    }
-}
-
-/// The answer to a write.
-fn written(client: &Client, grant: &Grant, secret: Option<&str>, keys: Option<Value>) -> Map<String, Value> {
-    let mut answer = client.to_wire(&grant.tenant.name, secret, keys);
-    answer.insert("encrypted".into(), true.into());
-    answer
-}
-
-/// The certificates of the tenant's current key, as every client shows them.
-async fn signing_keys(app: &Model, grant: &Grant) -> Result<Value, Error> {
-    let keys = app.keys.list(app, &grant.tenant.id).await?;
-    let current = keys.iter().find(|key| key.state == KeyState::Current && key.alg == Algorithm::RS256);
-    let Some(key) = current else { return Ok(json!([])) };
-    let certificate = key.certificate()?;
-    Ok(
-        json!([{ "cert": certificate.pem(), "pkcs7": certificate.pkcs7(), "subject": format!("/CN={}", key.host) }]),
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn client(body: Value) -> Result<(), Error> {

@@ -8,11 +8,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use schemars::generate::SchemaSettings;
-use schemars::transform::{RecursiveTransform, Transform};
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
-pub use formats::is_email;
 pub use wording::Kind;
 
 /// A struct's schema and its compiled form.
@@ -101,12 +100,6 @@ fn forbid_null(schema: &mut Schema) {
     if let Some(Value::Array(options)) = schema.get_mut("enum") {
         options.retain(|option| !option.is_null());
     }
-}
-
-/// Applies `transform` to a schema written by hand; the derived ones run it themselves.
-pub fn transformed(mut schema: Schema, mut transform: impl Transform) -> Schema {
-    transform.transform(&mut schema);
-    schema
 }
 
 #[cfg(test)]
