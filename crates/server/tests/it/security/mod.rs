@@ -3,6 +3,7 @@
 mod authorize;
 mod current_user;
 mod exchange;
+mod refresh;
 pub mod refusals;
 mod token;
 
