@@ -31,8 +31,7 @@ pub(super) fn options(strategy: &str, given: &Map<String, Json>) -> Map<String, 
     if given.contains_key("password_options") {
         options.shift_remove("passwordPolicy");
     }
-    options.append(&mut always(strategy));
-    options.append(&mut given.clone());
+    options.append(&mut patched_options(strategy, given));
     options
 }
 
@@ -40,7 +39,76 @@ pub(super) fn options(strategy: &str, given: &Map<String, Json>) -> Map<String, 
 pub(super) fn patched_options(strategy: &str, given: &Map<String, Json>) -> Map<String, Json> {
     let mut options = always(strategy);
     options.append(&mut given.clone());
+    if strategy == "auth0" {
+        for (option, whole) in inside() {
+            if let Some(option) = given.contains_key(option).then(|| options.get_mut(option)).flatten() {
+                fill(option, &whole);
+            }
+        }
+        if let Some(email) = options.get_mut("attributes").and_then(|attributes| attributes.get_mut("email"))
+        {
+            fill(email, &json!({ "verification_method": "link", "unique": true }));
+        }
+    }
     options
+}
+
+/// What is filled into a database's options of several parts where only some are given.
+fn inside() -> [(&'static str, Json); 2] {
+    let off = json!({ "enabled": false });
+    [
+        (
+            "authentication_methods",
+            json!({ "password": password(), "passkey": off, "email_otp": off, "phone_otp": off }),
+        ),
+        (
+            "password_options",
+            json!({
+                "complexity": {
+                    "character_type_rule": "all",
+                    "identical_characters": "allow",
+                    "sequential_characters": "allow",
+                    "max_length_exceeded": "error",
+                    "min_length": 15,
+                    "character_types": []
+                },
+                "profile_data": {
+                    "active": false,
+                    "blocked_fields": [
+                        "name",
+                        "username",
+                        "nickname",
+                        "email",
+                        "phone_number",
+                        "user_metadata.name",
+                        "user_metadata.first",
+                        "user_metadata.last"
+                    ]
+                },
+                "history": { "active": false, "size": 3 },
+                "dictionary": { "active": false, "custom": [], "default": "en_100k" }
+            }),
+        ),
+    ]
+}
+
+/// How people sign in with passwords.
+fn password() -> Json {
+    json!({ "enabled": true, "api_behavior": "required", "signup_behavior": "allow" })
+}
+
+/// Adds what is absent, inside objects too.
+fn fill(value: &mut Json, whole: &Json) {
+    if let (Json::Object(value), Json::Object(whole)) = (value, whole) {
+        for (key, part) in whole {
+            match value.get_mut(key) {
+                Some(given) => fill(given, part),
+                None => {
+                    value.insert(key.clone(), part.clone());
+                }
+            }
+        }
+    }
 }
 
 /// What only a new connection gets.
@@ -63,7 +131,7 @@ fn on_creation(strategy: &str) -> Map<String, Json> {
 fn always(strategy: &str) -> Map<String, Json> {
     object(match strategy {
         "auth0" => json!({
-            "authentication_methods": { "password": { "enabled": true }, "passkey": { "enabled": false } },
+            "authentication_methods": { "password": password(), "passkey": { "enabled": false } },
             "passkey_options": {
                 "challenge_ui": "both",
                 "progressive_enrollment_enabled": true,
@@ -137,6 +205,33 @@ mod tests {
     fn the_newer_password_options_stand_alone() {
         let given = object(json!({ "password_options": { "complexity": { "min_length": 15 } } }));
         assert!(!options("auth0", &given).contains_key("passwordPolicy"));
+    }
+
+    /// Recorded: `terraform:TestAccConnectionPasswordAuthenticationBehaviors` and others.
+    #[test]
+    fn parts_that_are_not_given_are_filled_in() {
+        let given = object(json!({
+            "authentication_methods": { "password": { "enabled": true, "api_behavior": "optional" } },
+            "attributes": { "email": { "verification_method": "otp" }, "username": {} },
+            "password_options": { "history": { "active": true } }
+        }));
+        let options = Json::Object(patched_options("auth0", &given));
+        assert_eq!(
+            options["authentication_methods"],
+            json!({
+                "password": { "enabled": true, "api_behavior": "optional", "signup_behavior": "allow" },
+                "passkey": { "enabled": false },
+                "email_otp": { "enabled": false },
+                "phone_otp": { "enabled": false }
+            })
+        );
+        assert_eq!(
+            options["attributes"],
+            json!({ "email": { "verification_method": "otp", "unique": true }, "username": {} })
+        );
+        assert_eq!(options["password_options"]["history"], json!({ "active": true, "size": 3 }));
+        assert_eq!(options["password_options"]["complexity"]["min_length"], 15);
+        assert!(patched_options("auth0", &Map::new()).get("password_options").is_none());
     }
 
     #[test]

@@ -22,7 +22,7 @@ fn a_database_connection_is_filled_in() {
                 "mfa": { "active": true, "return_enroll_settings": true },
                 "passwordPolicy": "good",
                 "strategy_version": 2,
-                "authentication_methods": { "password": { "enabled": true }, "passkey": { "enabled": false } },
+                "authentication_methods": { "password": { "enabled": true, "api_behavior": "required", "signup_behavior": "allow" }, "passkey": { "enabled": false } },
                 "passkey_options": {
                     "challenge_ui": "both",
                     "progressive_enrollment_enabled": true,
