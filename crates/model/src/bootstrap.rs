@@ -12,7 +12,7 @@ use crate::resource_servers::{self, ResourceServer};
 use crate::tenants::{self, Settings, Tenant};
 use crate::{Model, connections};
 
-/// The scopes of the Management API, one a line. Those of the current user are not among them, as on the real service.
+/// The scopes of the Management API with what they allow, one a line, in the real service's order. Those of the current user are not among them, as on the real service.
 const MANAGEMENT_SCOPES: &str = include_str!("../data/management_scopes.txt");
 
 /// A tenant to be.
@@ -106,7 +106,7 @@ fn machine_client(random: &Random, tenant: &Tenant, name: &str, scopes: Scopes) 
 /// The tenant's own API.
 fn management_api(random: &Random, tenant: &Tenant) -> ResourceServer {
     let scopes: Vec<Json> =
-        management_scopes().map(|scope| json!({ "value": scope, "description": describe(scope) })).collect();
+        described_scopes().map(|(scope, text)| json!({ "value": scope, "description": text })).collect();
     let body = object(json!({
         "name": "Auth0 Management API",
         "identifier": tenant.management_audience(),
@@ -118,14 +118,11 @@ fn management_api(random: &Random, tenant: &Tenant) -> ResourceServer {
 
 /// The scopes that the Management API lists.
 pub fn management_scopes() -> impl Iterator<Item = &'static str> {
-    MANAGEMENT_SCOPES.lines()
+    described_scopes().map(|(scope, _)| scope)
 }
 
-/// `read:client_grants` is `Read client grants`.
-fn describe(scope: &str) -> String {
-    let words = scope.replace([':', '_'], " ");
-    let mut letters = words.chars();
-    letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
+fn described_scopes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    MANAGEMENT_SCOPES.lines().filter_map(|line| line.split_once('\t'))
 }
 
 fn object(value: Json) -> Map<String, Json> {
@@ -150,7 +147,7 @@ mod tests {
         for scope in resource_servers::CURRENT_USER_SCOPES {
             assert!(!scopes.contains(&scope), "{scope}");
         }
-        assert_eq!(describe("read:client_grants"), "Read client grants");
+        assert_eq!(described_scopes().next(), Some(("read:client_grants", "Read Client Grants")));
     }
 
     #[tokio::test]
