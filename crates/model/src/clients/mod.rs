@@ -188,6 +188,16 @@ impl Default for RefreshTokens {
 }
 
 impl RefreshTokens {
+    /// What a new client has that proves itself in this way: those that keep a secret get longer lifetimes.
+    fn default_for(method: Option<&str>) -> Self {
+        match method {
+            Some("client_secret_post" | "client_secret_basic") => {
+                Self { token_lifetime: 31_557_600, idle_token_lifetime: 2_592_000, ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+
     /// What a body's `refresh_token` means: expiring tokens are finite unless it says otherwise, others infinite.
     fn complete(given: &Json) -> Json {
         let Json::Object(given) = given else { return json!(Self::default()) };
@@ -271,16 +281,20 @@ impl Client {
         } else {
             json!({ "lifetime_in_seconds": 36_000, "secret_encoded": false })
         };
-        let client: Self = serde_json::from_value(json!({
+        let mut client: Self = serde_json::from_value(json!({
             "is_first_party": true,
             "name": "",
             "oidc_conformant": backs_api,
             "sso_disabled": false,
             "client_id": client_id,
             "jwt_configuration": jwt_configuration,
+            "refresh_token": RefreshTokens::default_for(method),
             "grant_types": default_grant_types(app_type, method),
             "custom_login_page_on": true,
         }))?;
+        // What is given takes the place of the whole; only a PATCH merges it.
+        client.jwt_configuration =
+            client.jwt_configuration.filter(|_| !body.contains_key("jwt_configuration"));
         let mut client = client.patched(body)?;
         client.version = 1;
         Ok(client)
@@ -301,7 +315,8 @@ impl Client {
         Self { version: 1, ..client }
     }
 
-    /// The client after a PATCH: keys are replaced whole, `null` unsets, `client_metadata` merges by key.
+    /// The client after a PATCH: keys are replaced whole, `null` unsets; `client_metadata`, `jwt_configuration` and
+    /// `session_transfer` merge by key.
     pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
         let mut patch = patch.clone();
         if let Some(given) = patch.get_mut("refresh_token") {
@@ -310,6 +325,20 @@ impl Client {
         // The older name of a part of `oidc_logout`.
         if let Some(given) = patch.shift_remove("oidc_backchannel_logout") {
             patch.entry("oidc_logout").or_insert(given);
+        }
+        if let Some(Json::Object(given)) = patch.get_mut("jwt_configuration") {
+            let mut whole = self.jwt_configuration.as_ref().map(document::object).unwrap_or_default();
+            whole.extend(std::mem::take(given));
+            *given = whole;
+        }
+        if let Some(Json::Object(given)) = patch.get_mut("session_transfer") {
+            let mut whole = match self.other.get("session_transfer") {
+                Some(Json::Object(present)) => present.clone(),
+                _ => session_transfer(),
+            };
+            whole.extend(std::mem::take(given));
+            whole.retain(|_, value| !value.is_null());
+            *given = whole;
         }
         if let Some(Json::Object(given)) = patch.get_mut("client_metadata") {
             *given = merge_metadata(self.client_metadata.clone(), std::mem::take(given)).unwrap_or_default();
@@ -429,6 +458,18 @@ impl Client {
         let otherwise = if self.oidc_conformant || self.is_public() { "RS256" } else { "HS256" };
         set.unwrap_or(otherwise)
     }
+}
+
+/// The settings of single sign-on from native apps to web pages where none were set.
+fn session_transfer() -> Map<String, Json> {
+    Map::from_iter([
+        ("can_create_session_transfer_token".to_owned(), false.into()),
+        ("allowed_authentication_methods".to_owned(), json!([])),
+        ("enforce_device_binding".to_owned(), "ip".into()),
+        ("allow_refresh_token".to_owned(), false.into()),
+        ("enforce_online_refresh_tokens".to_owned(), true.into()),
+        ("enforce_cascade_revocation".to_owned(), true.into()),
+    ])
 }
 
 fn is_in_users_hands(app_type: Option<&str>) -> bool {

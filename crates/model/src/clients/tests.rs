@@ -117,8 +117,38 @@ fn a_patch_replaces_objects_whole_but_metadata_by_key() {
     assert_eq!(after.description, None);
     assert_eq!(json!(after.client_metadata), json!({ "one": "1", "three": "3" }));
     assert_eq!(after.other["addons"], json!({ "aws": {} }));
-    assert_eq!(json!(after.jwt_configuration), json!({ "alg": "RS256", "secret_encoded": false }));
+    assert_eq!(
+        json!(after.jwt_configuration),
+        json!({ "alg": "RS256", "lifetime_in_seconds": 36_000, "secret_encoded": false })
+    );
     assert_eq!(after.refresh_token, RefreshTokens::default());
+}
+
+/// Recorded: `terraform:TestAccClientSessionTransfer`.
+#[test]
+fn session_transfer_is_filled_in_and_merges() {
+    let mut client = client(json!({ "name": "a" }));
+    for (patch, key, expected) in [
+        (json!({ "allow_refresh_token": true }), "enforce_device_binding", json!("ip")),
+        (json!({ "delegation": { "allow_delegated_access": true } }), "allow_refresh_token", json!(true)),
+        (json!({ "delegation": null }), "delegation", json!(null)),
+    ] {
+        client = client.patched(&object(json!({ "session_transfer": patch }))).unwrap();
+        assert_eq!(json!(client.other["session_transfer"])[key], expected, "{key}");
+    }
+    client = client.patched(&object(json!({ "session_transfer": null }))).unwrap();
+    assert!(!client.other.contains_key("session_transfer"));
+}
+
+/// Recorded, in all suites.
+#[test]
+fn refresh_tokens_of_clients_with_a_secret_last_longer() {
+    let lifetimes = |method: &str| {
+        let tokens = client(json!({ "name": "a", "token_endpoint_auth_method": method })).refresh_token;
+        (tokens.token_lifetime, tokens.idle_token_lifetime)
+    };
+    assert_eq!(lifetimes("client_secret_post"), (31_557_600, 2_592_000));
+    assert_eq!(lifetimes("none"), (2_592_000, 1_296_000));
 }
 
 #[test]
