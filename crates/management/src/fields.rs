@@ -30,6 +30,14 @@ impl Fields {
         picked
     }
 
+    /// [`Self::of`], with these keys whatever is listed.
+    pub fn of_with(&self, always: &[&str], whole: Map<String, Value>) -> Map<String, Value> {
+        let kept = always.iter().filter_map(|key| Some(((*key).to_owned(), whole.get(*key)?.clone())));
+        let mut picked: Map<_, _> = kept.collect();
+        picked.append(&mut self.of(whole));
+        picked
+    }
+
     /// [`Self::of`] for each item of a list.
     pub fn of_each(&self, items: Vec<Map<String, Value>>) -> Vec<Map<String, Value>> {
         items.into_iter().map(|item| self.of(item)).collect()
@@ -107,6 +115,14 @@ mod tests {
     #[test]
     fn listed_fields_are_left_out_when_asked() {
         assert_eq!(pick("user_metadata,email", Some(false)), json!({ "user_id": "auth0|a" }));
+    }
+
+    #[test]
+    fn some_keys_are_there_whatever_is_listed() {
+        let whole = || json!({ "id": "1", "name": "a", "size": 2 }).as_object().cloned().unwrap();
+        let fields = Fields { fields: Some("name".into()), include_fields: None };
+        assert_eq!(Value::from(fields.of_with(&["id", "none"], whole())), json!({ "id": "1", "name": "a" }));
+        assert_eq!(Fields::default().of_with(&["id"], whole()), whole());
     }
 
     #[test]

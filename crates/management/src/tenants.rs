@@ -246,7 +246,9 @@ pub async fn update(
             tenants::load_settings(&app, &grant.tenant.id).await?.patched(&body.keys).map_err(unfit)?;
         let mut batch = Batch::new();
         tenants::save_settings(&mut batch, &grant.tenant.id, &mut settings);
-        let answer = object(&settings);
+        let mut answer = object(&settings);
+        // As the real service: what may be chosen is told by GET alone.
+        answer.shift_remove("sandbox_versions_available");
         grant.wrote(&app, &mut batch, StatusCode::OK, &answer);
         Ok::<_, Error>((batch, answer))
     };

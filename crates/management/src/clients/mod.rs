@@ -52,7 +52,7 @@ pub async fn list(
     };
     let page = clients::list(&app, &grant.tenant.id, &filter, &paging).await?;
     let view = View::of(&app, &grant, &page.items).await?;
-    let page = page.map(|client| Ok::<_, Error>(query.fields.of(view.show(&client))))?;
+    let page = page.map(|client| Ok::<_, Error>(query.fields.of_with(&["tenant"], view.show(&client))))?;
     Ok(Answer(LIST.answer(&paging, page)))
 }
 
@@ -85,7 +85,8 @@ pub async fn create(
     let secret = clients::new_secret(&app.random);
     let mut batch = Batch::new();
     clients::insert(&app, &mut batch, &grant.tenant.id, &mut client, &secret, app.clock.now());
-    let answer = written(&client, &grant, Some(&secret), Some(signing_keys(&app, &grant).await?));
+    let mut answer = written(&client, &grant, Some(&secret), Some(signing_keys(&app, &grant).await?));
+    answer.insert("encrypted".into(), true.into());
     grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
     app.db.commit(batch).await?;
     Ok(Created(answer))

@@ -37,7 +37,12 @@ impl View {
         }
         let ids: Vec<_> = shown.iter().map(|client| client.client_id.clone()).collect();
         let secrets = clients::secrets(app, &grant.tenant.id, &ids).await?;
-        Ok(Self::Whole { tenant, secrets, signing_keys: signing_keys(app, grant).await? })
+        let mut signing_keys = signing_keys(app, grant).await?;
+        for key in signing_keys.as_array_mut().into_iter().flatten() {
+            // The real service names the subject in answers to writes alone.
+            key["subject"] = "deprecated".into();
+        }
+        Ok(Self::Whole { tenant, secrets, signing_keys })
     }
 
     /// The client, as far as the reader sees it.
@@ -68,9 +73,7 @@ pub fn written(
     secret: Option<&str>,
     keys: Option<Value>,
 ) -> Map<String, Value> {
-    let mut answer = client.to_wire(&grant.tenant.name, secret, keys);
-    answer.insert("encrypted".into(), true.into());
-    answer
+    client.to_wire(&grant.tenant.name, secret, keys)
 }
 
 /// The certificates of the tenant's current key, as every client shows them.

@@ -26,6 +26,8 @@ use crate::paths::Path;
 use crate::requests::{Json, Query};
 
 const LIST: Style = Style::checkpoints("connections");
+/// Shown whichever fields are asked for.
+const ALWAYS: [&str; 4] = ["id", "is_domain_connection", "authentication", "connected_accounts"];
 const CLIENTS: Style = Style::offsets("clients").up_to(1000);
 
 /// `GET /connections`. Options are shown whole to whoever may read connections.
@@ -40,7 +42,7 @@ pub async fn list(
     let paging = LIST.paging(&query.pages)?;
     let filter = Filter { name: query.name, strategies: query.strategy.unwrap_or_default() };
     let page = connections::list(&app, &grant.tenant.id, &filter, &paging).await?;
-    let page = page.map(|connection| Ok::<_, Error>(query.fields.of(object(&connection))))?;
+    let page = page.map(|connection| Ok::<_, Error>(query.fields.of_with(&ALWAYS, object(&connection))))?;
     Ok(Answer(LIST.answer(&paging, page)))
 }
 
@@ -55,7 +57,7 @@ pub async fn get(
     Query(fields): Query<Fields>,
 ) -> Result<Answer<Map<String, Value>>, Error> {
     let connection = load(&app, &grant, &id).await?;
-    Ok(Answer(fields.of(object(&connection))))
+    Ok(Answer(fields.of_with(&ALWAYS, object(&connection))))
 }
 
 /// `POST /connections`: adds a connection with what its strategy fills in.
