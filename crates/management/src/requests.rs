@@ -51,7 +51,7 @@ impl<T: DeserializeOwned + JsonSchema + 'static, S: Send + Sync> FromRequest<S> 
         let encoding = Encoding::of(&parts)?;
         let bytes = match Limited::new(body, LARGEST_BODY).collect().await {
             Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(Error::BodyTooLarge(LARGEST_BODY)),
+            Err(error) if is_too_long(&*error) => return Err(Error::BodyTooLarge(LARGEST_BODY)),
             Err(_) => return Err(Error::InvalidBody("The body ended early".into())),
         };
         let value = match encoding {
@@ -67,6 +67,11 @@ impl<T: DeserializeOwned + JsonSchema + 'static, S: Send + Sync> FromRequest<S> 
         }
         parse(&validator, Kind::Payload, value).map(Self)
     }
+}
+
+/// Whether a body ended at a limit: ours, or that of a layer before us, which comes wrapped.
+fn is_too_long(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<LengthLimitError>())
 }
 
 enum Encoding {
