@@ -28,9 +28,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      form-action 'self'; frame-ancestors 'none'",
 );
 
-/// `/account/`, its files and its configuration.
+/// `/account/`, its files and its configuration. Whoever comes to the bare host finds it too.
 pub fn routes() -> Router<App> {
     Router::new()
+        .route("/", get(|| async { Redirect::temporary("/account/") }))
         .route("/account", get(|| async { Redirect::permanent("/account/") }))
         .route("/account/", get(index))
         .route("/account/config.json", get(config))

@@ -23,10 +23,8 @@ pub async fn open(source: &Source) -> anyhow::Result<App> {
         (Some(path), _) => {
             let config = program::configuration(path)?;
             let app = program::open(&config.database, &program::master_keys(&config.master_key)?).await?;
-            if let Some(issuer) = &config.issuer
-                && tenants::resolve(&app, &issuer.host).await?.is_none()
-            {
-                program::create_tenant(&app, issuer, None, None).await?;
+            if let Some(issuer) = &config.issuer {
+                program::ensure_tenant(&app, issuer).await?;
             }
             Ok(app)
         }

@@ -146,7 +146,8 @@ impl Config {
         Self::parse(path, &text, environment)
     }
 
-    /// [`Config::load`] for a text that was read already; relative paths in it are relative to `path`'s directory.
+    /// [`Config::load`] for a text that was read already. Paths in it are relative to `path`'s directory, those in the
+    /// environment to the working directory.
     pub fn parse(
         path: &Path,
         text: &str,
@@ -164,7 +165,10 @@ impl Config {
 
     fn check(directory: &Path, file: File, mut variables: Variables) -> Result<Self, Error> {
         let relative = |path: PathBuf| directory.join(path);
-        let database = database(variables.take("DOORWARD_DATABASE").or(file.database), directory)?;
+        let database = match variables.take("DOORWARD_DATABASE") {
+            Some(url) => database(Some(url), Path::new(""))?,
+            None => database(file.database, directory)?,
+        };
         let listen = listen(variables.take("DOORWARD_LISTEN").or(file.listen))?;
         let issuer = variables.take("DOORWARD_ISSUER").or(file.issuer);
         let issuer = issuer.map(|issuer| Issuer::parse(&issuer)).transpose()?;
@@ -381,6 +385,13 @@ mod tests {
         );
         assert_eq!(config.master_key, MasterKeySource::File("/etc/doorward/master.key".into()));
         assert!(config.trusted_proxies.is_empty());
+        let here = GOOD.replace("postgres://doorward:hunter2@db/doorward", "sqlite:doorward.db");
+        let config =
+            Config::parse(Path::new("src/doorward.toml"), &here, std::iter::empty()).expect("is good");
+        assert_eq!(config.database, "sqlite:src/doorward.db");
+        let moved = [("DOORWARD_DATABASE".to_owned(), "sqlite:src/x.db".to_owned())].into_iter();
+        let config = Config::parse(Path::new("src/doorward.toml"), &here, moved).expect("is good");
+        assert_eq!(config.database, "sqlite:src/x.db");
     }
 
     #[test]

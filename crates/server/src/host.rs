@@ -28,7 +28,10 @@ pub async fn resolve(State(app): State<App>, mut request: Request, next: Next) -
             security_headers::promise_https(response.headers_mut(), &tenant.host);
             response
         }
-        Ok(None) => Refusal::NOT_FOUND.answer(&request),
+        Ok(None) => {
+            tracing::info!(host, "no tenant has this host");
+            Refusal::NOT_FOUND.answer(&request)
+        }
         Err(error) => {
             tracing::error!(%error, "cannot look up the tenant");
             Refusal::UNAVAILABLE.answer(&request)

@@ -80,6 +80,23 @@ pub fn configuration(path: &Path) -> anyhow::Result<Config> {
     Ok(Config::load(path, environment)?)
 }
 
+/// Makes the configured tenant unless it is there; of several nodes that start at once one makes it.
+pub async fn ensure_tenant(app: &App, issuer: &Issuer) -> anyhow::Result<()> {
+    if tenants::resolve(app, &issuer.host).await?.is_some() {
+        return Ok(());
+    }
+    let made = create_tenant(app, issuer, None, None).await;
+    match made {
+        Ok(tenant) => tracing::info!(issuer = tenant.issuer, "made the tenant"),
+        // What `resolve` found a moment ago may be remembered: ask the table.
+        Err(error) => {
+            let all = tenants::all(app).await?;
+            all.iter().find(|tenant| tenant.host == issuer.host).map(|_| ()).ok_or(error)?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes a tenant, with the client of its account page. There are no credentials in it.
 pub async fn create_tenant(
     app: &App,

@@ -7,7 +7,7 @@ use axum::Router;
 use model::tenants;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Transport};
+use crate::config::Transport;
 use crate::listener::Listener;
 use crate::peer::Proxies;
 use crate::tls::Certificate;
@@ -23,7 +23,9 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         Transport::BehindProxy => None,
     };
     let app = program::open(&config.database, &program::master_keys(&config.master_key)?).await?;
-    first_tenant(&app, &config).await?;
+    if let Some(issuer) = &config.issuer {
+        program::ensure_tenant(&app, issuer).await?;
+    }
     let tls = certificate.as_ref().map(Certificate::acceptor);
     let addresses = [config.listen];
     let listener = Listener::bind(&addresses, tls).await;
@@ -54,16 +56,5 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     jobs.stop().await;
     program::close(app).await;
     tracing::info!("stopped");
-    Ok(())
-}
-
-/// Makes the configured tenant at first start.
-async fn first_tenant(app: &model::App, config: &Config) -> anyhow::Result<()> {
-    if let Some(issuer) = &config.issuer
-        && tenants::resolve(app, &issuer.host).await?.is_none()
-    {
-        program::create_tenant(app, issuer, None, None).await?;
-        tracing::info!(issuer = format!("https://{}/", issuer.host), "made the tenant");
-    }
     Ok(())
 }

@@ -70,6 +70,8 @@ both_databases! {
     async fn the_account_page_of_a_new_tenant_has_its_client(engine: Engine) {
         let site = Site::new(engine).await;
         let server = site.serve();
+        let bare = server.ask("GET", "/", "", "").await.to_lowercase();
+        assert!(bare.starts_with("http/1.1 307 ") && bare.contains("\r\nlocation: /account/\r\n"), "{bare}");
         let config = server.json("GET", "/account/config.json", "", "").await;
         assert_eq!((&config["domain"], &config["audience"]), (&json!("id.test"), &json!("https://id.test/api/v2/")));
         let query = format!(

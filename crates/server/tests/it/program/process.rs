@@ -35,6 +35,24 @@ async fn st_06_a_second_process_on_the_same_file_is_refused() {
     assert!(site.command(&["keys", "list"]).status.success());
 }
 
+/// Nodes that start at once on an empty database agree on who makes the schema and the tenant.
+#[tokio::test]
+async fn several_nodes_start_at_once_on_an_empty_database() {
+    let site = Arc::new(Site::new(Engine::Postgres).await);
+    let starting: Vec<_> = (0..4)
+        .map(|_| {
+            let site = site.clone();
+            tokio::task::spawn_blocking(move || site.serve())
+        })
+        .collect();
+    let mut keys = Vec::new();
+    for node in starting {
+        let node = node.await.expect("the node starts");
+        keys.push(node.json("GET", "/.well-known/jwks.json", "", "").await);
+    }
+    assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
+}
+
 /// SIGHUP reads the certificate again; one that does not fit is refused, and the old one serves on.
 #[tokio::test]
 async fn a_new_certificate_is_served_without_a_restart() {

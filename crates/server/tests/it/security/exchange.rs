@@ -106,11 +106,7 @@ pub fn grant_of(answer: &Answer) -> Issued {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
     let text = |name: &str| answer.body[name].as_str().unwrap_or_default().to_owned();
-    Issued {
-        access_token: text("access_token"),
-        refresh_token: text("refresh_token"),
-        scope: text("scope"),
-    }
+    Issued { access_token: text("access_token"), refresh_token: text("refresh_token"), scope: text("scope") }
 }
 
 /// The whole of a refusal.

@@ -279,7 +279,8 @@ both_databases_at_once! {
 
 /// A token cut, lengthened, and in other case.
 fn mangle(token: &str) -> Vec<String> {
-    let other_case = |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    let other_case =
+        |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     vec![
         token[..token.len() - 1].to_owned(),
         token[1..].to_owned(),
