@@ -39,14 +39,15 @@ impl Tenant {
 /// The tenant that `host` (as in the Host header, in any case) leads to. Cached.
 pub async fn resolve(app: &Model, host: &str) -> Result<Option<Arc<Tenant>>, db::Error> {
     let host = host.to_ascii_lowercase();
-    app.db
-        .cached("domains", "", &host, async {
-            let sql = "SELECT t.id, t.name, d.host, d.issuer FROM domains d JOIN tenants t ON t.id = d.tenant \
-                       WHERE d.host = $1";
-            let Some(mut row) = app.db.read_one(sql, params![&host]).await? else { return Ok(None) };
-            Ok(Some(Tenant { id: row.take()?, name: row.take()?, host: row.take()?, issuer: row.take()? }))
-        })
-        .await
+    app.db.cached("domains", "", &host, load(app, &host)).await
+}
+
+/// The tenant of `host`, in lower case, as it stands in the database.
+pub async fn load(app: &Model, host: &str) -> Result<Option<Tenant>, db::Error> {
+    let sql = "SELECT t.id, t.name, d.host, d.issuer FROM domains d JOIN tenants t ON t.id = d.tenant \
+               WHERE d.host = $1";
+    let Some(mut row) = app.db.read_one(sql, params![host]).await? else { return Ok(None) };
+    Ok(Some(Tenant { id: row.take()?, name: row.take()?, host: row.take()?, issuer: row.take()? }))
 }
 
 /// Every tenant with its first host, by age: what a program start and a key rotation go through.

@@ -82,17 +82,13 @@ pub fn configuration(path: &Path) -> anyhow::Result<Config> {
 
 /// Makes the configured tenant unless it is there; of several nodes that start at once one makes it.
 pub async fn ensure_tenant(app: &App, issuer: &Issuer) -> anyhow::Result<()> {
-    if tenants::resolve(app, &issuer.host).await?.is_some() {
+    if tenants::load(app, &issuer.host).await?.is_some() {
         return Ok(());
     }
-    let made = create_tenant(app, issuer, None, None).await;
-    match made {
+    match create_tenant(app, issuer, None, None).await {
         Ok(tenant) => tracing::info!(issuer = tenant.issuer, "made the tenant"),
-        // What `resolve` found a moment ago may be remembered: ask the table.
-        Err(error) => {
-            let all = tenants::all(app).await?;
-            all.iter().find(|tenant| tenant.host == issuer.host).map(|_| ()).ok_or(error)?;
-        }
+        Err(_) if tenants::load(app, &issuer.host).await?.is_some() => {}
+        Err(error) => return Err(error),
     }
     Ok(())
 }
@@ -104,7 +100,7 @@ pub async fn create_tenant(
     id: Option<&str>,
     name: Option<&str>,
 ) -> anyhow::Result<Tenant> {
-    if tenants::resolve(app, &issuer.host).await?.is_some() {
+    if tenants::load(app, &issuer.host).await?.is_some() {
         bail!("there is already a tenant at https://{}/", issuer.host);
     }
     let derived = issuer.host.replace(|char: char| !char.is_ascii_alphanumeric(), "-");
