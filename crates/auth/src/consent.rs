@@ -13,7 +13,7 @@ use crate::authorize::request::Request;
 use crate::authorize::response::redirect;
 use crate::authorize::{self, page_url};
 use crate::events;
-use crate::login::{Form, state_of};
+use crate::login::{Form, state_of, subject};
 use crate::pages::{ConsentPage, ErrorKind, ScopeLine};
 use crate::visit::Visit;
 
@@ -25,7 +25,7 @@ pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery)
         Err(response) => return response,
     };
     match visit.session().await {
-        Ok(Some((_, user))) => page(&visit, &request, &user, &state).await,
+        Ok(Some((session, user))) => page(&visit, &request, &session, &user, &state).await,
         Ok(None) => redirect(&page_url("/authorize/resume", &state)),
         Err(error) => visit.failure_page(error).await,
     }
@@ -39,14 +39,21 @@ pub async fn submit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let form = match Form::open(visit, query.as_deref(), &headers, &body).await {
+    let (session, user) = match visit.session().await {
+        Ok(Some(session)) => session,
+        Ok(None) => {
+            let state = state_of(query.as_deref());
+            return match authorize::open(visit, &state).await {
+                Ok(_) => redirect(&page_url("/authorize/resume", &state)),
+                Err(response) => response,
+            };
+        }
+        Err(error) => return visit.failure_page(error).await,
+    };
+    // Whom the page asked answers, and not who has signed in since.
+    let form = match Form::open(visit, Some(&session), query.as_deref(), &headers, &body).await {
         Ok(form) => form,
         Err(response) => return response,
-    };
-    let (session, user) = match form.visit.session().await {
-        Ok(Some(session)) => session,
-        Ok(None) => return redirect(&page_url("/authorize/resume", &form.state)),
-        Err(error) => return form.visit.failure_page(error).await,
     };
     let accepted = form.params.get("action") == Some("accept");
     match answer(&form, &session, &user, accepted).await {
@@ -80,7 +87,7 @@ async fn answer(form: &Form, session: &Session, user: &User, accepted: bool) -> 
     app.db.commit(batch).await.map(drop)
 }
 
-async fn page(visit: &Visit, request: &Request, user: &User, state: &str) -> Response {
+async fn page(visit: &Visit, request: &Request, session: &Session, user: &User, state: &str) -> Response {
     let described = match visit.settings().await {
         Ok(settings) => settings.flag("use_scope_descriptions_for_consent"),
         Err(error) => return visit.failure_page(error).await,
@@ -100,7 +107,7 @@ async fn page(visit: &Visit, request: &Request, user: &User, state: &str) -> Res
         user_label: user.email.clone().or_else(|| user.name.clone()).unwrap_or_else(|| user.id.to_string()),
         api_name: api.and_then(|api| api.name.clone()),
         scopes: scopes.collect(),
-        csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
+        csrf: visit.csrf(visit.browser().unwrap_or_default(), &subject(state, Some(session))),
         state: state.to_owned(),
         form_targets: request.target.form_targets.clone(),
         look: visit.look().await,

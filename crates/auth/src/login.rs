@@ -13,7 +13,7 @@ use model::passwords::HashError;
 use model::sessions::{self, Limits, Session};
 use model::transactions::{self, Transaction};
 use model::users::{self, Found};
-use model::{App, ClientId, TenantId, credentials};
+use model::{App, ClientId, credentials};
 
 use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
@@ -46,7 +46,7 @@ pub async fn submit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let form = match Form::open(visit, query.as_deref(), &headers, &body).await {
+    let form = match Form::open(visit, None, query.as_deref(), &headers, &body).await {
         Ok(form) => form,
         Err(response) => return response,
     };
@@ -88,9 +88,11 @@ pub struct Form {
 }
 
 impl Form {
-    /// Reads a posted form. Without its token, with another browser's, or for a completed sign-in it is 403.
+    /// Reads a posted form. Without its token, with another browser's, or for a completed sign-in it is 403. The form of a
+    /// page that speaks to the user of a session is good for that `session` alone.
     pub async fn open(
         visit: Visit,
+        session: Option<&Session>,
         query: Option<&str>,
         headers: &HeaderMap,
         body: &[u8],
@@ -102,7 +104,7 @@ impl Form {
                 .into_response());
         };
         let state = params.get("state").map_or_else(|| state_of(query), str::to_owned);
-        if !visit.csrf_holds(params.get("_csrf"), &state) {
+        if !visit.csrf_holds(params.get("_csrf"), &subject(&state, session)) {
             return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
         }
         let (visit, transaction, request) = authorize::open(visit, &state).await?;
@@ -114,6 +116,11 @@ impl Form {
             Err(error) => Err(visit.failure_page(error).await),
         }
     }
+}
+
+/// What the token of a form is good for.
+pub fn subject(state: &str, session: Option<&Session>) -> String {
+    format!("{state}\n{}", session.map_or("", |session| &session.sid))
 }
 
 /// The `state` of a page's query string.
@@ -218,7 +225,7 @@ async fn begin(
             None => credentials::unchanged(&mut batch, tenant, identity, credential),
         }
     }
-    replace_session(visit, &mut batch, tenant, &session, &request.client.client_id).await?;
+    replace_session(visit, &mut batch, &session, &request.client.client_id);
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
     logs::record(&mut batch, events::login(visit, request, &found.user, &connection.name));
     match app.db.commit(batch).await {
@@ -229,19 +236,11 @@ async fn begin(
 }
 
 /// Puts `session` in the place of the browser's present one.
-pub async fn replace_session(
-    visit: &Visit,
-    batch: &mut Batch,
-    tenant: &TenantId,
-    session: &Session,
-    client_id: &ClientId,
-) -> Result<(), db::Error> {
-    if let Some((former, _)) = visit.session().await? {
-        sessions::remove(batch, tenant, &former.sid);
-    }
+pub fn replace_session(visit: &Visit, batch: &mut Batch, session: &Session, client_id: &ClientId) {
+    let tenant = &visit.tenant.id;
+    visit.end_session(batch);
     sessions::insert(batch, tenant, session);
     sessions::add_client(batch, tenant, &session.sid, client_id);
-    Ok(())
 }
 
 /// Sets the session's cookie and goes on with the sign-in.
@@ -267,7 +266,7 @@ async fn page(
         look: visit.look().await,
         client_name: request.client.name.clone(),
         state: state.to_owned(),
-        csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
+        csrf: visit.csrf(visit.browser().unwrap_or_default(), &subject(state, None)),
         username,
         with_usernames: directories.first().is_some_and(|connection| connection.has_usernames()),
         error,

@@ -34,7 +34,7 @@ pub async fn v2(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -
 async fn v2_destination(visit: &Visit, params: &Params) -> Result<Option<String>, Response> {
     let client = client(visit, params.get("client_id")).await?;
     let Some(url) = params.get("returnTo") else {
-        return Ok(client.and_then(|client| client.allowed_logout_urls.as_ref()?.first().cloned()));
+        return Ok(client.as_deref().and_then(first_logout_url));
     };
     let allowed = match &client {
         Some(client) => client.allows_logout_url(url),
@@ -102,9 +102,11 @@ async fn oidc_checked(visit: &Visit, method: &Method, params: &Params) -> Result
     let Some((session, user)) = session else { return Ok(end(visit, destination).await) };
     let sid = hinted_sid.or(params.get("logout_hint"));
     let settings = visit.settings().await.map_err(Visit::json_error)?;
-    let answer = (*method == Method::POST && visit.csrf_holds(params.get("_csrf"), &session.sid))
-        .then(|| params.get("action"))
-        .flatten();
+    // The form of our own page, or one that somebody made to look like it; an app's own form has no `action`.
+    let answer = params.get("action").filter(|_| *method == Method::POST);
+    if answer.is_some() && !visit.csrf_holds(params.get("_csrf"), &session.sid) {
+        return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
+    }
     match answer {
         Some("accept") => Ok(end(visit, destination).await),
         Some(_) => Ok(destination.map_or_else(|| redirect("/"), |destination| redirect(&destination))),
@@ -122,7 +124,7 @@ async fn oidc_destination(
     params: &Params,
 ) -> Result<Option<String>, Response> {
     let Some(uri) = params.get("post_logout_redirect_uri") else {
-        return Ok(client.and_then(|client| client.allowed_logout_urls.as_ref()?.first().cloned()));
+        return Ok(client.and_then(first_logout_url));
     };
     let allowed = match client {
         Some(client) => client.allows_post_logout_redirect(uri),
@@ -143,6 +145,11 @@ async fn oidc_destination(
         ),
         None => uri.to_owned(),
     }))
+}
+
+/// Where logout leads when nobody says where: the client's first URL that is one, and no pattern.
+fn first_logout_url(client: &Client) -> Option<String> {
+    client.allowed_logout_urls.iter().flatten().find(|url| !url.contains(['*', '{'])).cloned()
 }
 
 /// The client with this id; a page where there is none.

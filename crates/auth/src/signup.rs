@@ -18,7 +18,7 @@ use model::{App, credentials, logs};
 use crate::authorize::request::{Refusal, Request};
 use crate::authorize::{self, page_url};
 use crate::events;
-use crate::login::{Form, directories, enter, replace_session, state_of};
+use crate::login::{Form, directories, enter, replace_session, state_of, subject};
 use crate::pages::{ErrorKind, PasswordHint, SignupError, SignupPage};
 use crate::visit::Visit;
 
@@ -41,7 +41,7 @@ pub async fn submit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let form = match Form::open(visit, query.as_deref(), &headers, &body).await {
+    let form = match Form::open(visit, None, query.as_deref(), &headers, &body).await {
         Ok(form) => form,
         Err(response) => return response,
     };
@@ -109,7 +109,7 @@ async fn sign_up(
     let mut batch = Batch::new();
     users::insert(&mut batch, &user);
     credentials::set(&mut batch, tenant, user.primary(), &hash, now);
-    replace_session(visit, &mut batch, tenant, &session, &request.client.client_id).await?;
+    replace_session(visit, &mut batch, &session, &request.client.client_id);
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
     users::touch_login(&mut batch, &user, now, &visit.peer.ip.to_string());
     logs::record(&mut batch, events::signup(visit, request, &user, &connection.name));
@@ -182,7 +182,7 @@ async fn page(
         look: visit.look().await,
         client_name: request.client.name.clone(),
         state: state.to_owned(),
-        csrf: visit.csrf(visit.browser().unwrap_or_default(), state),
+        csrf: visit.csrf(visit.browser().unwrap_or_default(), &subject(state, None)),
         email: typed.email,
         username: connection.has_usernames().then_some(typed.username),
         hints: hints(PasswordPolicy::of(&connection)),

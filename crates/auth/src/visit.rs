@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use db::Batch;
 use model::sessions::{self, Limits, Session};
 use model::tenants::{Settings, Tenant};
 use model::users::{self, User};
@@ -148,6 +149,13 @@ impl Visit {
         Ok(user.filter(|user| !user.is_blocked()).map(|user| (session, user)))
     }
 
+    /// Ends the browser's session, living or not.
+    pub fn end_session(&self, batch: &mut Batch) {
+        if let Some(token) = &self.session_token {
+            sessions::remove_by_token(batch, &self.tenant.id, token);
+        }
+    }
+
     /// The cookie of the browser's session anew, where it says how long it lives: `session` was just used, and its idle limit
     /// has moved.
     pub fn moved_session_cookie(
@@ -177,17 +185,18 @@ impl Visit {
         (browser, Some(cookie))
     }
 
-    /// The token that a form of ours must bring back with `state`: known to this browser's cookie alone.
-    pub fn csrf(&self, browser: &str, state: &str) -> String {
+    /// The token that a form of ours must bring back: known to this browser's cookie alone, and good for `subject`, which is a
+    /// sign-in's `state`, what stands for a session, or both.
+    pub fn csrf(&self, browser: &str, subject: &str) -> String {
         use base64::Engine;
-        let digest = model::seal::digest(&format!("csrf\n{}\n{browser}\n{state}", self.tenant.id));
+        let digest = model::seal::digest(&format!("csrf\n{}\n{browser}\n{subject}", self.tenant.id));
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(digest)
     }
 
-    /// Whether `given` is this browser's token for `state`.
-    pub fn csrf_holds(&self, given: Option<&str>, state: &str) -> bool {
+    /// Whether `given` is this browser's token for `subject`.
+    pub fn csrf_holds(&self, given: Option<&str>, subject: &str) -> bool {
         let (Some(given), Some(browser)) = (given, self.browser()) else { return false };
-        model::seal::same(given.as_bytes(), self.csrf(browser, state).as_bytes())
+        model::seal::same(given.as_bytes(), self.csrf(browser, subject).as_bytes())
     }
 
     /// Refuses `error` as JSON, with the database's cause in the log.

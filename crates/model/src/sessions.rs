@@ -175,6 +175,11 @@ pub fn remove(batch: &mut Batch, tenant: &TenantId, sid: &str) {
     batch.execute("DELETE FROM sessions WHERE tenant = $1 AND sid = $2", params![tenant, sid]);
 }
 
+/// Ends the session of the cookie with this token, whether or not its user may use it now.
+pub fn remove_by_token(batch: &mut Batch, tenant: &TenantId, token: &str) {
+    batch.execute("DELETE FROM sessions WHERE tenant = $1 AND hash = $2", params![tenant, digest(token)]);
+}
+
 /// Ends every session of a user.
 pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
     batch.execute("DELETE FROM sessions WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
