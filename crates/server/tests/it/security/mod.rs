@@ -5,6 +5,7 @@ mod current_user;
 mod exchange;
 mod refresh;
 pub mod refusals;
+mod sessions;
 mod token;
 
 use db::{FromValue, Value as Stored, params};

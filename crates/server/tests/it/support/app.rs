@@ -134,6 +134,21 @@ impl TestApp {
         user
     }
 
+    /// The user `auth0|NAME` with an address and without a password, as of one who signs in elsewhere.
+    pub async fn add_user_without_password(&self, id: &str) -> User {
+        let user = self.add_user(id).await;
+        let mut batch = Batch::new();
+        credentials::remove(&mut batch, &self.tenant.id, user.primary());
+        self.app.db.commit(batch).await.expect("writes");
+        user
+    }
+
+    /// Somebody without a token, at another node on the same database: on PostgreSQL alone.
+    pub async fn second_node(&self) -> Caller {
+        let app = open(&self.database, self.app.clock.clone(), Random::seeded(3)).await;
+        Caller { router: router::router(app.clone(), Proxies::default()), app, ..self.caller() }
+    }
+
     /// Somebody without a token.
     pub fn caller(&self) -> Caller {
         Caller {
