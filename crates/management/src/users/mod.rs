@@ -106,10 +106,13 @@ pub async fn create(
     let user = users::new_database_user(&app, tenant, &connection, new_user(body));
     let answer = user.to_wire();
     let mut batch = Batch::new();
+    connections::exists(&mut batch, tenant, &connection);
     users::insert(&mut batch, &user);
     credentials::set(&mut batch, tenant, user.primary(), &hash, app.clock.now());
     grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
     app.db.commit(batch).await.map_err(|error| match Error::from(error) {
+        // It was deleted while the password was hashed.
+        Error::Database(db::Error::Conflict { .. }) => Error::NamedConnectionNotFound,
         error if error.taken() == Some("identities_username") => {
             Error::UsernameExists(username.unwrap_or_default())
         }

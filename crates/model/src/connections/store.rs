@@ -140,6 +140,12 @@ pub fn save(app: &Model, batch: &mut Batch, tenant: &TenantId, connection: &mut 
     batch.changed("connections", tenant.as_str(), &connection.id);
 }
 
+/// Goes on only while the connection is there, however changed: one that was deleted since it was read gets no user. It comes
+/// first in its batch, as the connection's row does in [`remove`].
+pub fn exists(batch: &mut Batch, tenant: &TenantId, connection: &Connection) {
+    batch.guard("SELECT 1 FROM connections WHERE tenant = $1 AND id = $2", params![tenant, &connection.id]);
+}
+
 /// How many users [`clear_users`] removes at a time.
 const USERS_AT_A_TIME: u32 = 500;
 

@@ -100,6 +100,21 @@ both_databases! {
         assert_eq!(admin.get("/api/v2/connections?strategy=auth0&strategy=oidc&fields=name").await.body, json!([{ "name": "Username-Password-Authentication" }]));
     }
 
+    /// Deleted behind the back of the cache, as while a password is hashed.
+    async fn a_connection_that_is_gone_gets_no_user(app: TestApp) {
+        let admin = app.admin();
+        let made = admin.post("/api/v2/connections", json!({ "name": "staff", "strategy": "auth0" })).await;
+        let new = |name: &str| json!({ "connection": "staff", "email": format!("{name}@b.co"), "password": "Correct-horse-9" });
+        assert_eq!(admin.post("/api/v2/users", new("first")).await.status, 201);
+        let mut batch = db::Batch::new();
+        let id = made.body["id"].as_str().unwrap();
+        batch.execute("DELETE FROM connections WHERE tenant = $1 AND id = $2", db::params![&app.tenant.id, id]).expect(1);
+        app.app.db.commit(batch).await.unwrap();
+        let late = admin.post("/api/v2/users", new("late")).await;
+        assert_eq!((late.status, late.body["errorCode"].as_str()), (400, Some("inexistent_connection")), "{}", late.text);
+        assert_eq!(admin.get("/api/v2/users-by-email?email=late%40b.co").await.body, json!([]));
+    }
+
     async fn an_api_and_the_grants_for_it(app: TestApp) {
         let admin = app.admin();
         let made = admin.post("/api/v2/resource-servers", json!({ "identifier": "https://api.test/", "name": "API", "scopes": [{ "value": "read:x" }] })).await;
