@@ -3,6 +3,7 @@
 #[macro_use]
 mod support;
 
+mod authentication;
 mod http;
 mod management;
 mod program;

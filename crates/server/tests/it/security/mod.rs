@@ -1,8 +1,9 @@
 //! The security cases of authorization, tokens, sign-in and sessions: one test for each, named after it.
 
 mod authorize;
+mod crypto;
 mod current_user;
-mod exchange;
+pub mod exchange;
 mod refresh;
 pub mod refusals;
 mod sessions;
@@ -18,7 +19,7 @@ use crate::support::{Answer, Authorize, Browser, TestApp};
 pub const API: &str = "https://api.test/";
 
 /// With the apps that most cases need: `web` keeps a secret, `page` runs in browsers and keeps none. Users alice and bob.
-async fn prepared(app: TestApp) -> TestApp {
+pub async fn prepared(app: TestApp) -> TestApp {
     let web = json!({
         "app_type": "regular_web",
         "oidc_conformant": true,
@@ -49,12 +50,12 @@ async fn prepared(app: TestApp) -> TestApp {
 }
 
 /// A browser in which nobody is signed in.
-fn browser(app: &TestApp) -> Browser {
+pub fn browser(app: &TestApp) -> Browser {
     Browser::new(app.caller())
 }
 
 /// A browser in which `user` is signed in to `web`.
-async fn signed_in(app: &TestApp, user: &str) -> Browser {
+pub async fn signed_in(app: &TestApp, user: &str) -> Browser {
     let mut browser = browser(app);
     let landed = browser.sign_in(&Authorize::code("web").path(), &format!("{user}@example.com")).await;
     assert!(!landed.param("code").is_empty(), "{landed:?}");
@@ -62,7 +63,7 @@ async fn signed_in(app: &TestApp, user: &str) -> Browser {
 }
 
 /// The one value that a query answers: what the database holds, when no endpoint tells.
-async fn stored<T: FromValue>(app: &TestApp, sql: &'static str, more: Vec<Stored>) -> T {
+pub async fn stored<T: FromValue>(app: &TestApp, sql: &'static str, more: Vec<Stored>) -> T {
     let mut given = params![&app.tenant.id];
     given.extend(more);
     let row = app.app.db.read_one(sql, given).await.expect("reads");
@@ -76,7 +77,7 @@ async fn codes(app: &TestApp) -> i64 {
 
 /// A page of ours that says no, leads nowhere and may not be framed.
 #[track_caller]
-fn assert_page_error(answer: &Answer, status: u16, description: &str) {
+pub fn assert_page_error(answer: &Answer, status: u16, description: &str) {
     assert_eq!(answer.status, status, "{answer:?}");
     assert!(!answer.has("location") && !answer.has("refresh"), "{answer:?}");
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
@@ -88,7 +89,7 @@ fn assert_page_error(answer: &Answer, status: u16, description: &str) {
 
 /// A redirect to the app's own callback with exactly this error and the state of the request.
 #[track_caller]
-fn assert_returned(answer: &Answer, error: &str, description: &str) {
+pub fn assert_returned(answer: &Answer, error: &str, description: &str) {
     assert_eq!(answer.status, 302, "{answer:?}");
     let (base, _) = answer.location().split_once(['?', '#']).expect("has parameters");
     assert_eq!(base, CALLBACK);
@@ -98,7 +99,7 @@ fn assert_returned(answer: &Answer, error: &str, description: &str) {
 }
 
 /// The claims of a JWT, unproven.
-fn claims(token: &str) -> Value {
+pub fn claims(token: &str) -> Value {
     use base64::Engine;
     let payload = token.split('.').nth(1).unwrap_or_else(|| panic!("{token} is no JWT"));
     let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("is base64url");

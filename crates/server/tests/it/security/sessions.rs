@@ -31,7 +31,12 @@ fn assert_signed_in(answer: &Answer) {
 }
 
 /// A form as its page has it, with one field changed or, with `None`, left out.
-fn fields<'a>(form: &'a Form, name: &str, value: Option<&'a str>, typed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+fn fields<'a>(
+    form: &'a Form,
+    name: &str,
+    value: Option<&'a str>,
+    typed: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
     let own = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let kept = own.filter(|(known, _)| *known != name && !typed.iter().any(|(other, _)| other == known));
     let mut fields: Vec<_> = kept.collect();
@@ -440,7 +445,8 @@ both_databases! {
 fn alike(answer: &Answer, form: &Form, typed: &str) -> (u16, Vec<(String, String)>, String) {
     let own = [form.action.as_str(), form.field("state"), form.field("_csrf"), typed];
     let without = |text: &str| own.iter().fold(text.to_owned(), |text, own| text.replace(own, "…"));
-    let headers = answer.headers.iter().filter(|(name, _)| *name != "x-request-id" && *name != "content-length");
+    let headers =
+        answer.headers.iter().filter(|(name, _)| *name != "x-request-id" && *name != "content-length");
     let headers = headers.map(|(name, value)| (name.to_string(), without(value.to_str().expect("is text"))));
     (answer.status, headers.collect(), without(&answer.text))
 }

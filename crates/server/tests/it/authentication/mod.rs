@@ -1,0 +1,8 @@
+//! Signing in and out, as apps and people see it.
+
+mod at_once;
+mod claims;
+mod connections;
+mod error_pages;
+mod logout;
+mod pages;

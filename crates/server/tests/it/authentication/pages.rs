@@ -1,0 +1,42 @@
+//! What a page of ours lets its form lead to.
+
+use serde_json::json;
+
+use crate::security::{browser, prepared};
+use crate::support::app::PASSWORD;
+use crate::support::browser::CALLBACK;
+use crate::support::{Answer, Authorize, TestApp};
+
+fn form_action(page: &Answer) -> Vec<String> {
+    let policy = page.header("content-security-policy");
+    let sources = policy.split("; ").find_map(|directive| directive.strip_prefix("form-action "));
+    sources.expect("a rule for forms").split(' ').map(str::to_owned).collect()
+}
+
+both_databases! {
+    /// Browsers apply `form-action` to every redirect after a form: also to that of an app that sends people on to
+    /// another origin of its own. A pattern is never named.
+    async fn a_form_may_lead_on_to_the_apps_other_origins(app: TestApp) {
+        let app = prepared(app).await;
+        let body = json!({
+            "app_type": "regular_web",
+            "is_first_party": false,
+            "callbacks": [CALLBACK, "https://second.test/cb", "https://*.wild.test/cb", "com.acme.app://cb", "http://[::1]:3000/cb"],
+            "web_origins": ["https://third.test", "https://*.wild.test"],
+            "allowed_origins": ["https://never.test"],
+        });
+        app.add_client("wide", body).await;
+        let mut browser = browser(&app);
+        let expected = ["'self'", "https://app.test", "https://second.test", "com.acme.app:", "https://third.test"];
+        let login = browser.open(&Authorize::code("wide").path()).await;
+        assert_eq!(form_action(&login), expected);
+        let signup = browser.open(&Authorize::code("wide").with("screen_hint", "signup").path()).await;
+        assert_eq!(form_action(&signup), expected);
+        let consent = browser.submit(&login, &[("username", "alice@example.com"), ("password", PASSWORD)]).await;
+        assert_eq!(form_action(&consent), expected);
+        let posted = browser.sign_in(&Authorize::code("wide").with("response_mode", "form_post").path(), "").await;
+        assert_eq!(form_action(&posted), expected);
+        let second = browser.open(&Authorize::code("wide").with("prompt", "login").with("redirect_uri", "https://second.test/cb").path()).await;
+        assert_eq!(form_action(&second)[..3], ["'self'", "https://second.test", "https://app.test"]);
+    }
+}
