@@ -21,7 +21,7 @@ export function launch() {
  */
 export async function visitor(browser, options = {}) {
   const context = await browser.newContext(options);
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   page.complaints = [];
   page.on('pageerror', (error) => page.complaints.push(`uncaught: ${error.message}`));
