@@ -39,6 +39,13 @@ pub fn sqlite() -> String {
     format!("sqlite:{}/{}.db", directory.path, next_name())
 }
 
+/// What SQLite's own check says of a file that nobody has open: `ok`, or what is broken.
+pub fn integrity(url: &str) -> String {
+    let path = url.strip_prefix("sqlite:").expect("the address of a SQLite file");
+    let file = rusqlite::Connection::open(path).expect("the file opens");
+    file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("the check answers")
+}
+
 /// PostgreSQL: the server that `TEST_DATABASE_URL` names, or a private cluster, one per process, when its programs are installed.
 #[derive(Debug)]
 pub struct Postgres;

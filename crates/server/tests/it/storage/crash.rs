@@ -97,11 +97,7 @@ async fn st_01_a_kill_loses_nothing_that_was_acknowledged() {
         }
     }
     assert!(program.terminate(), "it stops when asked");
-    let database = db::Db::open(&program.database()).await.expect("the database opens");
-    let rows = database.read("PRAGMA integrity_check", Vec::new()).await.expect("reads");
-    let verdict: Vec<String> = rows.into_iter().map(|mut row| row.take().expect("is a text")).collect();
-    assert_eq!(verdict, ["ok"]);
-    database.close().await;
+    assert_eq!(db::testing::integrity(&program.database()), "ok");
     println!("{kills} kills: {written} acknowledged users and APIs, all found; 0 lost, 0 half written");
 }
 
