@@ -9,7 +9,7 @@ use model::sessions::Session;
 use model::users::User;
 use model::{App, grants, transactions};
 
-use crate::authorize::request::Request;
+use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
 use crate::authorize::{self, page_url};
 use crate::events;
@@ -59,8 +59,9 @@ pub async fn submit(
     match answer(&form, &session, &user, accepted).await {
         Ok(()) if accepted => redirect(&page_url("/authorize/resume", &form.state)),
         Ok(()) => {
-            let (look, target) = (form.visit.look().await, &form.request.target);
-            target.refuse(look, "access_denied", "User did not authorize the request")
+            let declined = "User did not authorize the request";
+            let refusal = Refusal::client(&form.request.target, "access_denied", declined);
+            authorize::refuse(&form.visit, refusal).await
         }
         Err(db::Error::Conflict { .. }) => {
             form.visit.error_page(ErrorKind::FormExpired).await.into_response()

@@ -137,14 +137,20 @@ enum Proof {
     Completed,
 }
 
-/// The database connections that a sign-in for this request may use: one at least, or the client is told.
-pub async fn directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Connection>>, Refusal> {
+/// The database connections that a sign-in for this request may use.
+pub async fn usable_directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Connection>>, Refusal> {
     let client_id = &request.client.client_id;
     let mut usable = match &request.connection {
         Some(connection) => vec![connection.clone()],
         None => connections::enabled_for(&visit.app, &visit.tenant.id, client_id).await?,
     };
     usable.retain(|connection| connection.is_database() && connection.is_active());
+    Ok(usable)
+}
+
+/// [`usable_directories`], one at least, or the client is told.
+pub async fn directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Connection>>, Refusal> {
+    let usable = usable_directories(visit, request).await?;
     if usable.is_empty() {
         let description = "no connections enabled for the client";
         return Err(Refusal::client(&request.target, "invalid_request", description));

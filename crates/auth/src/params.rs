@@ -22,6 +22,9 @@ pub enum ParamsError {
     /// More than a sign-in can carry along.
     #[error("The request is too long")]
     TooLong,
+    /// More parameters than any request needs.
+    #[error("The request holds too many parameters")]
+    TooMany,
     /// A body that is neither a form nor a JSON object.
     #[error("The request body is neither a form nor a JSON object")]
     Body,
@@ -78,6 +81,9 @@ impl Params {
     }
 
     fn add(&mut self, name: String, value: String) -> Result<(), ParamsError> {
+        if self.0.len() == MOST {
+            return Err(ParamsError::TooMany);
+        }
         if name.contains('\0') || value.contains('\0') {
             return Err(ParamsError::Encoding);
         }
@@ -107,6 +113,9 @@ impl Params {
         self.raw(name).is_some()
     }
 }
+
+/// How many parameters a request may have.
+const MOST: usize = 100;
 
 /// The parameters that mean something here: these may not be repeated, and must be text.
 const KNOWN: &[&str] = &[
@@ -215,6 +224,19 @@ mod tests {
         assert_eq!(query.and(body).map(drop), repeated);
         assert_eq!(json(r#"{"state":"a","state":"b"}"#).map(drop), repeated);
         assert!(Params::parse_form("other=a&other=b").is_ok());
+    }
+
+    #[test]
+    fn the_number_of_parameters_is_bounded() {
+        let named = |count: usize| (0..count).map(|name| format!("p{name}=")).collect::<Vec<_>>().join("&");
+        assert!(Params::parse_form(&named(100)).is_ok());
+        assert_eq!(Params::parse_form(&named(101)).map(drop), Err(ParamsError::TooMany));
+        let json_of = |count: usize| {
+            serde_json::json!(
+                (0..count).map(|n| (format!("p{n}"), "v")).collect::<std::collections::BTreeMap<_, _>>()
+            )
+        };
+        assert_eq!(json(&json_of(101).to_string()).map(drop), Err(ParamsError::TooMany));
     }
 
     #[test]

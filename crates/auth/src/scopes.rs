@@ -20,15 +20,18 @@ const OPENID_SCOPES: &[&str] = &[
     "identities",
 ];
 
+/// How many words of a `scope` parameter are looked at: more than the Management API has scopes.
+const MOST: usize = 1000;
+
 /// A set of scopes that keeps the order they were asked for in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(Vec<String>);
 
 impl Scopes {
-    /// The scopes of a `scope` parameter; repeated ones count once.
+    /// The scopes of a `scope` parameter; repeated ones count once, and beyond the first [`MOST`] words none.
     pub fn parse(text: &str) -> Self {
         let mut scopes = Self::default();
-        for scope in text.split_ascii_whitespace() {
+        for scope in text.split_ascii_whitespace().take(MOST) {
             if !scopes.has(scope) {
                 scopes.0.push(scope.to_owned());
             }

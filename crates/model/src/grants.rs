@@ -179,6 +179,14 @@ fn write(batch: &mut Batch, tenant: &TenantId, old: Option<&Grant>, grant: &Gran
     .expect(1);
 }
 
+/// Goes on only while a consent is as it was read: one that is withdrawn meanwhile is a `Conflict`.
+pub fn unchanged(batch: &mut Batch, tenant: &TenantId, grant: &Grant) {
+    batch.guard(
+        "SELECT 1 FROM user_grants WHERE tenant = $1 AND id = $2 AND scope = $3",
+        params![tenant, &grant.id, grant.scopes.join(" ")],
+    );
+}
+
 /// Withdraws a consent. An unknown id is no error.
 pub fn remove(batch: &mut Batch, tenant: &TenantId, id: &str) {
     batch.execute("DELETE FROM user_grants WHERE tenant = $1 AND id = $2", params![tenant, id]);

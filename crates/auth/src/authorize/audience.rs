@@ -55,6 +55,14 @@ impl Audience {
         }
     }
 
+    /// The API, if it is for one, by itself.
+    pub fn into_api(self) -> Option<Arc<ResourceServer>> {
+        match self {
+            Self::UserInfo => None,
+            Self::Api(api) => Some(api),
+        }
+    }
+
     /// The API, if it is for one.
     pub fn api(&self) -> Option<&ResourceServer> {
         match self {

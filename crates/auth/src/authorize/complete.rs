@@ -9,6 +9,7 @@ use model::users::{self, User};
 use model::{access_tokens, grants, transactions};
 use serde_json::Map;
 
+use super::needs_consent;
 use super::request::{Refusal, Request};
 use crate::events;
 use crate::issue::{self, FrontChannel, IdToken};
@@ -53,10 +54,16 @@ pub async fn complete(
         transactions::done(&mut batch, &tenant.id, id, now);
     }
     sessions::touch(&mut batch, &tenant.id, session, &request.client.client_id, now, limits);
-    if request.audience.api().is_some() {
+    if request.audience.api().is_some() || needs_consent(request) {
         let (client_id, audience) = (&request.client.client_id, request.audience.identifier());
         let known = grants::find(&app.db, &tenant.id, &user.id, client_id, audience).await?;
-        if known.as_ref().is_none_or(|grant| !request.granted.within(&grant.scopes)) {
+        let covered = known.as_ref().filter(|grant| request.granted.within(&grant.scopes));
+        if let Some(grant) = covered {
+            grants::unchanged(&mut batch, &tenant.id, grant);
+        } else if needs_consent(request) {
+            // It was there a moment ago: it is asked for again, never made up.
+            return Err(Incomplete::Changed);
+        } else {
             let scopes = request.granted.to_vec();
             grants::grow(
                 &mut batch,

@@ -20,7 +20,7 @@ use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
 
 use crate::hints;
-use crate::login::directories;
+use crate::login::{directories, usable_directories};
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
 use crate::visit::{Visit, with_cookie};
@@ -176,7 +176,7 @@ async fn standing(
     let Some((session, user)) = visit.session().await? else { return Ok(Standing::Login) };
     let here = progress.filter(|progress| progress.sid == session.sid);
     let authenticated_here = here.is_some_and(|progress| progress.authenticated);
-    if !authenticated_here && !satisfies(visit, request, &session) {
+    if !authenticated_here && !satisfies(visit, request, &session).await? {
         return Ok(Standing::Login);
     }
     if !hinted_user(visit, request, &session).await? {
@@ -196,13 +196,16 @@ async fn standing(
     Ok(Standing::Ready(Box::new((session, user))))
 }
 
-/// §1.2 step 6: whether a session from before this request will do.
-fn satisfies(visit: &Visit, request: &Request, session: &Session) -> bool {
+/// §1.2 step 6: whether a session from before this request will do. It must come from a connection whose users may sign in
+/// to this client, and the client must share sessions at all.
+async fn satisfies(visit: &Visit, request: &Request, session: &Session) -> Result<bool, Refusal> {
     let age = visit.app.clock.now().millis() - session.authenticated_at.millis();
     let fresh = request.max_age.is_none_or(|max_age| age <= max_age.saturating_mul(1000) && max_age > 0);
-    let same_connection =
-        request.connection.as_ref().is_none_or(|connection| connection.name == session.connection);
-    !request.prompt.login && fresh && same_connection
+    if request.prompt.login || !fresh || request.client.sso_disabled == Some(true) {
+        return Ok(false);
+    }
+    let directories = usable_directories(visit, request).await?;
+    Ok(directories.iter().any(|connection| connection.name == session.connection))
 }
 
 /// OIDC Core §3.1.2.1: `id_token_hint` names the user that the answer must be about.
@@ -214,11 +217,16 @@ async fn hinted_user(visit: &Visit, request: &Request, session: &Session) -> Res
     }
 }
 
-/// §1.7: whether the user must still be asked.
-pub async fn consent_missing(visit: &Visit, request: &Request, user: &User) -> Result<bool, db::Error> {
+/// §1.7: whether what is granted here is the user's to consent to.
+pub fn needs_consent(request: &Request) -> bool {
     let skips = request.client.is_first_party
         && request.audience.api().is_none_or(|api| api.skip_consent_for_verifiable_first_party_clients);
-    if skips || request.granted.is_empty() {
+    !skips && !request.granted.is_empty()
+}
+
+/// §1.7: whether the user must still be asked.
+pub async fn consent_missing(visit: &Visit, request: &Request, user: &User) -> Result<bool, db::Error> {
+    if !needs_consent(request) {
         return Ok(false);
     }
     let (tenant, client_id) = (&visit.tenant.id, &request.client.client_id);

@@ -19,6 +19,10 @@ pub async fn refuse(visit: &Visit, refusal: Refusal) -> Response {
             };
             show(visit, page).await
         }
+        Refusal::Client { target, error, description } if target.errors_on_page => {
+            let page = visit.error_page(ErrorKind::InvalidRequest).await.with_error(error, &description);
+            show(visit, page).await
+        }
         Refusal::Client { target, error, description } => {
             target.refuse(visit.look().await, error, &description)
         }
@@ -53,5 +57,5 @@ pub async fn silent_failure(
 ) -> Response {
     let event = events::silent_failure(visit, request, description);
     visit.app.audit.push(event);
-    request.target.refuse(visit.look().await, error, description)
+    refuse(visit, Refusal::client(&request.target, error, description)).await
 }

@@ -129,6 +129,7 @@ impl Request {
         let challenge = challenge(&target, params, &client, response_type)?;
         let prompt = prompt(&target, params)?;
         let max_age = max_age(&target, params)?;
+        pushed(&target, &client)?;
         organization(&target, params)?;
         let connection = connection(visit, &target, &client, params).await?;
         let (audience, granted) = audience(visit, &target, &client, params, &scope, response_type).await?;
@@ -200,7 +201,14 @@ fn target(
         .unwrap_or(default);
     let other = client.callbacks.iter().chain(&client.web_origins).flatten().map(String::as_str);
     let form_targets = FormTargets::new(&redirect_uri, other);
-    Target { redirect_uri, mode, state: params.raw("state").map(str::to_owned), form_targets, relay }
+    Target {
+        errors_on_page: client.redirection_policy.as_deref() == Some("open_redirect_protection"),
+        redirect_uri,
+        mode,
+        state: params.raw("state").map(str::to_owned),
+        form_targets,
+        relay,
+    }
 }
 
 /// §1.2 step 3: only a page whose origin the client lists as a web origin gets a message.
@@ -341,6 +349,14 @@ fn max_age(target: &Target, params: &Params) -> Result<Option<i64>, Refusal> {
         Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
         _ => Err(Refusal::invalid(target, "max_age must be a number of seconds")),
     }
+}
+
+/// RFC 9126 §6: a client may insist on pushed requests. They are not offered yet, so such a client gets no further.
+fn pushed(target: &Target, client: &Client) -> Result<(), Refusal> {
+    if client.require_pushed_authorization_requests == Some(true) {
+        return Err(Refusal::invalid(target, "The client requires pushed authorization requests"));
+    }
+    Ok(())
 }
 
 /// There are no organizations yet, and none is pretended.

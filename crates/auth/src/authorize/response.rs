@@ -76,6 +76,9 @@ impl ResponseMode {
 /// Where an answer goes: a redirect URI that is proven to be the client's, and how.
 #[derive(Clone, Debug)]
 pub struct Target {
+    /// Whether errors stay on a page of ours, since the client's redirect URIs are not to be trusted with a redirect
+    /// (`redirection_policy`, authentication contract §1.2).
+    pub errors_on_page: bool,
     /// The registered redirect URI.
     pub redirect_uri: String,
     /// How the answer travels.

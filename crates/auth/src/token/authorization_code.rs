@@ -10,11 +10,11 @@ use model::access_tokens::{self, AccessToken};
 use model::authorization_codes::{self, Challenge, ChallengeMethod, Code};
 use model::clients::Client;
 use model::refresh_tokens::{self, Family};
-use model::resource_servers::{self, ResourceServer};
+use model::resource_servers::ResourceServer;
 use model::seal::{digest, same};
 use model::users::{self, User};
 
-use super::Tokens;
+use super::{Tokens, granted_now};
 use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::{self, FrontChannel, IdToken, Via};
@@ -85,17 +85,16 @@ async fn decide(
         let error = OAuthError::user_blocked();
         return Ok((Batch::new(), Outcome::Refused { reason: error.description.to_string(), error }));
     }
-    let api = match code.audience.as_str() {
-        "" => None,
-        audience => match resource_servers::find_by_identifier(app, tenant, audience).await? {
-            Some(api) => Some(api),
-            None => {
-                let error = OAuthError::access_denied(format!("Service not found: {audience}"));
-                return Ok((Batch::new(), Outcome::Refused { reason: "the API is gone".into(), error }));
-            }
-        },
+    let asked = Scopes::parse(&code.scope);
+    let Some((audience, scopes)) = granted_now(visit, client, &code.audience, &asked).await? else {
+        let error = OAuthError::access_denied(format!("Service not found: {}", code.audience));
+        return Ok((
+            Batch::new(),
+            Outcome::Refused { reason: "the API is closed to the client".into(), error },
+        ));
     };
-    let (batch, redeemed) = redeem(visit, client, code, user, api, now);
+    let code = Code { scope: scopes.to_string(), ..code };
+    let (batch, redeemed) = redeem(visit, client, code, user, audience.into_api(), now);
     Ok((batch, Outcome::Redeemed(Box::new(redeemed))))
 }
 

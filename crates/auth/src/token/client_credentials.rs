@@ -1,5 +1,7 @@
 //! The `client_credentials` grant (RFC 6749 §4.4; authentication contract §3.4).
 
+use std::collections::HashSet;
+
 use model::client_grants;
 use model::clients::Client;
 use model::resource_servers::{self, CURRENT_USER_SCOPES, Policy, ResourceServer};
@@ -44,9 +46,9 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
             .await?
             .ok_or_else(|| refused(visit, client, no_grant(audience)))?;
             match asked {
-                Some(asked) => asked.only(|scope| grant.allows(scope)),
+                Some(asked) => asked.only(|scope| grant.allows(scope) && api.has_scope(scope)),
                 None if grant.allow_all_scopes == Some(true) => all(&api),
-                None => Scopes::from_list(grant.scope.clone().unwrap_or_default()),
+                None => Scopes::from_list(grant.scope.clone().unwrap_or_default()).only(still_listed(&api)),
             }
         }
     };
@@ -62,6 +64,15 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         expires_in: issued.expires_in,
         token_type: "Bearer",
     })
+}
+
+/// Which scopes an API still has. The system API's never change.
+fn still_listed(api: &ResourceServer) -> impl Fn(&str) -> bool {
+    let listed: HashSet<&str> = match api.is_system {
+        true => HashSet::new(),
+        false => api.scopes.iter().flatten().map(|scope| scope.value.as_str()).collect(),
+    };
+    move |scope| api.is_system || listed.contains(scope)
 }
 
 /// Every scope of an API.

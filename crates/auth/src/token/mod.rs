@@ -9,11 +9,14 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::App;
+use model::clients::Client;
 use serde::Serialize;
 
+use crate::authorize::audience::{Audience, AudienceError};
 use crate::client_authentication;
 use crate::errors::{OAuthError, no_store_json};
 use crate::params::Params;
+use crate::scopes::Scopes;
 use crate::visit::Visit;
 
 /// A successful answer (RFC 6749 §5.1).
@@ -34,6 +37,26 @@ pub struct Tokens {
     pub expires_in: i64,
     /// Always `Bearer`.
     pub token_type: &'static str,
+}
+
+/// What is left of the scopes that a user once granted on an API: its policy, its scopes or the client may have changed
+/// since. `None` where nothing may be issued any more.
+async fn granted_now(
+    visit: &Visit,
+    client: &Client,
+    audience: &str,
+    scopes: &Scopes,
+) -> Result<Option<(Audience, Scopes)>, db::Error> {
+    let found = async {
+        let audience = Audience::find(&visit.app, &visit.tenant, Some(audience)).await?;
+        let left = audience.grantable(&visit.app, &visit.tenant, client, scopes, true).await?;
+        Ok((audience, left))
+    };
+    match found.await {
+        Ok(left) => Ok(Some(left)),
+        Err(AudienceError::Database(error)) => Err(error),
+        Err(AudienceError::Unknown(_) | AudienceError::Denied(_)) => Ok(None),
+    }
 }
 
 /// `POST /oauth/token`. Errors: 400 `invalid_request`, 401 `access_denied` (client), 403 `unauthorized_client`,
@@ -67,6 +90,9 @@ async fn exchange(
             "unsupported_grant_type",
             format!("Unsupported grant type: {}", grant_type.chars().take(64).collect::<String>()),
         ));
+    }
+    if client.require_proof_of_possession == Some(true) {
+        return Err(OAuthError::invalid_request("The client requires DPoP, which is not supported"));
     }
     if !client.allows_grant(grant_type) {
         return Err(OAuthError::grant_not_allowed(

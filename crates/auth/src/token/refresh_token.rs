@@ -6,12 +6,12 @@ use db::Batch;
 use model::access_tokens::{self, AccessToken};
 use model::clients::Client;
 use model::refresh_tokens::{self, Exchange, Family, Presented};
-use model::resource_servers::{self, ResourceServer};
+use model::resource_servers::ResourceServer;
 use model::seal::digest;
 use model::users::{self, User};
 use model::{Timestamp, grants};
 
-use super::Tokens;
+use super::{Tokens, granted_now};
 use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::{self, FrontChannel, IdToken, Via};
@@ -48,7 +48,10 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
     let outcome = app.db.retry(async || decide(visit, client, token, asked.as_ref()).await).await?;
     match outcome {
         Outcome::Issued(issued) => answer(visit, client, *issued).await,
-        Outcome::Blocked => Err(OAuthError::user_blocked()),
+        Outcome::Blocked => {
+            app.audit.push(events::refresh_refused(visit, client, "user is blocked"));
+            Err(OAuthError::user_blocked())
+        }
         Outcome::Refused(reason) => {
             app.audit.push(events::refresh_refused(visit, client, reason));
             Err(unknown())
@@ -94,20 +97,19 @@ async fn decide(
     if user.is_blocked() {
         return Ok((Batch::new(), Outcome::Blocked));
     }
-    let api = match presented.family.audience.as_str() {
-        "" => None,
-        audience => match resource_servers::find_by_identifier(app, tenant, audience).await? {
-            Some(api) if api.allow_offline_access => Some(api),
-            _ => return nothing("the API gives no offline access"),
-        },
-    };
     let held = Scopes::parse(&presented.family.scope);
+    let Some((audience, held)) = granted_now(visit, client, &presented.family.audience, &held).await? else {
+        return nothing("the API gives the client nothing any more");
+    };
+    if !held.has("offline_access") {
+        return nothing("the API gives no offline access");
+    }
     let scopes = match asked {
         Some(asked) => held.only(|scope| asked.has(scope)),
         None => held,
     };
     let (batch, issued) =
-        advance(visit, presented, exchange, user, api, scopes, now, settings.idle_lifetime());
+        advance(visit, presented, exchange, user, audience.into_api(), scopes, now, settings.idle_lifetime());
     Ok((batch, Outcome::Issued(Box::new(issued))))
 }
 

@@ -6,6 +6,7 @@ mod current_user;
 pub mod exchange;
 mod refresh;
 pub mod refusals;
+mod rights;
 mod sessions;
 mod token;
 
