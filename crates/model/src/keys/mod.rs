@@ -235,15 +235,17 @@ impl Keys {
     }
 
     /// Verifies a token that this tenant signed: with any of its keys that is not revoked, each with its own
-    /// algorithm only. `iat` must be there, beside what [`verify_jwt`] requires. Issuer, audience and meaning are for
-    /// the caller to check.
+    /// algorithm only. `iat` must be there, beside what [`verify_jwt`] requires, and a token that says that it serves
+    /// another purpose than access, as a logout token does, is refused (RFC 8725 §3.11). Issuer, audience and meaning
+    /// are for the caller to check.
     ///
     /// # Errors
     /// See [`VerifyError`].
     pub async fn verify(&self, app: &Model, tenant: &TenantId, token: &str) -> Result<Verified, VerifyError> {
         let keys = self.published(app, tenant).await?;
         let verified = verify_jwt(token, &keys.verifying, app.clock.now())?;
-        if verified.integer("iat").is_none() {
+        let serves_access = matches!(verified.header.typ.as_deref(), None | Some("JWT" | "at+jwt"));
+        if !serves_access || verified.integer("iat").is_none() {
             return Err(VerifyError::Invalid);
         }
         Ok(verified)

@@ -4,6 +4,7 @@ mod authorize;
 mod crypto;
 mod current_user;
 pub mod exchange;
+mod jwt;
 mod refresh;
 pub mod refusals;
 mod rights;

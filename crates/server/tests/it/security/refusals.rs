@@ -75,7 +75,7 @@ impl<'a> Attempt<'a> {
 
     /// Calls, and asserts the whole refusal; that the users are as they were, no statement having written anything; and that the
     /// audit log tells of it. The clock goes on by a second, so that no limit is met.
-    pub async fn is_refused(self, app: &TestApp, caller: &Caller, expected: &Value) -> Answer {
+    pub async fn refused(self, app: &TestApp, caller: &Caller, expected: &Value) -> Answer {
         let Self { method, path, body } = &self;
         let admin = app.admin();
         let before = admin.get("/api/v2/users?per_page=100").await;

@@ -16,11 +16,11 @@ both_databases! {
             let alice = app.token("auth0|alice", scopes);
             for (field, value) in PROFILE_FIELDS.iter().map(|(field, value)| (*field, read(value))) {
                 let body = json!({ field: value });
-                Attempt::patch(ALICE, &body).is_refused(&app, &alice, &forbidden_fields(field)).await;
+                Attempt::patch(ALICE, &body).refused(&app, &alice, &forbidden_fields(field)).await;
             }
             for (field, value) in UNKNOWN_FIELDS.iter().map(|(field, value)| (*field, read(value))) {
                 let body = json!({ field: value });
-                Attempt::patch(ALICE, &body).is_refused(&app, &alice, &unknown_field(field)).await;
+                Attempt::patch(ALICE, &body).refused(&app, &alice, &unknown_field(field)).await;
             }
         }
         let seen = app.admin().get(ALICE).await;
@@ -33,15 +33,15 @@ both_databases! {
         let alice = app.token("auth0|alice", &every_scope());
         for (field, value) in PROFILE_FIELDS.iter().map(|(field, value)| (*field, read(value))) {
             for body in [json!({ "user_metadata": { "a": 1 }, field: value }), json!({ field: value, "user_metadata": {} })] {
-                Attempt::patch(ALICE, &body).is_refused(&app, &alice, &forbidden_fields(field)).await;
+                Attempt::patch(ALICE, &body).refused(&app, &alice, &forbidden_fields(field)).await;
             }
         }
         for (field, value) in UNKNOWN_FIELDS.iter().map(|(field, value)| (*field, read(value))) {
             let body = json!({ "user_metadata": { "a": 1 }, field: value });
-            Attempt::patch(ALICE, &body).is_refused(&app, &alice, &unknown_field(field)).await;
+            Attempt::patch(ALICE, &body).refused(&app, &alice, &unknown_field(field)).await;
         }
         let body = json!({ "email": "x@example.com", "blocked": false, "user_metadata": { "a": 1 }, "app_metadata": {} });
-        Attempt::patch(ALICE, &body).is_refused(&app, &alice, &forbidden_fields("blocked, email, app_metadata")).await;
+        Attempt::patch(ALICE, &body).refused(&app, &alice, &forbidden_fields("blocked, email, app_metadata")).await;
         assert_eq!(app.admin().get(ALICE).await.body, alice_as_made());
     }
 
@@ -56,7 +56,7 @@ both_databases! {
             (json!({ "password": new, "connection": CONNECTION, "client_id": "spa" }), "password, connection, client_id"),
             (json!({ "password": null }), "password"),
         ] {
-            Attempt::patch(ALICE, &body).is_refused(&app, &alice, &forbidden_fields(fields)).await;
+            Attempt::patch(ALICE, &body).refused(&app, &alice, &forbidden_fields(fields)).await;
         }
         let user = users::find(&app.app.db, &app.tenant.id, &"auth0|alice".into()).await.expect("reads").expect("is there");
         let credential = credentials::find(&app.app.db, &app.tenant.id, user.primary()).await.expect("reads").expect("has one");
@@ -119,7 +119,7 @@ both_databases! {
             (json!({}), "user_metadata"),
         ] {
             let body = json!({ "user_metadata": patch });
-            Attempt::patch(ALICE, &body).is_refused(&app, &alice, &forbidden_fields(fields)).await;
+            Attempt::patch(ALICE, &body).refused(&app, &alice, &forbidden_fields(fields)).await;
         }
         let bob = app.token("auth0|bob", "create:current_user_metadata");
         let first = bob.patch(BOB, json!({ "user_metadata": { "a": 1 } })).await;

@@ -80,10 +80,10 @@ both_databases! {
         }
         for user in ["bob", "nobody"] {
             let path = format!("/api/v2/users/auth0%7C{user}");
-            Attempt::get(&path).is_refused(&app, &alice, &unowned()).await;
+            Attempt::get(&path).refused(&app, &alice, &unowned()).await;
             let body = json!({ "user_metadata": { "a": 1 } });
-            Attempt::patch(&path, &body).is_refused(&app, &alice, &unowned()).await;
-            Attempt { method: Method::DELETE, path: &path, body: None }.is_refused(&app, &alice, &unowned()).await;
+            Attempt::patch(&path, &body).refused(&app, &alice, &unowned()).await;
+            Attempt { method: Method::DELETE, path: &path, body: None }.refused(&app, &alice, &unowned()).await;
         }
     }
 
@@ -98,7 +98,7 @@ both_databases! {
             let expected = insufficient(&scopes.join(","));
             for query in ["", "?q=user_id:%22auth0%7Calice%22", "?email=bob@example.com", "?email=x", "?include_totals=true&bad=%22"] {
                 let path = format!("/api/v2{}{query}", operation.path);
-                Attempt::get(&path).is_refused(&app, &alice, &expected).await;
+                Attempt::get(&path).refused(&app, &alice, &expected).await;
             }
         }
         assert!(lists.count() > 10);
@@ -111,7 +111,7 @@ both_databases! {
         for (path, scopes) in scopes {
             for scope in CURRENT_USER_SCOPES {
                 let alice = app.token("auth0|alice", scope);
-                Attempt::get(path).is_refused(&app, &alice, &insufficient(scopes)).await;
+                Attempt::get(path).refused(&app, &alice, &insufficient(scopes)).await;
             }
         }
         let answer = alice.get("/api/v2/device-credentials").await;
@@ -137,14 +137,14 @@ both_databases! {
         );
         for (other, decoded) in NO_ID {
             let path = format!("/api/v2/users/{other}");
-            Attempt::get(&path).is_refused(&app, &alice, &malformed(decoded)).await;
-            Attempt::patch(&path, &body).is_refused(&app, &alice, &malformed(decoded)).await;
+            Attempt::get(&path).refused(&app, &alice, &malformed(decoded)).await;
+            Attempt::patch(&path, &body).refused(&app, &alice, &malformed(decoded)).await;
         }
         for other in OTHERS {
             let path = format!("/api/v2/users/{other}");
-            Attempt::get(&path).is_refused(&app, &alice, &unowned()).await;
-            Attempt::patch(&path, &body).is_refused(&app, &alice, &unowned()).await;
-            Attempt { method: Method::DELETE, path: &path, body: None }.is_refused(&app, &alice, &unowned()).await;
+            Attempt::get(&path).refused(&app, &alice, &unowned()).await;
+            Attempt::patch(&path, &body).refused(&app, &alice, &unowned()).await;
+            Attempt { method: Method::DELETE, path: &path, body: None }.refused(&app, &alice, &unowned()).await;
         }
         for other in NO_ROUTE {
             let answer = alice.get(&format!("/api/v2/users/{other}")).await;
@@ -218,7 +218,7 @@ both_databases! {
                 let path = format!("/api/v2{}", operation.path.replace("{id}", "auth0%7Calice").replace("{kid}", "x"));
                 let body = (operation.method != Method::GET).then_some(&body);
                 let attempt = Attempt { method: operation.method.clone(), path: &path, body };
-                let answer = attempt.is_refused(&app, &alice, &gone).await;
+                let answer = attempt.refused(&app, &alice, &gone).await;
                 assert_eq!(answer.header("www-authenticate"), "Bearer error=\"Invalid token\"");
             }
             let userinfo = alice.get("/userinfo").await;
@@ -240,7 +240,7 @@ both_databases! {
         assert_eq!((heir.status, &heir.body["user_id"]), (201, &json!("auth0|heir")), "{}", heir.text);
         ended().await;
         assert_eq!(admin.get("/api/v2/users/auth0%7Cheir").await.text, heir.text);
-        Attempt::get("/api/v2/users/auth0%7Cheir").is_refused(&app, &alice, &gone).await;
+        Attempt::get("/api/v2/users/auth0%7Cheir").refused(&app, &alice, &gone).await;
         assert_eq!(admin.delete("/api/v2/users/auth0%7Cheir").await.status, 204);
 
         let namesake = admin.post("/api/v2/users", again("alice")).await;

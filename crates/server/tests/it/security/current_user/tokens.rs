@@ -52,15 +52,15 @@ both_databases! {
             nobody.with("cookie", &format!("access_token={good}; token={good}; Authorization=Bearer {good}")),
             nobody.with("x-authorization", &format!("Bearer {good}")).with("proxy-authorization", &format!("Bearer {good}")),
         ] {
-            let answer = Attempt::get(ALICE).is_refused(&app, &missing, &missing_authentication()).await;
+            let answer = Attempt::get(ALICE).refused(&app, &missing, &missing_authentication()).await;
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
         for bad in ["Bearer", "Bearer ", &format!("Bearer {good} {good}"), &format!("Bearer {good}, Bearer {good}"), "Bearer a", "Bearer a.b"] {
-            Attempt::get(ALICE).is_refused(&app, &saying(&app, bad), &bad_header()).await;
+            Attempt::get(ALICE).refused(&app, &saying(&app, bad), &bad_header()).await;
         }
         for query in ["access_token", "token", "authorization", "bearer", "id_token"] {
             let path = format!("{ALICE}?{query}={good}");
-            Attempt::get(&path).is_refused(&app, &nobody, &missing_authentication()).await;
+            Attempt::get(&path).refused(&app, &nobody, &missing_authentication()).await;
         }
         let form = nobody.send(Method::PATCH, ALICE, Some("application/x-www-form-urlencoded"), format!("access_token={good}")).await;
         assert_eq!((form.status, form.body), (401, missing_authentication()));
@@ -85,7 +85,7 @@ both_databases! {
             (text(&other, "refresh_token"), bad_header()),
             (text(&ours, "code"), bad_header()),
         ] {
-            Attempt::get(ALICE).is_refused(&app, &saying(&app, &format!("Bearer {token}")), &expected).await;
+            Attempt::get(ALICE).refused(&app, &saying(&app, &format!("Bearer {token}")), &expected).await;
         }
         // An ID token is told from an access token by more than its audience, which its client could name.
         let alice = app.token("auth0|alice", "read:current_user");
@@ -96,7 +96,7 @@ both_databases! {
             alice.claiming("azp", Value::Null),
             alice.claiming("aud", app.tenant.management_audience()).claiming("azp", app.tenant.management_audience()),
         ] {
-            Attempt::get(ALICE).is_refused(&app, &like_an_id_token, &bad_token("Invalid token")).await;
+            Attempt::get(ALICE).refused(&app, &like_an_id_token, &bad_token("Invalid token")).await;
         }
     }
 
@@ -111,7 +111,7 @@ both_databases! {
         let expired = bad_token("Expired token received for JSON Web Token validation");
         let signature = bad_token("Invalid signature received for JSON Web Token validation");
         for past in [alice.claiming("exp", now), alice.claiming("exp", now - 86_400).claiming("iat", now - 90_000)] {
-            let answer = Attempt::get(ALICE).is_refused(&app, &past, &expired).await;
+            let answer = Attempt::get(ALICE).refused(&app, &past, &expired).await;
             let challenge = "Bearer error=\"Expired token received for JSON Web Token validation\"";
             assert_eq!(answer.header("www-authenticate"), challenge);
         }
@@ -129,9 +129,9 @@ both_databases! {
             (format!("{}.{bobs_signature}", good.rsplit_once('.').expect("parts").0), ALICE),
             (format!("{}.", good.rsplit_once('.').expect("parts").0), ALICE),
         ] {
-            Attempt::get(path).is_refused(&app, &saying(&app, &format!("Bearer {token}")), &signature).await;
+            Attempt::get(path).refused(&app, &saying(&app, &format!("Bearer {token}")), &signature).await;
             let body = json!({ "user_metadata": { "a": 1 } });
-            Attempt::patch(path, &body).is_refused(&app, &saying(&app, &format!("Bearer {token}")), &signature).await;
+            Attempt::patch(path, &body).refused(&app, &saying(&app, &format!("Bearer {token}")), &signature).await;
         }
     }
 }
