@@ -13,7 +13,7 @@ use crate::running::{HOST, Program, VERIFIER, location};
 pub async fn measure(program: &Program, name: &str, connections: usize, duration: Duration) -> Run {
     let callers: Vec<Box<dyn Caller>> = match name {
         "client_credentials" => each(connections, || client_credentials(program)),
-        "GET /users/{id}" => each(connections, || get_user(program)),
+        "GET /users/{id}" => (0..connections).map(|place| get_user(program, place)).collect(),
         "PATCH /users/{id}" => (0..connections).map(|place| patch_user(program, place)).collect(),
         "JWKS" => each(connections, || fixed(request("GET", "/.well-known/jwks.json", &[], ""))),
         "code exchange" => {
@@ -54,20 +54,19 @@ fn client_credentials(program: &Program) -> Box<dyn Caller> {
     fixed(token_request(&body))
 }
 
-fn get_user(program: &Program) -> Box<dyn Caller> {
-    let path = format!("/api/v2/users/{}", program.user.replace('|', "%7C"));
-    fixed(request("GET", &path, &[("authorization", &format!("Bearer {}", program.token))], ""))
+fn get_user(program: &Program, place: usize) -> Box<dyn Caller> {
+    let person = &program.people[place % program.people.len()];
+    fixed(request("GET", &person.path(), &[("authorization", &format!("Bearer {}", person.token))], ""))
 }
 
-/// Each change differs from the last: an unchanged row would be no write.
+/// Everybody changes their own. Each change differs from the last: an unchanged row would be no write.
 fn patch_user(program: &Program, place: usize) -> Box<dyn Caller> {
-    let path = format!("/api/v2/users/{}", program.user.replace('|', "%7C"));
-    let authorization = format!("Bearer {}", program.token);
+    let person = &program.people[place % program.people.len()];
+    let (path, authorization) = (person.path(), format!("Bearer {}", person.token));
     let mut count = 0;
     Box::new(Repeat(move || {
         count += 1;
-        let body =
-            json!({ "user_metadata": { format!("k{}", place % 8): format!("{place}-{count}") } }).to_string();
+        let body = json!({ "user_metadata": { "color": format!("{place}-{count}") } }).to_string();
         let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
         Some(request("PATCH", &path, &headers, &body))
     }))
@@ -89,7 +88,7 @@ fn code_exchange(spa: &str, code: &str) -> Value {
 /// As many codes as `duration` gives, each from a silent `/authorize` of the signed-in browser.
 async fn codes(program: &Program, scope: &str, duration: Duration) -> Vec<String> {
     let path = format!("/authorize?{}&prompt=none", program.authorize_query("https://api.bench.test", scope));
-    let bytes = request("GET", &path, &[("cookie", &program.cookies)], "");
+    let bytes = request("GET", &path, &[("cookie", &program.people[0].cookies)], "");
     let end = Instant::now() + duration;
     let tasks: Vec<_> = (0..64)
         .map(|_| {

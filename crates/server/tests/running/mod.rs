@@ -28,12 +28,25 @@ pub struct Program {
     pub machine: (String, String),
     /// The public client.
     pub spa: String,
+    /// Who is signed in: one person at first.
+    pub people: Vec<Person>,
+}
+
+/// Somebody who is signed in.
+pub struct Person {
     /// The user's id.
     pub user: String,
-    /// The cookies of a signed-in browser.
+    /// The cookies of their browser.
     pub cookies: String,
-    /// A current-user token.
+    /// A current-user token of theirs.
     pub token: String,
+}
+
+impl Person {
+    /// Their own path of the Management API.
+    pub fn path(&self) -> String {
+        format!("/api/v2/users/{}", self.user.replace('|', "%7C"))
+    }
 }
 
 impl Drop for Program {
@@ -83,9 +96,7 @@ impl Program {
             address,
             machine,
             spa: String::new(),
-            user: String::new(),
-            cookies: String::new(),
-            token: String::new(),
+            people: Vec::new(),
         };
         program.ready().await;
         program.set_up().await;
@@ -159,7 +170,7 @@ impl Program {
     pub async fn code(&self, scope: &str) -> String {
         let path =
             format!("/authorize?{}&prompt=none", self.authorize_query("https://api.bench.test", scope));
-        let bytes = request("GET", &path, &[("cookie", &self.cookies)], "");
+        let bytes = request("GET", &path, &[("cookie", &self.people[0].cookies)], "");
         let mut connection = Connection::open(self.address).await.expect("the server accepts connections");
         let (_, headers, _) = connection.call(&bytes).await.expect("an answer");
         let to = location(&headers);
@@ -203,33 +214,36 @@ impl Program {
         let enable = json!([{ "client_id": spa, "status": true }]);
         let path = format!("/api/v2/connections/{connection}/clients");
         assert_eq!(self.json("PATCH", &path, Some(&admin), &enable).await.0, 204);
-        let user = create(
-            "/api/v2/users",
-            json!({ "connection": "Username-Password-Authentication", "email": "bench@bench.test",
-                    "password": PASSWORD, "user_metadata": { "color": "teal" } }),
-        )
-        .await;
-        let user = text_of(&user, "user_id");
-        (self.spa, self.user) = (spa, user);
-        self.cookies = self.sign_in().await;
-        self.token = self.current_user_token().await;
+        self.spa = spa;
+        self.invite(1).await;
     }
 
-    /// Signs the user in with the page's own form, and keeps the cookies.
-    async fn sign_in(&self) -> String {
+    /// Makes people and signs them in until there are `count`.
+    pub async fn invite(&mut self, count: usize) {
+        let admin = self.admin_token().await;
+        for place in self.people.len()..count {
+            let email = format!("person{place}@bench.test");
+            let body = json!({ "connection": "Username-Password-Authentication", "email": email,
+                "password": PASSWORD, "user_metadata": { "color": "teal" } });
+            let (status, answer) = self.json("POST", "/api/v2/users", Some(&admin), &body).await;
+            assert_eq!(status, 201, "{answer}");
+            let cookies = self.sign_in(&email).await;
+            let token = self.current_user_token(&cookies).await;
+            self.people.push(Person { user: text_of(&answer, "user_id"), cookies, token });
+        }
+    }
+
+    /// Signs somebody in with the page's own form, and keeps the cookies.
+    async fn sign_in(&self, email: &str) -> String {
         let mut browser = Browser::open(self.address).await;
         let query = self.authorize_query("https://api.bench.test", "openid profile email");
         let page = browser.go(&format!("/authorize?{query}")).await;
         let body = browser.get(&page).await;
-        let field = |name: &str| {
-            let from = body.find(&format!("name=\"{name}\"")).expect("the form has the field");
-            let value = body[from..].split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
-            value.unwrap_or_default().to_owned()
-        };
         let form = format!(
-            "state={}&_csrf={}&username=bench%40bench.test&password={}&action=default",
-            field("state"),
-            field("_csrf"),
+            "state={}&_csrf={}&username={}&password={}&action=default",
+            field(&body, "state"),
+            field(&body, "_csrf"),
+            email.replace('@', "%40"),
             PASSWORD.replace(' ', "+")
         );
         let next = browser.post("/u/login", &form).await;
@@ -239,9 +253,9 @@ impl Program {
     }
 
     /// A current-user token from `/authorize`, consent included.
-    async fn current_user_token(&self) -> String {
+    async fn current_user_token(&self, cookies: &str) -> String {
         let mut browser = Browser::open(self.address).await;
-        browser.cookies = self.cookies.split("; ").map(str::to_owned).collect();
+        browser.cookies = cookies.split("; ").map(str::to_owned).collect();
         let scope = "read:current_user update:current_user_metadata";
         let management = format!("https://{HOST}/api/v2/");
         let query = format!(
@@ -252,12 +266,7 @@ impl Program {
         );
         let page = browser.go(&format!("/authorize?{query}")).await;
         let body = browser.get(&page).await;
-        let field = |name: &str| {
-            let from = body.find(&format!("name=\"{name}\"")).expect("the consent form has the field");
-            let value = body[from..].split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
-            value.unwrap_or_default().to_owned()
-        };
-        let form = format!("state={}&_csrf={}&action=accept", field("state"), field("_csrf"));
+        let form = format!("state={}&_csrf={}&action=accept", field(&body, "state"), field(&body, "_csrf"));
         let next = browser.post("/u/consent", &form).await;
         let end = browser.go(&next).await;
         let token = end.split("access_token=").nth(1).and_then(|rest| rest.split('&').next());
@@ -279,6 +288,13 @@ impl Program {
 /// RFC 7636, Appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// The value of a field of a form.
+fn field(page: &str, name: &str) -> String {
+    let from = page.find(&format!("name=\"{name}\"")).unwrap_or_else(|| panic!("no field {name} in {page}"));
+    let value = page[from..].split("value=\"").nth(1).and_then(|rest| rest.split('"').next());
+    value.unwrap_or_default().to_owned()
+}
 
 /// A browser as far as it is needed: cookies and locations.
 struct Browser {

@@ -96,7 +96,7 @@ both_databases! {
         let mut alice = signed_in(&app, "alice").await;
         let request = Authorize::code("web").with("scope", "openid read:current_user");
         let asked = alice.get(&request.with("audience", "https://id.test/api/v2/").path()).await;
-        let page = alice.get(&asked.location().to_owned()).await;
+        let page = alice.get(asked.location()).await;
         let form = Form::of(&page);
         let fields = [("state", form.field("state")), ("_csrf", form.field("_csrf")), ("action", "accept")];
         let accepted = alice.post(&form.action, &fields).await;
@@ -106,7 +106,7 @@ both_databases! {
             assert_eq!(app.admin().delete(&path).await.status, 204);
         }
         let before = codes(&app).await;
-        let again = alice.get(&accepted.location().to_owned()).await;
+        let again = alice.get(accepted.location()).await;
         assert!(again.location().starts_with("/u/consent?"), "{again:?}");
         assert_eq!(codes(&app).await, before);
     }

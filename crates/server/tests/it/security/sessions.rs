@@ -76,11 +76,11 @@ both_databases! {
         let app = prepared(app).await;
         let mut alice = browser(&app);
         let page = alice.get(&Authorize::code("web").path()).await;
-        let login = alice.get(&page.location().to_owned()).await;
+        let login = alice.get(page.location()).await;
         let form = Form::of(&login);
         let typed = [("username", "alice@example.com"), ("password", PASSWORD)];
         let entered = alice.post(&form.action, &fields(&form, "", None, &typed)).await;
-        let landed = alice.get(&entered.location().to_owned()).await;
+        let landed = alice.get(entered.location()).await;
         assert_signed_in(&landed);
         let sid: String = stored(&app, "SELECT sid FROM sessions WHERE tenant = $1", params![]).await;
         let out = alice.clone().get("/v2/logout?client_id=web").await;

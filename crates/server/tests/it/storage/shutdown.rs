@@ -18,12 +18,12 @@ async fn st_08_a_stop_answers_what_was_accepted() {
     let answered = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for _ in 0..16 {
-        let (stopping, answered, token, user) =
-            (stopping.clone(), answered.clone(), program.token.clone(), program.user.replace('|', "%7C"));
+        let (stopping, answered) = (stopping.clone(), answered.clone());
+        let (token, path) = (program.people[0].token.clone(), program.people[0].path());
         callers.spawn(async move {
             let authorization = format!("Bearer {token}");
             let headers = [("authorization", authorization.as_str()), ("connection", "close")];
-            let bytes = request("GET", &format!("/api/v2/users/{user}"), &headers, "");
+            let bytes = request("GET", &path, &headers, "");
             loop {
                 let before = stopping.load(Ordering::SeqCst);
                 let Ok(mut connection) = Connection::open(address).await else {

@@ -69,7 +69,7 @@ impl Browser {
     async fn follow(&mut self, mut answer: Answer) -> Answer {
         for _ in 0..8 {
             match answer.location() {
-                location if location.starts_with('/') => answer = self.get(&location.to_owned()).await,
+                location if location.starts_with('/') => answer = self.get(location).await,
                 _ => return answer,
             }
         }
