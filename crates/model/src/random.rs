@@ -9,6 +9,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+/// Without the four that look like others.
+const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+
 /// A source of random values. Clones of a seeded source share its position.
 #[derive(Clone, Debug)]
 pub struct Random(Source);
@@ -64,12 +67,22 @@ impl Random {
 
     /// `length` characters of `A-Za-z0-9`, each equally likely (about 5.95 bits a character).
     pub fn alphanumeric(&self, length: usize) -> String {
+        self.characters(ALPHANUMERIC, length)
+    }
+
+    /// `length` characters of base58, each equally likely (about 5.86 bits a character).
+    pub fn base58(&self, length: usize) -> String {
+        self.characters(BASE58, length)
+    }
+
+    fn characters<const N: usize>(&self, alphabet: &[u8; N], length: usize) -> String {
         let mut text = String::with_capacity(length);
+        // Bytes above the greatest multiple are thrown away, so that no character is favoured.
+        let usable = 256 / N * N;
         while text.len() < length {
-            // 248 = 4 × 62: bytes above are thrown away, so that no character is favoured.
-            let usable = self.bytes::<32>().into_iter().filter(|byte| *byte < 248);
-            for byte in usable.take(length - text.len()) {
-                text.push(char::from(ALPHANUMERIC[usize::from(byte % 62)]));
+            let bytes = self.bytes::<32>().into_iter().map(usize::from).filter(|byte| *byte < usable);
+            for byte in bytes.take(length - text.len()) {
+                text.push(char::from(alphabet[byte % N]));
             }
         }
         text
@@ -101,6 +114,7 @@ mod tests {
     fn lengths_are_as_asked() {
         let random = Random::system();
         assert_eq!(random.alphanumeric(33).len(), 33);
+        assert_eq!(random.base58(22).len(), 22);
         assert_eq!(random.hex(24).len(), 24);
         assert_eq!(random.token().len(), 43);
     }

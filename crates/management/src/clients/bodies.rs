@@ -156,13 +156,13 @@ pub struct CreateClient {
     #[schemars(length(min = 1), inner(regex(pattern = "^(email|organization_name)$")))]
     pub organization_discovery_methods: Option<Vec<String>>,
     /// Defines client authentication methods.
-    pub client_authentication_methods: Option<Object>,
+    pub client_authentication_methods: Option<AuthenticationMethods>,
     /// Makes the use of Pushed Authorization Requests mandatory for this client
     pub require_pushed_authorization_requests: Option<bool>,
     /// Makes the use of Proof-of-Possession mandatory for this client
     pub require_proof_of_possession: Option<bool>,
     /// JWT-secured Authorization Requests (JAR) settings.
-    pub signed_request_object: Option<Object>,
+    pub signed_request_object: Option<SignedRequests>,
     /// Settings for the privileged access of the client to the token vault.
     pub token_vault_privileged_access: Option<Object>,
     /// Defines the compliance level for this client, which may restrict it's capabilities
@@ -225,6 +225,70 @@ pub struct JwtConfiguration {
     /// Algorithm used to sign JWTs. Can be `HS256` or `RS256`. `PS256` available via addon.
     #[schemars(extend("enum" = ["HS256", "RS256", "RS512", "PS256"]))]
     pub alg: Option<String>,
+}
+
+/// Ways in which a client proves itself without a secret.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuthenticationMethods {
+    /// Defines `private_key_jwt` client authentication method. If this property is defined, the client is enabled to use the Private Key JWT authentication method.
+    pub private_key_jwt: Option<Credentials>,
+    /// Defines `tls_client_auth` client authentication method. If the property is defined, the client is configured to use CA-based mTLS authentication method.
+    pub tls_client_auth: Option<Credentials>,
+    /// Defines `self_signed_tls_client_auth` client authentication method. If the property is defined, the client is configured to use self-signed mTLS authentication method.
+    pub self_signed_tls_client_auth: Option<Credentials>,
+}
+
+/// The credentials of one way.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credentials {
+    /// Fully defined credentials, or the ids of present ones.
+    #[schemars(length(max = 10))]
+    pub credentials: Vec<Credential>,
+}
+
+/// JWT-secured authorization requests.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignedRequests {
+    /// Indicates whether the JAR requests are mandatory
+    pub required: Option<bool>,
+    /// Fully defined credentials, or the ids of present ones.
+    #[schemars(length(max = 10))]
+    pub credentials: Option<Vec<Credential>>,
+}
+
+/// A new credential, or the id of a present one.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Credential ID
+    #[schemars(regex(pattern = "^cred_[A-Za-z0-9]+$"), length(max = 64))]
+    pub id: Option<String>,
+    /// The type of credential.
+    #[schemars(extend("enum" = ["public_key", "cert_subject_dn", "x509_cert"]))]
+    pub credential_type: Option<String>,
+    /// Friendly name for a credential.
+    #[schemars(length(max = 128))]
+    pub name: Option<String>,
+    /// PEM-formatted public key or X509 certificate. Must be JSON escaped.
+    #[schemars(length(min = 1, max = 4096))]
+    pub pem: Option<String>,
+    /// Subject Distinguished Name. Mutually exclusive with `pem` property.
+    #[schemars(length(min = 1, max = 256))]
+    pub subject_dn: Option<String>,
+    /// Algorithm which will be used with the credential.
+    #[schemars(extend("enum" = ["RS256", "RS384", "PS256"]))]
+    pub alg: Option<String>,
+    /// Parse expiry from x509 certificate.
+    pub parse_expiry_from_cert: Option<bool>,
+    /// The ISO 8601 formatted date representing the expiration of the credential.
+    #[schemars(extend("format" = "date-time"))]
+    pub expires_at: Option<String>,
+    /// Optional kid (Key ID), used to uniquely identify the credential.
+    #[schemars(regex(pattern = "^([0-9a-zA-Z-_]{10,64})$"))]
+    pub kid: Option<String>,
 }
 
 /// How refresh tokens rotate and expire.

@@ -12,8 +12,8 @@ use model::{App, ClientId, Model};
 use serde_json::{Map, Value};
 
 pub use bodies::{
-    BackchannelLogout, CreateClient, JwtConfiguration, ListClientConnections, ListClients, RefreshToken,
-    UpdateClient,
+    AuthenticationMethods, BackchannelLogout, CreateClient, Credential, Credentials, JwtConfiguration,
+    ListClientConnections, ListClients, RefreshToken, SignedRequests, UpdateClient,
 };
 
 use crate::access::{Grant, Powers};
@@ -28,6 +28,8 @@ use crate::requests::{Json, Query};
 use view::{View, signing_keys, written};
 
 const LIST: Style = Style::checkpoints("clients").from_zero();
+/// So many credentials a client may ever have been given.
+const MOST_CREDENTIALS: usize = 100;
 const CONNECTIONS: Style = Style::checkpoints("connections");
 
 /// `GET /clients`.
@@ -80,12 +82,17 @@ pub async fn create(
     grant: Grant,
     Json(body): Json<Document<CreateClient>>,
 ) -> Result<Created<Map<String, Value>>, Error> {
-    let mut client = Client::new(clients::new_id(&app.random), &body.keys).map_err(unfit)?;
+    let now = app.clock.now();
+    let mut keys = body.keys;
+    let credentials = clients::take_credentials(&app.random, now, &mut keys);
+    let mut client = Client::new(clients::new_id(&app.random), &keys).map_err(unfit)?;
+    client.credentials = credentials;
     check(&client)?;
     let secret = clients::new_secret(&app.random);
     let mut batch = Batch::new();
-    clients::insert(&app, &mut batch, &grant.tenant.id, &mut client, &secret, app.clock.now());
+    clients::insert(&app, &mut batch, &grant.tenant.id, &mut client, &secret, now);
     let mut answer = written(&client, &grant, Some(&secret), Some(signing_keys(&app, &grant).await?));
+    clients::show_credentials(&client.credentials, &mut answer);
     answer.insert("encrypted".into(), true.into());
     grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
     app.db.commit(batch).await?;
@@ -105,11 +112,13 @@ pub async fn update(
     check_fields(&grant.powers, &body)?;
     let shows_secret = grant.powers.holds(Power::ClientKeys);
     let keys = if shows_secret { Some(signing_keys(&app, &grant).await?) } else { None };
+    let mut patch = body.keys;
+    let credentials = clients::take_credentials(&app.random, app.clock.now(), &mut patch);
+    let new_secret = patch.shift_remove("client_secret");
     let decide = async || {
         let client = load(&app, &grant, &id).await?;
-        let mut patch = body.keys.clone();
-        let new_secret = patch.shift_remove("client_secret");
         let mut client = client.patched(&patch).map_err(unfit)?;
+        client.credentials.extend(credentials.iter().cloned());
         check(&client)?;
         let mut batch = Batch::new();
         clients::save(&mut batch, &grant.tenant.id, &mut client);
@@ -204,10 +213,8 @@ fn check(client: &Client) -> Result<(), Error> {
             "client_authentication_methods and token_endpoint_auth_method cannot be set together.",
         );
     }
-    if client.client_authentication_methods.is_some() {
-        return Err(Error::NotSupported(
-            "Clients prove themselves by a secret here, not by keys or certificates.".into(),
-        ));
+    if client.credentials.len() > MOST_CREDENTIALS {
+        return refused("The client has too many credentials.");
     }
     if client.app_type.as_deref() == Some("resource_server") && client.resource_server_identifier.is_none() {
         return refused("Payload validation error: 'Missing required property: resource_server_identifier'.");
@@ -257,6 +264,6 @@ mod tests {
             json!({ "name": "a", "token_endpoint_auth_method": "none", "client_authentication_methods": {} });
         assert!(matches!(client(both), Err(Error::InvalidBody(_))));
         let keys = json!({ "name": "a", "client_authentication_methods": { "private_key_jwt": {} } });
-        assert!(matches!(client(keys), Err(Error::NotSupported(_))));
+        assert!(client(keys).is_ok());
     }
 }

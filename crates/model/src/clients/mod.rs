@@ -1,5 +1,6 @@
 //! Applications.
 
+mod credentials;
 mod origins;
 mod store;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+pub use credentials::{show_credentials, take_credentials};
 pub use origins::{find_by_callback, origin_listed};
 pub use store::{Filter, find, insert, list, load, remove, save, secret, secrets, set_secret};
 
@@ -131,6 +133,9 @@ pub struct Client {
     /// The API whose back end this client is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_server_identifier: Option<String>,
+    /// The credentials that [`take_credentials`] took out of bodies; never answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<Json>,
     /// Settings that are kept as given.
     #[serde(flatten)]
     pub other: Map<String, Json>,
@@ -315,8 +320,8 @@ impl Client {
         Self { version: 1, ..client }
     }
 
-    /// The client after a PATCH: keys are replaced whole, `null` unsets; `client_metadata`, `jwt_configuration` and
-    /// `session_transfer` merge by key.
+    /// The client after a PATCH: keys are replaced whole, `null` unsets; `client_metadata`, `jwt_configuration`,
+    /// `session_transfer` and `signed_request_object` merge by key.
     pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
         let mut patch = patch.clone();
         if let Some(given) = patch.get_mut("refresh_token") {
@@ -331,14 +336,14 @@ impl Client {
             whole.extend(std::mem::take(given));
             *given = whole;
         }
-        if let Some(Json::Object(given)) = patch.get_mut("session_transfer") {
-            let mut whole = match self.other.get("session_transfer") {
-                Some(Json::Object(present)) => present.clone(),
-                _ => session_transfer(),
-            };
-            whole.extend(std::mem::take(given));
-            whole.retain(|_, value| !value.is_null());
-            *given = whole;
+        for (key, unset) in [("session_transfer", session_transfer()), ("signed_request_object", Map::new())]
+        {
+            if let Some(Json::Object(given)) = patch.get_mut(key) {
+                let mut whole = self.other.get(key).and_then(Json::as_object).cloned().unwrap_or(unset);
+                whole.extend(std::mem::take(given));
+                whole.retain(|_, value| !value.is_null());
+                *given = whole;
+            }
         }
         if let Some(Json::Object(given)) = patch.get_mut("client_metadata") {
             *given = merge_metadata(self.client_metadata.clone(), std::mem::take(given)).unwrap_or_default();
@@ -370,6 +375,7 @@ impl Client {
     ) -> Map<String, Json> {
         let mut wire = Map::from_iter([("tenant".to_owned(), Json::from(tenant))]);
         wire.extend(document::object(self));
+        wire.shift_remove("credentials");
         if self.global {
             for absent in ["is_token_endpoint_ip_header_trusted", "oidc_conformant"] {
                 wire.shift_remove(absent);
