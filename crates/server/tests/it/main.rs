@@ -7,6 +7,7 @@ mod authentication;
 mod http;
 mod management;
 mod program;
+mod recordings;
 mod retention;
 #[path = "../running/mod.rs"]
 mod running;
