@@ -4,8 +4,9 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,9 +18,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
@@ -40,10 +41,34 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 /// More than the limits in `limits.rs`, so that those answer with their own status.
 const HEAD_BUFFER: usize = 128 * 1024;
 
+/// What strangers may hold open.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Connections at a time; whoever comes on top waits in the sockets' backlog.
+    connections: u32,
+    /// After this long without a new request, at most twice, a connection is asked to end: it never sent one, answers
+    /// pings alone, or does not read what it asked for.
+    quiet: Duration,
+    /// The same after this long whatever it does.
+    age: Duration,
+    /// How long a connection that was asked to end may go on with its answers.
+    leave: Duration,
+}
+
+impl Bounds {
+    const DEFAULT: Self = Self {
+        connections: 20_000,
+        quiet: Duration::from_secs(60),
+        age: Duration::from_secs(3600),
+        leave: Duration::from_secs(30),
+    };
+}
+
 /// Bound sockets, ready to serve.
 pub struct Listener {
     sockets: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
+    bounds: Bounds,
 }
 
 impl Listener {
@@ -53,7 +78,7 @@ impl Listener {
         for address in addresses {
             sockets.push(TcpListener::bind(address).await?);
         }
-        Ok(Self { sockets, tls })
+        Ok(Self { sockets, tls, bounds: Bounds::DEFAULT })
     }
 
     /// The first bound address: it tells the port when 0 was asked for.
@@ -74,13 +99,21 @@ impl Listener {
 
     /// Serves `router` until `stop` resolves, then finishes the requests that were accepted, within 30 seconds.
     pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
-        let connections = GracefulShutdown::new();
-        let server =
-            Arc::new(Server { router, builder: builder(), tls: self.tls, stopping: AtomicBool::new(false) });
+        let Self { sockets, tls, bounds } = self;
+        let room = Arc::new(Semaphore::new(bounds.connections as usize));
+        let (last_call, stopped) = watch::channel(());
+        let server = Arc::new(Server {
+            router,
+            builder: builder(),
+            tls,
+            bounds,
+            stopping: AtomicBool::new(false),
+            stopped,
+        });
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
-                accepted = accept(&self.sockets) => server.spawn(accepted, &connections),
+                (accepted, place) = accept(&sockets, &room) => server.spawn(accepted, place),
                 () = &mut stop => break,
             }
         }
@@ -91,13 +124,15 @@ impl Listener {
         let mut farewell = std::pin::pin!(farewell);
         loop {
             tokio::select! {
-                accepted = accept(&self.sockets) => server.spawn(accepted, &connections),
+                (accepted, place) = accept(&sockets, &room) => server.spawn(accepted, place),
                 () = &mut farewell => break,
             }
         }
-        drop(self.sockets);
-        let open = connections.count();
-        if tokio::time::timeout(STOPPED_WITHIN - FAREWELL, connections.shutdown()).await.is_err() {
+        drop(sockets);
+        drop(last_call);
+        let gone = room.acquire_many(bounds.connections);
+        if tokio::time::timeout(STOPPED_WITHIN - FAREWELL, gone).await.is_err() {
+            let open = bounds.connections as usize - room.available_permits();
             tracing::warn!(open, "stopped with connections still open");
         }
     }
@@ -108,18 +143,22 @@ struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
+    bounds: Bounds,
+    /// The server still answers, and says farewell.
     stopping: AtomicBool,
+    /// Closed once connections are to end.
+    stopped: watch::Receiver<()>,
 }
 
 impl Server {
-    fn spawn(
-        self: &Arc<Self>,
-        accepted: io::Result<(TcpStream, SocketAddr)>,
-        connections: &GracefulShutdown,
-    ) {
+    fn spawn(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>, place: OwnedSemaphorePermit) {
         match accepted {
             Ok((stream, remote)) => {
-                tokio::spawn(Arc::clone(self).connection(stream, remote, connections.watcher()));
+                let connection = Arc::clone(self).connection(stream, remote);
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
             }
             // The client was gone before it was accepted.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -127,24 +166,20 @@ impl Server {
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr, watcher: Watcher) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
         let Some(tls) = &self.tls else {
-            // The protocol is told by the first bytes, which hyper waits for without a bound.
-            let first = tokio::time::timeout(HEADERS_WITHIN, stream.readable()).await;
-            if matches!(first, Ok(Ok(()))) {
-                self.http(stream, remote, watcher, self.builder.clone()).await;
-            }
-            return;
+            // The protocol is told by the first bytes.
+            return self.http(stream, remote, self.builder.clone()).await;
         };
         match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let builder = self.builder.clone();
                 let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
-                self.http(stream, remote, watcher, builder).await;
+                self.http(stream, remote, builder).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, %remote, "TLS handshake failed"),
             Err(_) => tracing::debug!(%remote, "TLS handshake took too long"),
@@ -155,14 +190,41 @@ impl Server {
         self: &Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         remote: SocketAddr,
-        watcher: Watcher,
         builder: Builder<TokioExecutor>,
     ) {
-        let server = Arc::clone(self);
-        let service = service_fn(move |request| Arc::clone(&server).answer(request, remote));
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%error, %remote, "connection ended early");
+        let asked = AtomicU64::new(0);
+        let service = service_fn(|request| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Arc::clone(self).answer(request, remote)
+        });
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Ok(ended),
+            () = self.outlived(&asked) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::time::timeout(self.bounds.leave, connection).await
+            }
+        };
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, %remote, "connection ended early"),
+            Err(_) => tracing::debug!(%remote, "connection did not end by itself"),
+        }
+    }
+
+    /// Resolves when a connection is to end: it is quiet, too old, or the server stops. `asked` counts its requests.
+    async fn outlived(&self, asked: &AtomicU64) {
+        let mut stopped = self.stopped.clone();
+        let quiet = async {
+            let mut before = None;
+            while before != Some(asked.load(Ordering::Relaxed)) {
+                before = Some(asked.load(Ordering::Relaxed));
+                tokio::time::sleep(self.bounds.quiet).await;
+            }
+        };
+        tokio::select! {
+            _ = stopped.changed() => {}
+            _ = tokio::time::timeout(self.bounds.age, quiet) => {}
         }
     }
 
@@ -183,14 +245,18 @@ impl Server {
     }
 }
 
-/// The next connection of any socket. An error other than a vanished client (no descriptors left, say) is waited out
+/// The next connection of any socket, once there is room for one. An error other than a vanished client (no descriptors left, say) is waited out
 /// for a moment, since it would only repeat.
-async fn accept(sockets: &[TcpListener]) -> io::Result<(TcpStream, SocketAddr)> {
+async fn accept(
+    sockets: &[TcpListener],
+    room: &Arc<Semaphore>,
+) -> (io::Result<(TcpStream, SocketAddr)>, OwnedSemaphorePermit) {
+    let place = Arc::clone(room).acquire_owned().await.expect("it is never closed");
     let (accepted, _, _) = select_all(sockets.iter().map(|socket| Box::pin(socket.accept()))).await;
     if accepted.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::ConnectionAborted) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    accepted
+    (accepted, place)
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -209,6 +275,7 @@ fn builder() -> Builder<TokioExecutor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Bytes;
     use axum::extract::{OriginalUri, Path};
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -217,7 +284,12 @@ mod tests {
 
     /// A server in plain HTTP, and what stops it.
     async fn start(router: Router) -> (SocketAddr, Arc<Notify>, JoinHandle<()>) {
-        let listener = Listener::bind(&["127.0.0.1:0".parse().unwrap()], None).await.unwrap();
+        start_within(Bounds::DEFAULT, router).await
+    }
+
+    async fn start_within(bounds: Bounds, router: Router) -> (SocketAddr, Arc<Notify>, JoinHandle<()>) {
+        let mut listener = Listener::bind(&["127.0.0.1:0".parse().unwrap()], None).await.unwrap();
+        listener.bounds = bounds;
         let (address, stop) = (listener.address().unwrap(), Arc::new(Notify::new()));
         let stopped = Arc::clone(&stop);
         let task = tokio::spawn(listener.serve(router, async move { stopped.notified().await }));
@@ -283,5 +355,78 @@ mod tests {
         assert!(answer.starts_with("http/1.1 200 ok") && answer.ends_with("done"), "{answer}");
         assert!(answer.contains("connection: close"), "{answer}");
         task.await.unwrap();
+    }
+
+    /// Everything until the server closes, which it has to do in time.
+    async fn read_until_closed(stream: &mut TcpStream) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+        let _ = read.expect("the server closes");
+        bytes
+    }
+
+    const HASTY: Bounds =
+        Bounds { quiet: Duration::from_millis(100), leave: Duration::from_millis(100), ..Bounds::DEFAULT };
+    const REQUEST: &str = "GET /users/a HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    #[tokio::test]
+    async fn who_comes_on_top_waits_until_somebody_leaves() {
+        let (address, ..) = start_within(Bounds { connections: 1, ..Bounds::DEFAULT }, echo()).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(REQUEST.as_bytes()).await.unwrap();
+        first.read_u8().await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(REQUEST.as_bytes()).await.unwrap();
+        let early = tokio::time::timeout(Duration::from_millis(200), second.read_u8()).await;
+        assert!(early.is_err(), "{early:?}");
+        drop(first);
+        assert_eq!(second.read_u8().await.unwrap(), b'H');
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_never_speaks_is_closed() {
+        let (address, ..) = start_within(HASTY, echo()).await;
+        for spoken in ["", "P", "GET / HT"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(spoken.as_bytes()).await.unwrap();
+            assert_eq!(read_until_closed(&mut stream).await, b"", "{spoken}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_quiet_or_old_http2_connection_is_told_to_go_and_closed() {
+        const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        const GOAWAY: &[u8] = b"\0\0\x08\x07\0\0\0\0\0";
+        let old = Bounds { age: HASTY.quiet, leave: HASTY.leave, ..Bounds::DEFAULT };
+        for bounds in [HASTY, old] {
+            let (address, ..) = start_within(bounds, echo()).await;
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(HELLO).await.unwrap();
+            let told = read_until_closed(&mut stream).await;
+            assert!(told.windows(GOAWAY.len()).any(|frame| frame == GOAWAY), "{told:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_never_reads_the_answer_is_cut_off() {
+        /// Far more than sockets buffer; tells when it goes.
+        struct Answer(Vec<u8>, Arc<Notify>);
+        impl AsRef<[u8]> for Answer {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        impl Drop for Answer {
+            fn drop(&mut self) {
+                self.1.notify_one();
+            }
+        }
+        let gone = Arc::new(Notify::new());
+        let notify = Arc::clone(&gone);
+        let large = get(async move || Bytes::from_owner(Answer(vec![0; 64 << 20], Arc::clone(&notify))));
+        let (address, ..) = start_within(HASTY, Router::new().route("/users/a", large)).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(REQUEST.as_bytes()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), gone.notified()).await.expect("it is cut off");
     }
 }
