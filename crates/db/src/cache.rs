@@ -11,6 +11,8 @@ use crate::Error;
 
 /// How many entries are kept.
 const CAPACITY: u64 = 20_000;
+/// The longest key, in bytes, that is kept: strangers choose some of the ids that are looked up.
+const LONGEST_KEY: usize = 1024;
 /// How long a value may outlive a change that this node was not told of.
 const FOUND: Duration = Duration::from_secs(60);
 /// The same for the knowledge that something does not exist.
@@ -55,12 +57,15 @@ impl Cache {
         }
     }
 
-    /// The entry, or what `load` finds, which is then kept unless the key was invalidated meanwhile.
+    /// The entry, or what `load` finds, which is then kept unless the key was invalidated meanwhile or is too long.
     pub async fn get<T: Send + Sync + 'static>(
         &self,
         key: Key,
         load: impl Future<Output = Result<Option<T>, Error>>,
     ) -> Result<Option<Arc<T>>, Error> {
+        if key.0.len() > LONGEST_KEY {
+            return Ok(load.await?.map(Arc::new));
+        }
         if let Some(entry) = self.entries.get(&key) {
             return entry.map(|value| value.downcast().map_err(|_| wrong_type(&key))).transpose();
         }
@@ -161,6 +166,17 @@ mod tests {
         });
         assert_eq!(stale.await.unwrap().as_deref(), Some(&1));
         assert_eq!(get(&cache, async { Ok(Some(3)) }).await, Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_has_a_long_name_is_not_kept() {
+        let cache = Cache::new();
+        for (length, kept) in [(1000, 1), (LONGEST_KEY, 0)] {
+            let key = Key::new("client", "one", &"a".repeat(length));
+            assert_eq!(cache.get(key.clone(), async { Ok(Some(1)) }).await.unwrap().as_deref(), Some(&1));
+            let again = cache.get(key, async { Ok(Some(2)) }).await.unwrap();
+            assert_eq!(again.as_deref(), Some(&(2 - kept)), "{length}");
+        }
     }
 
     #[tokio::test]

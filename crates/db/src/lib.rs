@@ -160,7 +160,7 @@ impl Db {
 
     /// The configuration `(kind, tenant, id)`, or what `load` finds. It is kept for at most 60 seconds, the knowledge that there is
     /// none for 5; a batch that says [`changed`](Batch::changed) drops it, and a value loaded before that is never kept after it.
-    /// One `kind` has one type, or the answer is `Failed`.
+    /// One `kind` has one type, or the answer is `Failed`. What is named by more than a KiB is loaded each time.
     pub async fn cached<T: Send + Sync + 'static>(
         &self,
         kind: &'static str,
