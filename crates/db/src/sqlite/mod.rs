@@ -51,7 +51,7 @@ impl Broken {
 
 pub(crate) struct Sqlite {
     readers: Arc<Readers>,
-    scans: Semaphore,
+    scans: Arc<Semaphore>,
     queue: mpsc::Sender<Job>,
     broken: Arc<Broken>,
 }
@@ -89,7 +89,7 @@ impl Sqlite {
             .map_err(|error| Error::Failed(format!("starting the writer: {error}")))?;
         let readers = Arc::new(Readers { path, idle: Mutex::new(Some(Vec::new())) });
         readers.give_back(readers.take()?);
-        Ok(Self { readers, scans: Semaphore::new(SCANS), queue, broken })
+        Ok(Self { readers, scans: Arc::new(Semaphore::new(SCANS)), queue, broken })
     }
 
     pub fn on_broken(&self, hook: Hook) {
@@ -102,11 +102,15 @@ impl Sqlite {
     }
 
     pub async fn scan(&self, sql: Sql, params: Vec<Value>) -> Result<Vec<Row>, Error> {
-        let _permit = self.scans.acquire().await.map_err(|_| closed())?;
+        let permit = self.scans.clone().acquire_owned().await.map_err(|_| closed())?;
         let readers = self.readers.clone();
-        tokio::task::spawn_blocking(move || readers.with(|connection| select(connection, &sql, &params)))
-            .await
-            .map_err(|error| Error::Failed(format!("a scan: {error}")))?
+        tokio::task::spawn_blocking(move || {
+            // Whoever asked may go away, and the scan runs on.
+            let _permit = permit;
+            readers.with(|connection| select(connection, &sql, &params))
+        })
+        .await
+        .map_err(|error| Error::Failed(format!("a scan: {error}")))?
     }
 
     pub fn snapshot(&self, queries: &[(Sql, Vec<Value>)]) -> Result<Vec<Vec<Row>>, Error> {
@@ -230,5 +234,26 @@ impl Readers {
 
     fn idle(&self) -> MutexGuard<'_, Option<Vec<Connection>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_scan_that_nobody_waits_for_still_counts_while_it_runs() {
+        let address = crate::testing::sqlite();
+        let path = address.strip_prefix("sqlite:").unwrap();
+        let sqlite = Sqlite::open(path, Arc::new(Cache::new())).await.unwrap();
+        {
+            let _no_reader = sqlite.readers.idle();
+            assert!(sqlite.scan("SELECT 1".into(), Vec::new()).now_or_never().is_none());
+            assert_eq!(sqlite.scans.available_permits(), SCANS - 1);
+        }
+        drop(sqlite.scans.acquire_many(SCANS as u32).await.unwrap());
+        sqlite.close().await;
     }
 }
