@@ -38,12 +38,9 @@ impl Proxies {
     /// The rightmost address that no trusted proxy stands behind: what lies left of it anybody can write.
     fn client(&self, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = remote;
-        let lines: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();
-        for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-            let hop = hop.trim();
-            let parsed = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
-            let Ok(address) = parsed.map(|address: IpAddr| address.to_canonical()) else { break };
+        let lines = headers.get_all("x-forwarded-for").iter().rev();
+        for hop in lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b',')) {
+            let Some(address) = address(hop) else { break };
             client = address;
             if !self.trusts(address) {
                 break;
@@ -51,6 +48,13 @@ impl Proxies {
         }
         client
     }
+}
+
+/// An address as a proxy writes it, with or without a port.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let parsed = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
+    parsed.ok().map(|address: IpAddr| address.to_canonical())
 }
 
 /// Puts the [`Peer`] into the request's extensions; in plain HTTP, refuses whoever is not the proxy.
@@ -84,13 +88,14 @@ pub async fn identify(State(proxies): State<Proxies>, mut request: Request, next
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderValue;
 
     fn client(forwarded: &[&str]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
         let proxies = Proxies { trusted: Arc::new(trusted), only: false };
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append("x-forwarded-for", line.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         proxies.client("10.0.0.1".parse().unwrap(), &headers).to_string()
     }
@@ -104,5 +109,8 @@ mod tests {
         assert_eq!(client(&["203.0.113.5:4711"]), "203.0.113.5");
         assert_eq!(client(&["::ffff:203.0.113.5"]), "203.0.113.5");
         assert_eq!(client(&["198.51.100.1, nonsense"]), "10.0.0.1");
+        // What the client wrote to the left hides nothing of what the proxy wrote.
+        assert_eq!(client(&["caf\u{e9}, 203.0.113.5"]), "203.0.113.5");
+        assert_eq!(client(&["203.0.113.5, caf\u{e9}"]), "10.0.0.1");
     }
 }
