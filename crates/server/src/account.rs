@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use model::paging::{self, Paging};
 use model::tenants::{self, Tenant};
 use model::{App, branding, clients};
 use serde_json::{Map, Value};
@@ -55,20 +54,7 @@ async fn config(State(app): State<App>, Extension(tenant): Extension<Arc<Tenant>
 
 async fn load_config(app: &App, tenant: &Tenant) -> Result<Option<Map<String, Value>>, db::Error> {
     let callback = format!("{}account/", tenant.issuer);
-    let load = async {
-        let filter = clients::Filter { app_types: vec!["spa".into()], ..clients::Filter::default() };
-        let some = Paging::Offset { page: 0, per_page: 100, totals: false };
-        let page = clients::list(app, &tenant.id, &filter, &some).await.map_err(|error| match error {
-            paging::Error::Db(error) => error,
-            paging::Error::Checkpoint => db::Error::Failed(error.to_string()),
-        })?;
-        Ok(page
-            .items
-            .into_iter()
-            .find(|client| client.allows_callback(&callback))
-            .map(|client| client.client_id))
-    };
-    let Some(client) = app.db.cached("account_client", tenant.id.as_str(), &tenant.host, load).await? else {
+    let Some(client) = clients::find_by_callback(app, &tenant.id, &callback).await? else {
         return Ok(None);
     };
     let settings = tenants::settings(app, &tenant.id).await?;

@@ -1,5 +1,6 @@
 //! What every answer owes, whatever the route: CORS, headers, error shapes, limits, proxies.
 
+mod account;
 mod cors;
 mod errors;
 mod headers;
