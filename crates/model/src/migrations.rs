@@ -15,4 +15,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(4, "sessions", include_str!("../migrations/0004_sessions.sql")),
     shared(5, "logs", include_str!("../migrations/0005_logs.sql")),
     shared(6, "keys", include_str!("../migrations/0006_keys.sql")),
+    shared(7, "idle_refresh_tokens", include_str!("../migrations/0007_idle_refresh_tokens.sql")),
 ];

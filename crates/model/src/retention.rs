@@ -23,7 +23,7 @@ struct Expiring {
 }
 
 /// Children before nobody: what hangs on a row goes with it.
-const EXPIRING: [Expiring; 5] = [
+const EXPIRING: [Expiring; 6] = [
     Expiring {
         delete: "DELETE FROM transactions WHERE tenant = $1 AND id IN
                  (SELECT id FROM transactions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
@@ -45,6 +45,12 @@ const EXPIRING: [Expiring; 5] = [
         delete: "DELETE FROM refresh_token_families WHERE tenant = $1 AND id IN
                  (SELECT id FROM refresh_token_families WHERE tenant = $1 AND expires_at < $2
                   ORDER BY expires_at, id LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM refresh_token_families WHERE tenant = $1 AND id IN
+                 (SELECT id FROM refresh_token_families WHERE tenant = $1 AND idle_expires_at < $2
+                  ORDER BY idle_expires_at, id LIMIT $3)",
         kept: 0,
     },
     Expiring {

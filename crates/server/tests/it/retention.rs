@@ -37,6 +37,11 @@ fn rows(batch: &mut Batch, app: &TestApp, name: &str, end: Timestamp) {
          created_at, expires_at, ip) VALUES ($1, $2, 'spa', 'auth0|alice', $2, '', '', $3, 1, $4, $5, '203.0.113.9')",
         params![tenant, name, true, NOW, end],
     );
+    batch.execute(
+        "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating, generation,
+         created_at, idle_expires_at, ip) VALUES ($1, $2, 'spa', 'auth0|alice', $2, '', '', $3, 1, $4, $5, '203.0.113.9')",
+        params![tenant, format!("idle {name}"), true, NOW, end],
+    );
 }
 
 async fn count(app: &TestApp, sql: &'static str) -> i64 {
@@ -73,14 +78,14 @@ both_databases! {
         let logged = app.events().await.len() as i64;
         assert!(logged > 0);
 
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 400);
-        assert_eq!(left(&app).await, [1, 1, 101, 1, 1, logged]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 500);
+        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, logged]);
         app.app.clock.advance(DAY);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 100);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 1, logged]);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, logged]);
         app.app.clock.advance(29 * DAY + 1);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), logged as u64);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 1, 0]);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 0]);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 0);
     }
 }
