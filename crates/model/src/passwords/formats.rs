@@ -24,17 +24,34 @@ const BCRYPT_LONGEST: usize = 72;
 
 const NO: Verdict = Verdict { matches: false, rehash: false };
 
-/// One thread's means of hashing: the cost of new hashes, and memory that is kept between them.
+/// One thread's means of hashing: the cost of new hashes, and memory that is kept between them until it rests.
 pub(super) struct Engine {
     cost: Cost,
     random: Random,
+    /// How many of them a new hash takes.
+    blocks: usize,
     memory: Vec<Block>,
 }
 
 impl Engine {
     pub(super) fn new(cost: Cost) -> Self {
-        let params = params(cost);
-        Self { cost, random: Random::system(), memory: vec![Block::default(); params.block_count()] }
+        Self { cost, random: Random::system(), blocks: params(cost).block_count(), memory: Vec::new() }
+    }
+
+    /// Whether it holds no memory.
+    pub(super) fn is_rested(&self) -> bool {
+        self.memory.is_empty()
+    }
+
+    /// Gives its memory back; the next hash takes some again.
+    pub(super) fn rest(&mut self) {
+        self.memory = Vec::new();
+    }
+
+    /// Its memory, taken anew after a rest.
+    fn memory(&mut self) -> &mut [Block] {
+        self.memory.resize(self.blocks, Block::default());
+        &mut self.memory
     }
 
     /// A new hash as `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
@@ -66,7 +83,7 @@ impl Engine {
     fn argon2id(&mut self, password: &[u8], salt: &[u8]) -> [u8; OUTPUT] {
         let mut output = [0; OUTPUT];
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params(self.cost))
-            .hash_password_into_with_memory(password, salt, &mut output, &mut self.memory)
+            .hash_password_into_with_memory(password, salt, &mut output, self.memory())
             .expect("lengths and memory are those of the parameters");
         output
     }
@@ -74,8 +91,8 @@ impl Engine {
     fn verify_argon2(&mut self, password: &[u8], stored: &StoredArgon2) -> Verdict {
         let blocks = stored.params.block_count();
         let mut more = Vec::new();
-        let memory = if blocks <= self.memory.len() {
-            &mut self.memory[..blocks]
+        let memory = if blocks <= self.blocks {
+            &mut self.memory()[..blocks]
         } else {
             more.resize(blocks, Block::default());
             &mut more[..]
@@ -198,6 +215,17 @@ mod tests {
         }
         assert_eq!(used.memory.len(), 64, "what one hash needed beyond is given back");
         assert_eq!(Engine::new(TINY).verify(b"one", Some(&hash)), YES_OF_OLD);
+    }
+
+    #[test]
+    fn a_rested_thread_holds_no_memory_and_hashes_as_before() {
+        let mut engine = Engine::new(TINY);
+        assert!(engine.is_rested(), "until the first hash");
+        let hash = engine.hash(b"one");
+        assert!(!engine.is_rested());
+        engine.rest();
+        assert!(engine.is_rested() && engine.memory.capacity() == 0);
+        assert_eq!(engine.verify(b"one", Some(&hash)), YES);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
@@ -20,6 +21,9 @@ use formats::Engine;
 
 /// The longest password, in bytes, that is hashed. A longer one is refused before it costs anything.
 pub const LONGEST: usize = 1024;
+
+/// How long a thread without work keeps its memory.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a hash costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,7 @@ struct Shared {
     arrived: Condvar,
     /// The most requests that may wait.
     capacity: usize,
+    patience: Duration,
     done: AtomicU64,
 }
 
@@ -76,6 +81,14 @@ struct Shared {
 struct Queue {
     waiting: VecDeque<Job>,
     closed: bool,
+}
+
+/// What a thread of the pool does next.
+enum Next {
+    Work(Job),
+    /// Nothing came for a while: its memory is of use to others.
+    Rest,
+    End,
 }
 
 enum Job {
@@ -94,7 +107,8 @@ impl Job {
 }
 
 impl Hasher {
-    /// A pool of `threads` threads with room for `queue` waiting requests, at the default cost. Each thread keeps its 19 MiB.
+    /// A pool of `threads` threads with room for `queue` waiting requests, at the default cost. Each thread
+    /// holds 19 MiB while work comes, and for a second after it.
     pub fn new(threads: usize, queue: usize) -> Self {
         Self::with_cost(threads, queue, Cost::default())
     }
@@ -108,6 +122,7 @@ impl Hasher {
             queue: Mutex::default(),
             arrived: Condvar::new(),
             capacity: queue,
+            patience: PATIENCE,
             done: AtomicU64::new(0),
         });
         for number in 0..threads.max(1) {
@@ -198,15 +213,22 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a request; `None` when the pool is closed.
-    fn next(&self) -> Option<Job> {
+    /// Waits for a request: until there is one if the thread is rested, and not for long if not.
+    fn next(&self, rested: bool) -> Next {
         let mut queue = self.lock();
+        let mut late = false;
         loop {
             match queue.waiting.pop_front() {
                 Some(job) if job.is_abandoned() => {}
-                Some(job) => return Some(job),
-                None if queue.closed => return None,
-                None => queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(job) => return Next::Work(job),
+                None if queue.closed => return Next::End,
+                None if rested => queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                None if late => return Next::Rest,
+                None => {
+                    let waited = self.arrived.wait_timeout(queue, self.patience);
+                    let (again, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+                    (queue, late) = (again, timeout.timed_out());
+                }
             }
         }
     }
@@ -214,14 +236,16 @@ impl Shared {
 
 /// One thread of the pool. An answer that nobody takes any more is dropped.
 fn work(shared: &Shared, mut engine: Engine) {
-    while let Some(job) = shared.next() {
-        match job {
-            Job::Hash { password, answer } => {
+    loop {
+        match shared.next(engine.is_rested()) {
+            Next::End => return,
+            Next::Rest => engine.rest(),
+            Next::Work(Job::Hash { password, answer }) => {
                 let hash = engine.hash(password.as_bytes());
                 shared.done.fetch_add(1, Ordering::Relaxed);
                 let _ = answer.send(hash);
             }
-            Job::Verify { password, hash, answer } => {
+            Next::Work(Job::Verify { password, hash, answer }) => {
                 let verdict = engine.verify(password.as_bytes(), hash.as_deref());
                 shared.done.fetch_add(1, Ordering::Relaxed);
                 let _ = answer.send(verdict);
@@ -240,7 +264,8 @@ mod tests {
     /// A pool without threads: what is asked waits, and the test does the work itself.
     fn idle(capacity: usize) -> Hasher {
         let queue = Mutex::default();
-        let shared = Shared { queue, arrived: Condvar::new(), capacity, done: AtomicU64::new(0) };
+        let patience = Duration::ZERO;
+        let shared = Shared { queue, arrived: Condvar::new(), capacity, patience, done: AtomicU64::new(0) };
         Hasher { shared: Arc::new(shared) }
     }
 
@@ -327,6 +352,17 @@ mod tests {
         work(&hasher.shared, Engine::new(Cost { memory: 8, passes: 1, lanes: 1 }));
         assert!(kept.await.is_ok());
         assert_eq!(hasher.hashes_done(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_thread_rests_only_when_no_work_comes() {
+        let hasher = idle(8);
+        let mut asked = Box::pin(hasher.hash("asked".into()));
+        assert!(futures_poll(&mut asked).await, "it waits");
+        assert!(matches!(hasher.shared.next(false), Next::Work(_)));
+        assert!(matches!(hasher.shared.next(false), Next::Rest));
+        hasher.shared.lock().closed = true;
+        assert!(matches!(hasher.shared.next(true), Next::End));
     }
 
     #[tokio::test]
