@@ -4,13 +4,13 @@
 //! An earlier failure hides a later one. Ownership comes before existence, so that a current-user token learns nothing
 //! of other users, not even whether they exist.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use model::tenants::Tenant;
-use model::{ClientId, UserId};
+use model::users::User;
+use model::{ClientId, Timestamp, UserId};
 
 use crate::audit::Call;
 use crate::errors::Error;
@@ -76,9 +76,32 @@ pub struct Bearer {
     /// The client that asked for the token (`azp`).
     pub client: ClientId,
     /// The scopes it holds.
-    pub scopes: HashSet<String>,
+    pub scopes: Scopes,
     /// The token's own id, where it has one.
     pub token_id: Option<String>,
+    /// When it was issued, in seconds since the epoch.
+    pub issued_at: i64,
+}
+
+/// The scopes of a token, as its claim lists them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(String);
+
+impl Scopes {
+    /// The scopes of a list that is separated by blanks.
+    pub fn new(claim: &str) -> Self {
+        Self(claim.to_owned())
+    }
+
+    /// Each of them, in the order of the claim.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// Whether this one is among them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.iter().any(|scope| scope == name)
+    }
 }
 
 /// Whom a token is about.
@@ -120,11 +143,33 @@ pub fn decide(
 }
 
 impl Bearer {
+    /// Whether the token speaks for a user who stands like this. One older than its user belonged to another of the same id.
+    pub fn speaks_for(&self, blocked: bool, created_at: Timestamp) -> bool {
+        !blocked && created_at.seconds() <= self.issued_at
+    }
+
     /// Whether the token holds this scope to any effect: a scope over one's own is worth nothing to a machine.
     fn holds(&self, scope: &Scope) -> bool {
         self.scopes.contains(scope.name)
             && scope.together_with.is_none_or(|other| self.scopes.contains(other))
             && (scope.over == Over::Everyone || matches!(self.subject, Subject::User(_)))
+    }
+}
+
+impl Grant {
+    /// Refuses a caller who reaches only their own user, unless that is still who the token speaks for: a body may come long
+    /// after its head. The batch of a write then guards the user as they were read, so that this holds to the commit.
+    ///
+    /// # Errors
+    /// 401.
+    pub fn still_good(&self, user: Option<&User>) -> Result<(), Error> {
+        let speaks_for = |user: &User| {
+            self.caller.bearer().is_some_and(|bearer| bearer.speaks_for(user.is_blocked(), user.created_at))
+        };
+        match self.reach {
+            Reach::Own(_) if !user.is_some_and(speaks_for) => Err(Error::InvalidToken),
+            Reach::Own(_) | Reach::Everyone => Ok(()),
+        }
     }
 }
 
@@ -155,8 +200,8 @@ mod tests {
             true => Subject::Client,
             false => Subject::User(subject.into()),
         };
-        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        Bearer { subject, client: "spa".into(), scopes, token_id: None }
+        let scopes = Scopes::new(&scopes.join(" "));
+        Bearer { subject, client: "spa".into(), scopes, token_id: None, issued_at: 0 }
     }
 
     fn update() -> Operation {

@@ -3,10 +3,10 @@
 
 use std::sync::{Arc, OnceLock};
 
-use axum::http::{Method, StatusCode};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::Response;
 use db::Batch;
-use model::logs::{self, Event, Kind};
+use model::logs::{self, Event, Kind, Share};
 use model::tenants::Tenant;
 use model::{Model, Peer, UserId};
 use serde::Serialize;
@@ -16,14 +16,16 @@ use url::form_urlencoded;
 use crate::access::{Bearer, Grant, Subject};
 use crate::operations::Operation;
 
-/// One call, as far as it is known: who asks for what. Details are redacted by the log when they are written.
+/// The longest path that is recorded of somebody unknown, in bytes.
+const STRANGERS_PATH: usize = 256;
+
+/// One call, as far as it is known: who asks for what. It is put into words only when it is recorded.
 #[derive(Debug)]
 pub struct Call {
     operation: Arc<Operation>,
     tenant: Arc<Tenant>,
     peer: Peer,
-    path: String,
-    query: Map<String, Value>,
+    uri: Uri,
     bearer: OnceLock<Bearer>,
     body: OnceLock<Value>,
     recorded: OnceLock<()>,
@@ -35,21 +37,12 @@ pub struct Refused(pub Value);
 
 impl Call {
     /// A call whose token was not looked at yet.
-    pub fn new(
-        operation: Arc<Operation>,
-        tenant: Arc<Tenant>,
-        peer: Peer,
-        path: &str,
-        query: Option<&str>,
-    ) -> Self {
-        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-        let query = pairs.map(|(name, value)| (name.into_owned(), value.into())).collect();
+    pub fn new(operation: Arc<Operation>, tenant: Arc<Tenant>, peer: Peer, uri: Uri) -> Self {
         Self {
             operation,
             tenant,
             peer,
-            path: path.to_owned(),
-            query,
+            uri,
             bearer: OnceLock::new(),
             body: OnceLock::new(),
             recorded: OnceLock::new(),
@@ -67,14 +60,18 @@ impl Call {
     }
 
     /// The token is good: this is who calls.
-    pub fn identified(&self, bearer: &Bearer) {
-        // A call is identified once.
-        let _ = self.bearer.set(bearer.clone());
+    pub fn identified(&self, bearer: Bearer) -> &Bearer {
+        self.bearer.get_or_init(|| bearer)
     }
 
-    /// The body was read.
+    /// Who calls, once their token was found good.
+    pub fn bearer(&self) -> Option<&Bearer> {
+        self.bearer.get()
+    }
+
+    /// The body was read. It may be large: only the beginning is kept for the log.
     pub fn sent(&self, body: &Value) {
-        let _ = self.body.set(body.clone());
+        let _ = self.body.set(logs::excerpt(body));
     }
 
     fn event(&self, app: &Model, kind: Kind, status: StatusCode, answer: Value) -> Event {
@@ -103,6 +100,7 @@ impl Call {
         if let Some(bearer) = self.bearer.get() {
             let mut scopes: Vec<_> = bearer.scopes.iter().collect();
             scopes.sort_unstable();
+            scopes.dedup();
             auth.insert("credentials".into(), json!({ "jti": bearer.token_id, "scopes": scopes }));
             auth.insert("strategy".into(), "jwt".into());
             auth.insert(
@@ -112,14 +110,32 @@ impl Call {
         }
         let mut request = Map::new();
         request.insert("method".into(), self.operation.method.as_str().to_ascii_lowercase().into());
-        request.insert("path".into(), self.path.clone().into());
-        request.insert("query".into(), self.query.clone().into());
+        request.insert("path".into(), self.path().into());
+        request.insert("query".into(), self.query());
         request.insert("userAgent".into(), self.peer.user_agent.clone().into());
         request.insert("body".into(), self.body.get().cloned().unwrap_or_else(|| json!({})));
         request.insert("channel".into(), "api".into());
         request.insert("ip".into(), self.peer.ip.to_string().into());
         request.insert("auth".into(), auth.into());
         Value::Object(request)
+    }
+}
+
+impl Call {
+    /// The path; of somebody unknown only its beginning.
+    fn path(&self) -> &str {
+        let path = self.uri.path();
+        match self.bearer.get() {
+            Some(_) => path,
+            None => &path[..path.floor_char_boundary(STRANGERS_PATH)],
+        }
+    }
+
+    /// The parameters of the query; of somebody unknown none.
+    fn query(&self) -> Value {
+        let query = self.bearer.get().and_then(|_| self.uri.query()).unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        logs::excerpt(&Value::Object(pairs.map(|(name, value)| (name.into_owned(), value.into())).collect()))
     }
 }
 
@@ -136,16 +152,18 @@ impl Grant {
 /// Records what no batch carried: a read, or a refusal.
 pub fn answered(app: &Model, call: &Call, response: &Response) {
     let status = response.status();
-    if status.is_success() {
-        if call.operation.method == Method::GET {
-            app.audit.push(call.event(app, Kind::ApiRead, status, Value::Null));
-        } else {
+    let kind = match status {
+        StatusCode::TOO_MANY_REQUESTS => Kind::ApiLimit,
+        status if !status.is_success() => Kind::FailedApiOperation,
+        _ if call.operation.method == Method::GET => Kind::ApiRead,
+        _ => {
             debug_assert!(call.recorded.get().is_some(), "{} is not in the audit log", call.operation.path);
+            return;
         }
-        return;
-    }
-    let kind =
-        if status == StatusCode::TOO_MANY_REQUESTS { Kind::ApiLimit } else { Kind::FailedApiOperation };
-    let answer = response.extensions().get::<Refused>().map(|refused| refused.0.clone());
-    app.audit.push(call.event(app, kind, status, answer.unwrap_or_default()));
+    };
+    let share = if call.bearer.get().is_some() { Share::Known } else { Share::Stranger };
+    app.audit.push_from(call.peer.ip, share, app.clock.now(), || {
+        let answer = response.extensions().get::<Refused>().map(|refused| refused.0.clone());
+        call.event(app, kind, status, answer.unwrap_or_default())
+    });
 }

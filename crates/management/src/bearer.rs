@@ -1,14 +1,12 @@
 //! From the `Authorization` header to the caller: the token, then the user and the client it speaks for as they are now.
 
-use std::collections::HashSet;
-
 use axum::http::{HeaderMap, header};
 use model::jose::{Verified, VerifyError};
 use model::tenants::Tenant;
 use model::{ClientId, Model, UserId, clients, users};
 use serde_json::Value;
 
-use crate::access::{Bearer, Subject};
+use crate::access::{Bearer, Scopes, Subject};
 use crate::errors::Error;
 
 /// What the subject of a machine's token ends with.
@@ -37,17 +35,13 @@ pub fn token(headers: &HeaderMap) -> Result<&str, Error> {
 ///
 /// # Errors
 /// The 400 and 401 answers of management contract §2.2.
-pub async fn verify(app: &Model, tenant: &Tenant, token: &str) -> Result<(Bearer, IssuedAt), Error> {
+pub async fn verify(app: &Model, tenant: &Tenant, token: &str) -> Result<Bearer, Error> {
     let verified = app.keys.verify(app, &tenant.id, token).await.map_err(refusal)?;
     claims(tenant, &verified)
 }
 
-/// Seconds since the epoch at which the token was issued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct IssuedAt(i64);
-
 /// Reads the claims of a token whose signature and time are good.
-fn claims(tenant: &Tenant, token: &Verified) -> Result<(Bearer, IssuedAt), Error> {
+fn claims(tenant: &Tenant, token: &Verified) -> Result<Bearer, Error> {
     // An ID token is for a client; its audience is no API, and some of its claims are never in an access token.
     if token.issuer() != tenant.issuer || token.claims.contains_key("nonce") || is_for_client(token) {
         return Err(Error::InvalidToken);
@@ -56,7 +50,7 @@ fn claims(tenant: &Tenant, token: &Verified) -> Result<(Bearer, IssuedAt), Error
     if !token.is_for(&audience) {
         return Err(Error::BadAudience(audience));
     }
-    let (Some(client), Some(issued)) =
+    let (Some(client), Some(issued_at)) =
         (token.text("azp").filter(|azp| !azp.is_empty()), token.integer("iat"))
     else {
         return Err(Error::InvalidToken);
@@ -67,15 +61,13 @@ fn claims(tenant: &Tenant, token: &Verified) -> Result<(Bearer, IssuedAt), Error
         None if token.subject().contains('|') => Subject::User(UserId::from(token.subject())),
         None => return Err(Error::InvalidToken),
     };
-    let scopes: HashSet<_> = match token.claims.get("scope") {
-        None => HashSet::new(),
-        Some(Value::String(scopes)) => {
-            scopes.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
-        }
+    let scopes = match token.claims.get("scope") {
+        None => Scopes::default(),
+        Some(Value::String(scopes)) => Scopes::new(scopes),
         Some(_) => return Err(Error::InvalidToken),
     };
     let token_id = token.text("jti").map(str::to_owned);
-    Ok((Bearer { subject, client: ClientId::from(client), scopes, token_id }, IssuedAt(issued)))
+    Ok(Bearer { subject, client: ClientId::from(client), scopes, token_id, issued_at })
 }
 
 /// Whether the token is for the very client that asked for it: an ID token.
@@ -97,23 +89,17 @@ fn refusal(error: VerifyError) -> Error {
     }
 }
 
-/// Reads the caller's user and client as they are now: a block or a delete acts on the next call, and a token older than
-/// its user belonged to another user of the same id.
+/// Reads the caller's user and client as they are now: a block or a delete acts on the next call.
 ///
 /// # Errors
 /// 401.
-pub async fn still_good(
-    app: &Model,
-    tenant: &Tenant,
-    bearer: &Bearer,
-    issued: IssuedAt,
-) -> Result<(), Error> {
+pub async fn still_good(app: &Model, tenant: &Tenant, bearer: &Bearer) -> Result<(), Error> {
     if clients::find(app, &tenant.id, bearer.client.as_str()).await?.is_none() {
         return Err(Error::InvalidToken);
     }
     let Subject::User(user) = &bearer.subject else { return Ok(()) };
     match users::standing(&app.db, &tenant.id, user).await? {
-        Some(standing) if !standing.blocked && standing.created_at.seconds() <= issued.0 => Ok(()),
+        Some(standing) if bearer.speaks_for(standing.blocked, standing.created_at) => Ok(()),
         _ => Err(Error::InvalidToken),
     }
 }

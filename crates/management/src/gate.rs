@@ -54,7 +54,7 @@ fn call(operation: Arc<Operation>, parts: &Parts) -> Result<Arc<Call>, Error> {
         return Err(Error::Internal);
     };
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
-    Ok(Arc::new(Call::new(operation, tenant.clone(), peer.clone(), uri.path(), uri.query())))
+    Ok(Arc::new(Call::new(operation, tenant.clone(), peer.clone(), uri.clone())))
 }
 
 /// All that comes before the handler: token, limit, the caller as they are now, and the access rule.
@@ -66,18 +66,17 @@ async fn admit(
     standing: &mut Standing,
 ) -> Result<Grant, Error> {
     let tenant = call.tenant();
-    let (bearer, issued) = bearer::verify(app, tenant, bearer::token(&parts.headers)?).await?;
-    call.identified(&bearer);
+    let bearer = call.identified(bearer::verify(app, tenant, bearer::token(&parts.headers)?).await?);
     if let Subject::User(user) = &bearer.subject {
         *standing = limiter.user(&app.clock, &tenant.id, user).map_err(|Exceeded(seconds)| {
             *standing = Standing::none_left(limiter);
             Error::TooManyRequests(seconds)
         })?;
     }
-    bearer::still_good(app, tenant, &bearer, issued).await?;
+    bearer::still_good(app, tenant, bearer).await?;
     let params = paths::decoded(parts).await.unwrap_or_default();
     let first = params.first().map(|(_, value)| value.as_str());
-    let (reach, powers) = access::decide(call.operation(), &bearer, first)?;
+    let (reach, powers) = access::decide(call.operation(), bearer, first)?;
     Ok(Grant { tenant: tenant.clone(), reach, powers, caller: call.clone() })
 }
 

@@ -1,9 +1,10 @@
-//! Reading JSON that a stranger sent: no duplicate keys, no NUL, at most 128 levels deep (the parser's own limit), no lone
-//! surrogates. What was accepted once means one thing to every reader after us.
+//! Reading JSON that a stranger sent: no duplicate keys, no NUL, at most 128 levels deep (the parser's own limit) and
+//! [`MOST_VALUES`] values, no lone surrogates. What was accepted once means one thing to every reader after us.
 
+use std::cell::Cell;
 use std::fmt;
 
-use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Parses `text`.
@@ -14,29 +15,42 @@ pub fn parse(text: &[u8]) -> Result<Value, &'static str> {
     let refused = |error: serde_json::Error| match error.to_string() {
         text if text.starts_with(DUPLICATE) => DUPLICATE,
         text if text.starts_with(NUL) => NUL,
+        text if text.starts_with(TOO_MANY) => TOO_MANY,
         _ => "Invalid request payload JSON format",
     };
-    serde_json::from_slice::<Strict>(text).map(|Strict(value)| value).map_err(refused)
+    let left = Cell::new(MOST_VALUES);
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let value = Strict(&left).deserialize(&mut deserializer).map_err(refused)?;
+    deserializer.end().map_err(refused)?;
+    Ok(value)
 }
+
+/// The most values that a text may hold, objects and arrays among them: each takes many times its bytes in memory.
+const MOST_VALUES: usize = 100_000;
 
 const DUPLICATE: &str = "Invalid request payload JSON format: a property is there twice";
 const NUL: &str = "Invalid request payload JSON format: a string holds a NUL";
+const TOO_MANY: &str = "Invalid request payload JSON format: too many values";
 
-struct Strict(Value);
+/// Reads a value; there is room for so many more.
+#[derive(Clone, Copy)]
+struct Strict<'a>(&'a Cell<usize>);
 
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let left = self.0.get().checked_sub(1).ok_or_else(|| de::Error::custom(TOO_MANY))?;
+        self.0.set(left);
+        deserializer.deserialize_any(self)
     }
 }
-
-struct StrictVisitor;
 
 fn without_nul<E: de::Error>(text: &str) -> Result<&str, E> {
     if text.contains('\0') { Err(E::custom(NUL)) } else { Ok(text) }
 }
 
-impl<'de> Visitor<'de> for StrictVisitor {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +83,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let mut items = Vec::new();
-        while let Some(Strict(item)) = seq.next_element()? {
+        while let Some(item) = seq.next_element_seed(self)? {
             items.push(item);
         }
         Ok(Value::Array(items))
@@ -78,7 +92,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
-            let Strict(value) = access.next_value()?;
+            let value = access.next_value_seed(self)?;
             if map.insert(without_nul::<A::Error>(&key)?.to_owned(), value).is_some() {
                 return Err(de::Error::custom(DUPLICATE));
             }
@@ -122,6 +136,14 @@ mod tests {
             assert!(parse(bad.as_bytes()).is_err(), "{bad}");
         }
         assert!(parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let items = |number: usize| format!("[{}0]", "0,".repeat(number - 1));
+        assert!(parse(items(MOST_VALUES - 1).as_bytes()).is_ok());
+        assert_eq!(parse(items(MOST_VALUES).as_bytes()), Err(TOO_MANY));
+        assert_eq!(parse(format!("[{}[]]", "{\"a\":[]},".repeat(MOST_VALUES / 2)).as_bytes()), Err(TOO_MANY));
     }
 
     #[test]

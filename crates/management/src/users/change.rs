@@ -125,11 +125,12 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    /// Whether whoever was signed in as the user is so no longer: after a block, and after a change of password or address.
+    /// Whether whoever was signed in as the user is so no longer: after a block, and after a change of the password or
+    /// of what the user logs in with.
     pub fn shuts_out(&self, before: &User, after: &User) -> bool {
         self.hash.is_some()
             || after.is_blocked() && !before.is_blocked()
-            || addresses(after) != addresses(before)
+            || identifiers(after) != identifiers(before)
     }
 
     /// What only database identities have, and user names where the connection has them.
@@ -223,11 +224,14 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// The address of the root profile and those of the linked identities.
-fn addresses(user: &User) -> Vec<Option<&str>> {
-    let linked =
-        user.identities.iter().skip(1).map(|identity| identity.profile.as_ref()?.get("email")?.as_str());
-    std::iter::once(user.email.as_deref()).chain(linked).collect()
+/// The addresses, user names and phone numbers of the root profile and of the linked identities.
+fn identifiers(user: &User) -> Vec<[Option<&str>; 3]> {
+    let root = [&user.email, &user.username, &user.phone_number].map(Option::as_deref);
+    let linked = user.identities.iter().skip(1).map(|identity| {
+        let profile = identity.profile.as_ref();
+        ["email", "username", "phone_number"].map(|name| profile?.get(name)?.as_str())
+    });
+    std::iter::once(root).chain(linked).collect()
 }
 
 fn merged(
@@ -309,6 +313,33 @@ mod tests {
         assert!(user.email_verified);
         let user = change(json!({ "email": "Alice@example.com" })).unwrap();
         assert!(user.email_verified);
+    }
+
+    #[test]
+    fn whoever_logs_in_otherwise_is_signed_out() {
+        let signed_out = |body: Value| {
+            let patch: UpdateUser = serde_json::from_value(body).unwrap();
+            let prepared = Prepared { patch: &patch, connection: None, hash: None };
+            let mut user = alice();
+            prepared.apply(&mut user).unwrap();
+            prepared.shuts_out(&alice(), &user)
+        };
+        for change in [
+            json!({ "email": "new@example.com" }),
+            json!({ "phone_number": "+491" }),
+            json!({ "username": "alice" }),
+            json!({ "connection": "second", "email": "new@example.com" }),
+            json!({ "connection": "second", "phone_number": "+491" }),
+            json!({ "connection": "second", "username": "alice" }),
+            json!({ "blocked": true }),
+        ] {
+            assert!(signed_out(change.clone()), "{change}");
+        }
+        for change in
+            [json!({ "name": "A" }), json!({ "email": "Alice@example.com" }), json!({ "blocked": false })]
+        {
+            assert!(!signed_out(change.clone()), "{change}");
+        }
     }
 
     #[test]

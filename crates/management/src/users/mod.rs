@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 pub use bodies::{CreateUser, FindByEmail, ListUsers, UpdateUser};
 
-use crate::access::Grant;
+use crate::access::{Grant, Reach};
 use crate::answers::{Answer, Created, NoContent};
 use crate::errors::{Error, Missing};
 use crate::fields::Fields;
@@ -125,7 +125,8 @@ pub async fn create(
 /// `PATCH /users/{id}`: changes the named fields of a user.
 ///
 /// Metadata merges at its first level and `null` removes a key; a caller who may only change their own user may send
-/// `user_metadata` and nothing else. A block, and another password or address, end the user's sessions and tokens.
+/// `user_metadata` and nothing else. A block, and another password, address, user name or phone number, end the user's sessions and
+/// tokens.
 ///
 /// # Errors
 /// 403 `insufficient_scope`, 400 `invalid_body`, 404 `inexistent_user`.
@@ -140,12 +141,16 @@ pub async fn update(
     let tenant = &grant.tenant.id;
     let prepared = change::Prepared::new(&app, tenant, &id, &patch).await?;
     let decide = async || {
-        let mut user = users::find(&app.db, tenant, &id).await?.ok_or(Error::NotFound(Missing::User))?;
+        let found = users::find(&app.db, tenant, &id).await?;
+        grant.still_good(found.as_ref())?;
+        let mut user = found.ok_or(Error::NotFound(Missing::User))?;
         if let Some(metadata) = &patch.user_metadata {
             own::check_additions(&grant.powers, user.user_metadata.as_ref(), metadata)?;
         }
         let mut batch = Batch::new();
-        if !patch.named().is_empty() {
+        if patch.named().is_empty() {
+            users::unchanged(&mut batch, &user);
+        } else {
             let now = app.clock.now();
             let before = user.clone();
             user.updated_at = now;
@@ -189,10 +194,19 @@ pub async fn delete(
     grant: Grant,
     Path(id): Path<UserId>,
 ) -> Result<NoContent, Error> {
-    let mut batch = Batch::new();
-    users::remove(&mut batch, &grant.tenant.id, &id);
-    grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
-    app.db.commit(batch).await?;
+    let tenant = &grant.tenant.id;
+    let decide = async || {
+        let mut batch = Batch::new();
+        if let Reach::Own(own) = &grant.reach {
+            let user = users::find(&app.db, tenant, own).await?;
+            grant.still_good(user.as_ref())?;
+            user.iter().for_each(|user| users::unchanged(&mut batch, user));
+        }
+        users::remove(&mut batch, tenant, &id);
+        grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
+        Ok::<_, Error>((batch, ()))
+    };
+    app.db.retry(decide).await?;
     Ok(NoContent)
 }
 

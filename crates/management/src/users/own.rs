@@ -59,7 +59,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::access::{Bearer, Subject, decide};
+    use crate::access::{Bearer, Scopes, Subject, decide};
     use crate::operations::{Operation, Scope, everyone, own_id, power};
 
     fn granted(subject: &str, scope: &'static str) -> (Reach, Powers) {
@@ -74,8 +74,9 @@ mod tests {
         let bearer = Bearer {
             subject: Subject::User(subject.into()),
             client: "spa".into(),
-            scopes: [scope.to_owned()].into(),
+            scopes: Scopes::new(scope),
             token_id: None,
+            issued_at: 0,
         };
         decide(&operation, &bearer, Some(subject)).unwrap()
     }

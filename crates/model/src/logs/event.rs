@@ -167,9 +167,10 @@ impl Event {
         self
     }
 
-    /// Anything more, as an object. It is redacted and cut when it is written.
+    /// Anything more, as an object. It is redacted and cut at once: an event may wait before it is written.
     #[must_use]
-    pub fn details(mut self, details: Value) -> Self {
+    pub fn details(mut self, mut details: Value) -> Self {
+        redact(&mut details);
         self.details = Some(details);
         self
     }
@@ -210,8 +211,6 @@ impl Event {
     pub(super) fn to_entry(&self, id: &str) -> Map<String, Value> {
         let connection = self.connection.as_ref();
         let strategy = connection.and_then(|connection| connection.strategy.as_deref());
-        let mut details = self.details.clone().unwrap_or_default();
-        redact(&mut details);
         let entry = [
             ("_id", id.into()),
             ("log_id", id.into()),
@@ -226,7 +225,7 @@ impl Event {
             ("client_name", text(self.client_name.as_deref())),
             ("ip", self.ip.map_or(Value::Null, |ip| ip.to_string().into())),
             ("hostname", text(Some(&self.hostname))),
-            ("details", details),
+            ("details", self.details.clone().unwrap_or_default()),
             ("user_id", text(self.user_id.as_ref().map(UserId::as_str))),
             ("user_name", text(self.user_name.as_deref())),
             ("user_agent", text(self.user_agent.as_deref())),

@@ -2,7 +2,7 @@
 //!
 //! An event that tells of a change rides in the batch of that change ([`record`]). Events of issued tokens, reads and anonymous
 //! refusals go through the bounded [`Queue`], so that they cost a request next to nothing. No password, secret or token is ever
-//! part of an entry: details are redacted when they are written.
+//! part of an entry, nor waits in the queue: details are redacted when they are given.
 
 mod event;
 mod id;
@@ -23,8 +23,8 @@ use crate::ids::TenantId;
 pub use event::Event;
 pub use kind::Kind;
 pub use list::{LOGS, Page, Query, Sort, list, list_after};
-pub use queue::{Counts, Queue};
-pub use redact::{MASK, redact};
+pub use queue::{Counts, Queue, Share};
+pub use redact::{MASK, excerpt, redact};
 
 /// A stored event: the whole entry as it is answered.
 #[derive(Clone, Debug, PartialEq)]

@@ -24,6 +24,8 @@ const BATCH: usize = 500;
 const GATHER: Duration = Duration::from_millis(250);
 /// How many events a source may write in a second. Sources share a counter if they fall into one slot.
 const PER_SOURCE: u64 = 100;
+/// How many of them may be refusals of somebody unknown.
+const PER_STRANGER: u64 = 5;
 const SLOTS: usize = 4096;
 /// How often the writer tries again when the database could not write just now.
 const TRIES: u32 = 5;
@@ -37,6 +39,7 @@ struct Shared {
     ids: Arc<Ids>,
     sender: mpsc::Sender<Message>,
     sources: Sources,
+    strangers: Sources,
     tallies: Arc<Tallies>,
 }
 
@@ -44,6 +47,15 @@ struct Shared {
 enum Message {
     Event(Box<Event>),
     Flush(oneshot::Sender<()>),
+}
+
+/// What a source may write in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// The calls of somebody whose token is good.
+    Known,
+    /// The refusals of somebody unknown: there is little to tell of them.
+    Stranger,
 }
 
 /// What became of the events that were pushed since the start.
@@ -74,7 +86,8 @@ impl Queue {
         let (ids, tallies) = (Arc::new(Ids::new(random)), Arc::new(Tallies::default()));
         let writer = Writer { db, clock, ids: ids.clone(), tallies: tallies.clone() };
         tokio::spawn(writer.run(receiver));
-        Self(Arc::new(Shared { ids, sender, sources: Sources::default(), tallies }))
+        let (sources, strangers) = (Sources::new(PER_SOURCE), Sources::new(PER_STRANGER));
+        Self(Arc::new(Shared { ids, sender, sources, strangers, tallies }))
     }
 
     /// An event that this queue or a batch can write.
@@ -84,10 +97,32 @@ impl Queue {
 
     /// Queues an event. It never waits: an event that does not fit is dropped and counted.
     pub fn push(&self, event: Event) {
+        let (source, date) = (event.source(), event.date());
+        if source.is_none_or(|source| self.admits(source, Share::Known, date)) {
+            self.queue(event);
+        }
+    }
+
+    /// Queues the event that `event` makes, unless `source` has had its share of this second: then nothing is made.
+    pub fn push_from(&self, source: IpAddr, share: Share, now: Timestamp, event: impl FnOnce() -> Event) {
+        if self.admits(source, share, now) {
+            self.queue(event());
+        }
+    }
+
+    fn admits(&self, source: IpAddr, share: Share, now: Timestamp) -> bool {
         let shared = &*self.0;
-        if event.source().is_some_and(|source| !shared.sources.admits(source, event.date())) {
+        let admitted = (share == Share::Known || shared.strangers.admits(source, now))
+            && shared.sources.admits(source, now);
+        if !admitted {
             shared.tallies.capped.fetch_add(1, Ordering::Relaxed);
-        } else if shared.sender.try_send(Message::Event(Box::new(event))).is_err() {
+        }
+        admitted
+    }
+
+    fn queue(&self, event: Event) {
+        let shared = &*self.0;
+        if shared.sender.try_send(Message::Event(Box::new(event))).is_err() {
             shared.tallies.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -114,15 +149,16 @@ impl Queue {
 
 /// How many events each source wrote in the present second: the second, and in the low bits the number.
 #[derive(Debug)]
-struct Sources(Box<[AtomicU64]>);
-
-impl Default for Sources {
-    fn default() -> Self {
-        Self((0..SLOTS).map(|_| AtomicU64::new(0)).collect())
-    }
+struct Sources {
+    most: u64,
+    slots: Box<[AtomicU64]>,
 }
 
 impl Sources {
+    fn new(most: u64) -> Self {
+        Self { most, slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect() }
+    }
+
     /// Counts an event, unless the source has had its share of this second.
     fn admits(&self, source: IpAddr, now: Timestamp) -> bool {
         // Whoever has one address of an IPv6 network has all 2^64 of it.
@@ -131,10 +167,10 @@ impl Sources {
             IpAddr::V6(address) => (address.to_bits() >> 64) as u64,
         };
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(network);
-        let slot = &self.0[usize::try_from(hash % SLOTS as u64).unwrap_or_default()];
+        let slot = &self.slots[usize::try_from(hash % SLOTS as u64).unwrap_or_default()];
         let second = u64::try_from(now.seconds()).unwrap_or_default();
         let count = |last: u64| match (last >> 16 == second, last & 0xffff) {
-            (true, PER_SOURCE..) => None,
+            (true, number) if number >= self.most => None,
             (true, _) => Some(last + 1),
             (false, _) => Some((second << 16) + 1),
         };
@@ -241,10 +277,11 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::TestModel;
 
     #[test]
     fn a_source_has_its_share_of_each_second() {
-        let sources = Sources::default();
+        let sources = Sources::new(PER_SOURCE);
         let source: IpAddr = "192.0.2.7".parse().unwrap();
         let at = Timestamp::from_millis(5_000);
         let admitted = (0..PER_SOURCE * 2).filter(|_| sources.admits(source, at)).count() as u64;
@@ -253,9 +290,30 @@ mod tests {
         assert!(sources.admits(source, Timestamp::from_millis(6_000)));
     }
 
+    #[tokio::test]
+    async fn an_event_without_a_share_is_not_even_made() {
+        for app in TestModel::each().await {
+            let (now, source) = (app.clock.now(), "192.0.2.7".parse().unwrap());
+            for (share, number) in
+                [(Share::Stranger, PER_STRANGER), (Share::Known, PER_SOURCE - PER_STRANGER)]
+            {
+                let mut made = 0;
+                for _ in 0..PER_SOURCE * 2 {
+                    app.audit.push_from(source, share, now, || {
+                        made += 1;
+                        app.audit.event(&app.tenant, "acme.test", Kind::ApiRead, now)
+                    });
+                }
+                assert_eq!(made, number, "{share:?}");
+            }
+            app.audit.flush().await;
+            assert_eq!((app.audit.counts().written, app.audit.counts().capped), (PER_SOURCE, PER_SOURCE * 3));
+        }
+    }
+
     #[test]
     fn the_addresses_of_an_ipv6_network_are_one_source() {
-        let sources = Sources::default();
+        let sources = Sources::new(PER_SOURCE);
         let at = Timestamp::from_millis(5_000);
         let address =
             |number: u64| IpAddr::from(std::net::Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(number)));

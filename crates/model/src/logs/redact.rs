@@ -1,6 +1,6 @@
 //! No password, secret or token gets into the log, whatever a request or an answer held.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// What stands in the place of a secret, as recorded.
 pub const MASK: &str = "*****";
@@ -14,6 +14,10 @@ const MOST_TEXT: usize = 4096;
 const MOST_VALUES: usize = 2000;
 /// The most that is kept of them in bytes of texts and keys.
 const MOST_BYTES: usize = 64 * 1024;
+/// The most that is kept of what somebody sent, in values.
+const EXCERPT_VALUES: usize = 256;
+/// The most that is kept of it in bytes of texts and keys.
+const EXCERPT_BYTES: usize = 8 * 1024;
 /// How deep details may nest. An entry holds a request's body some levels down, and is itself read again as JSON, whose depth the
 /// reader limits.
 const DEEPEST: usize = 32;
@@ -57,7 +61,12 @@ const SECRET_ENDINGS: [&str; 5] = ["password", "secret", "token", "apikey", "acc
 
 /// Replaces every secret in an event's details by [`MASK`], however deep, and leaves out what is too long, too deep or too much.
 pub fn redact(details: &mut Value) {
-    Room { values: MOST_VALUES, bytes: MOST_BYTES }.walk(details, 0);
+    *details = Room { values: MOST_VALUES, bytes: MOST_BYTES }.copy(details, 0);
+}
+
+/// The beginning of what somebody sent, redacted: enough to tell what it was, and little to keep until it is written.
+pub fn excerpt(sent: &Value) -> Value {
+    Room { values: EXCERPT_VALUES, bytes: EXCERPT_BYTES }.copy(sent, 0)
 }
 
 /// What an entry still has room for.
@@ -67,32 +76,34 @@ struct Room {
 }
 
 impl Room {
-    fn walk(&mut self, value: &mut Value, depth: usize) {
+    /// What there is room for of `value`. What is left out is not copied first: it may be large.
+    fn copy(&mut self, value: &Value, depth: usize) -> Value {
         match value {
-            Value::Object(_) | Value::Array(_) if depth == DEEPEST => *value = CUT.into(),
-            Value::Object(object) => object.retain(|key, value| {
-                let kept = !key.contains('\0') && self.take(key.len());
-                if kept {
-                    if is_secret(key, value) { mask(value) } else { self.walk(value, depth + 1) }
+            Value::Object(_) | Value::Array(_) if depth == DEEPEST => CUT.into(),
+            Value::Object(object) => {
+                let mut kept = Map::new();
+                for (key, value) in object {
+                    if self.values == 0 {
+                        break;
+                    }
+                    if !key.contains('\0') && self.take(key.len()) {
+                        let value =
+                            if is_secret(key, value) { mask(value) } else { self.copy(value, depth + 1) };
+                        kept.insert(key.clone(), value);
+                    }
                 }
-                kept
-            }),
-            Value::Array(items) => items.retain_mut(|item| {
-                let kept = self.take(0);
-                if kept {
-                    self.walk(item, depth + 1);
-                }
-                kept
-            }),
-            Value::String(text) if is_token(text) => *value = MASK.into(),
-            Value::String(text) if text.len() > MOST_TEXT || text.len() > self.bytes => *value = CUT.into(),
+                Value::Object(kept)
+            }
+            Value::Array(items) => Value::Array(
+                items.iter().map_while(|item| self.take(0).then(|| self.copy(item, depth + 1))).collect(),
+            ),
+            Value::String(text) if is_token(text) => MASK.into(),
+            Value::String(text) if text.len() > MOST_TEXT || text.len() > self.bytes => CUT.into(),
             Value::String(text) => {
                 self.bytes -= text.len();
-                if text.contains('\0') {
-                    *text = text.replace('\0', "\u{fffd}");
-                }
+                if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { value.clone() }
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
 
@@ -108,10 +119,8 @@ impl Room {
 }
 
 /// Everything under a secret's key, but for what only says whether there is something.
-fn mask(value: &mut Value) {
-    if !matches!(value, Value::Null | Value::Bool(_)) {
-        *value = MASK.into();
-    }
+fn mask(value: &Value) -> Value {
+    if matches!(value, Value::Null | Value::Bool(_)) { value.clone() } else { MASK.into() }
 }
 
 fn is_secret(key: &str, value: &Value) -> bool {
@@ -130,7 +139,7 @@ fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -212,6 +221,16 @@ mod tests {
         let many: Map<String, Value> = (0..150_000).map(|number| (number.to_string(), Value::Null)).collect();
         let kept = redacted(Value::Object(many));
         assert_eq!(kept.as_object().unwrap().keys().next_back().unwrap(), &(MOST_VALUES - 1).to_string());
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_holds_no_secret() {
+        let short = json!({ "password": "s3cret", "email": "a@b.c" });
+        assert_eq!(excerpt(&short), json!({ "password": "*****", "email": "a@b.c" }));
+        for long in [json!(vec![0; 500_000]), json!({ "a": vec!["x".repeat(4000); 250] })] {
+            let kept = excerpt(&long).to_string().len();
+            assert!(kept < EXCERPT_BYTES + EXCERPT_VALUES * 16, "{kept}");
+        }
     }
 
     #[test]

@@ -97,7 +97,8 @@ both_databases! {
         assert_eq!((deleted.status, &deleted.body), (202, &json!({ "deleted_at": "2026-01-01T12:00:01.000Z" })));
         assert_eq!(admin.get("/api/v2/users").await.body, json!([]));
         assert_eq!(admin.get(&path).await.body["errorCode"], "inexistent_connection");
-        assert_eq!(admin.get("/api/v2/connections?strategy=auth0&strategy=oidc&fields=name").await.body, json!([{ "name": "Username-Password-Authentication" }]));
+        let left = admin.get("/api/v2/connections?strategy=auth0&strategy=oidc&fields=name").await.body;
+        assert_eq!((left.as_array().unwrap().len(), &left[0]["name"]), (1, &json!("Username-Password-Authentication")));
     }
 
     /// Deleted behind the back of the cache, as while a password is hashed.

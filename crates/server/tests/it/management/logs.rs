@@ -88,6 +88,27 @@ both_databases! {
         assert_eq!((missing.status, &missing.body), (404, &json!({ "statusCode": 404, "error": "Not Found", "message": "Log not found.", "errorCode": "inexistent_log" })));
     }
 
+    /// Somebody unknown fills no disk: few entries a second, and short ones.
+    async fn refusals_of_strangers_are_few_and_short(app: TestApp) {
+        let path = format!("/api/v2/users/{}?q={}", "x".repeat(5_000), "y".repeat(5_000));
+        let forger = app.machine("read:users").claiming("iss", "https://other.test/");
+        for _ in 0..10 {
+            assert_eq!(app.caller().get(&path).await.status, 401);
+            assert_eq!(forger.get(&path).await.status, 401);
+        }
+        assert_eq!(app.caller().from("198.51.100.7").get(&path).await.status, 401);
+        assert_eq!(app.events().await.iter().filter(|kind| *kind == "fapi").count(), 6);
+        let reader = app.machine("read:logs");
+        let entries = reader.get("/api/v2/logs?q=type%3Afapi").await;
+        let request = &entries.body[0]["details"]["request"];
+        assert_eq!((request["path"].as_str().unwrap().len(), &request["query"]), (256, &json!({})));
+        assert!(entries.text.len() < 6 * 2_000, "{}", entries.text.len());
+        assert_eq!(reader.get(&format!("{path}&page=1")).await.status, 403);
+        app.app.audit.flush().await;
+        let known = reader.get("/api/v2/logs?q=type%3Afapi&per_page=1").await.body;
+        assert_eq!((&known[0]["client_id"], &known[0]["details"]["request"]["query"]["page"]), (&json!("m2m"), &json!("1")), "{known}");
+    }
+
     /// An entry is its tenant's; its id leads nowhere from another.
     async fn another_tenant_sees_none_of_it(app: TestApp) {
         write(&app, &EVENTS).await;

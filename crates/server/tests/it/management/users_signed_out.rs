@@ -14,13 +14,14 @@ async fn people(app: &TestApp) {
 }
 
 both_databases! {
-    async fn a_block_and_another_password_or_address_end_every_sign_in(app: TestApp) {
+    async fn a_block_and_another_password_address_or_number_end_every_sign_in(app: TestApp) {
         people(&app).await;
         let bob = SignIn::of(&app, "auth0|bob", "").await;
         for body in [
             json!({ "password": "Another-horse-9" }),
             json!({ "password": "Another-horse-9", "connection": "Username-Password-Authentication" }),
             json!({ "email": "new@example.com" }),
+            json!({ "phone_number": "+4912345678" }),
             json!({ "blocked": true }),
         ] {
             let alice = [SignIn::of(&app, "auth0|alice", "").await, SignIn::of(&app, "auth0|alice", "https://api.test/").await];

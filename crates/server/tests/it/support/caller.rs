@@ -101,8 +101,29 @@ impl Caller {
         self.send(Method::POST, path, Some("application/x-www-form-urlencoded"), encode(fields)).await
     }
 
+    /// A request with a JSON body that is held back until `before` is done, and `before` begins when the body is asked for.
+    pub async fn hold_back(
+        &self,
+        method: Method,
+        path: &str,
+        before: impl Future<Output = ()> + Send + 'static,
+        body: Value,
+    ) -> Answer {
+        let parts = futures_util::stream::once(async move {
+            before.await;
+            Ok::<_, std::convert::Infallible>(body.to_string())
+        });
+        self.stream(method, path, Some("application/json"), Body::from_stream(parts)).await
+    }
+
     /// Any request.
     pub async fn send(&self, method: Method, path: &str, content_type: Option<&str>, body: String) -> Answer {
+        let length = body.len().to_string();
+        let caller = if body.is_empty() { self.clone() } else { self.with("content-length", &length) };
+        caller.stream(method, path, content_type, Body::from(body)).await
+    }
+
+    async fn stream(&self, method: Method, path: &str, content_type: Option<&str>, body: Body) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             request = request.header("host", &self.tenant.host);
@@ -116,10 +137,7 @@ impl Caller {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        if !body.is_empty() {
-            request = request.header("content-length", body.len());
-        }
-        let mut request = request.body(Body::from(body)).expect("the test wrote a request");
+        let mut request = request.body(body).expect("the test wrote a request");
         request.extensions_mut().insert(RemoteAddress(self.remote));
         let answered = self.router.clone().oneshot(request).await;
         Answer::read(answered.unwrap_or_else(|never| match never {})).await

@@ -145,6 +145,24 @@ both_databases_at_once! {
         tokio::time::timeout(Duration::from_secs(60), work).await.expect("it takes a few seconds");
     }
 
+    /// What a refused body leaves behind is short, and tells no secret.
+    async fn cu_22_a_large_body_that_is_refused_takes_little_room(app: TestApp) {
+        let app = people(app).await;
+        let log = async || {
+            app.app.audit.flush().await;
+            app.admin().get("/api/v2/logs?q=type%3Afapi&per_page=1").await
+        };
+        let endless = patched(&app, json!({ "user_metadata": vec![0; 500_000] }).to_string()).await;
+        assert_eq!((endless.status, &endless.body), (400, &not_json(": too many values")));
+        assert!(log().await.text.len() < 4_000);
+        let long = json!({ "password": "s3cret", "roles": vec![0; 90_000], "user_metadata": vec!["x".repeat(4_000); 100] });
+        let refused = patched(&app, long.to_string()).await;
+        assert_eq!((refused.status, &refused.body["errorCode"]), (400, &json!("invalid_body")), "{}", refused.text);
+        let entry = log().await;
+        assert_eq!(entry.body[0]["details"]["request"]["body"]["password"], "*****");
+        assert!(!entry.text.contains("s3cret") && entry.text.len() < 20_000, "{}", entry.text.len());
+    }
+
     /// Bodies that do not say how long they are end where the limit is.
     async fn cu_22_a_body_without_a_length_is_cut_off(app: TestApp) {
         let app = people(app).await;

@@ -251,6 +251,40 @@ both_databases! {
         assert_eq!(own.get(ALICE).await.text, namesake.text, "the namesake's own token is good");
     }
 
+    /// A body that is held back does not outlast its user.
+    async fn cu_19_a_write_is_its_users_when_it_is_made(app: TestApp) {
+        let app = people(app).await.without_limits();
+        let gone = bad_token("Invalid token");
+        let alice = app.token("auth0|alice", &every_scope());
+        let admin = app.admin();
+        for body in [json!({ "user_metadata": { "a": 1 } }), json!({})] {
+            let block = admin.clone();
+            let blocked = async move { assert_eq!(block.patch(ALICE, json!({ "blocked": true })).await.status, 200) };
+            let late = alice.hold_back(Method::PATCH, ALICE, blocked, body.clone()).await;
+            assert_eq!((late.status, &late.body), (401, &gone), "{body}");
+            assert_eq!(admin.patch(ALICE, json!({ "blocked": false })).await.body["user_metadata"].get("a"), None);
+            assert_eq!(alice.hold_back(Method::PATCH, ALICE, async {}, body).await.status, 200);
+            assert_eq!(admin.patch(ALICE, json!({ "user_metadata": { "a": null } })).await.status, 200);
+        }
+        let (delete, clock) = (admin.clone(), app.app.clock.clone());
+        let deleted = async move { assert_eq!(delete.delete(ALICE).await.status, 204) };
+        let late = alice.hold_back(Method::PATCH, ALICE, deleted, json!({ "user_metadata": { "a": 1 } })).await;
+        assert_eq!((late.status, &late.body), (401, &gone));
+        assert_eq!(admin.get(ALICE).await.status, 404);
+
+        app.add_user("auth0|alice").await;
+        let replace = admin.clone();
+        let replaced = async move {
+            assert_eq!(replace.delete(ALICE).await.status, 204);
+            clock.advance(1);
+            let again = json!({ "connection": CONNECTION, "email": "alice@example.com", "password": PASSWORD, "user_id": "alice" });
+            assert_eq!(replace.post("/api/v2/users", again).await.status, 201);
+        };
+        let late = alice.hold_back(Method::PATCH, ALICE, replaced, json!({ "user_metadata": { "a": 1 } })).await;
+        assert_eq!((late.status, &late.body), (401, &gone));
+        assert_eq!(admin.get(ALICE).await.body.get("user_metadata"), None);
+    }
+
     /// Choosing fields never shows more than the whole answer has.
     async fn cu_23_fields_choose_among_what_is_shown_anyway(app: TestApp) {
         let app = people(app).await.without_limits();
