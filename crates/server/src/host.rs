@@ -65,10 +65,10 @@ fn single<'a>(mut values: impl Iterator<Item = &'a axum::http::HeaderValue>) -> 
 
 /// Lower case, without `:443`. Only what a host may consist of passes.
 fn normalize(named: &str) -> Option<String> {
-    let host = named.trim().to_ascii_lowercase();
-    let host = host.strip_suffix(":443").unwrap_or(&host);
+    let host = named.trim();
+    let host = host.strip_suffix(":443").unwrap_or(host);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    (!host.is_empty() && host.len() <= 255 && host.bytes().all(allowed)).then(|| host.to_owned())
+    (!host.is_empty() && host.len() <= 255 && host.bytes().all(allowed)).then(|| host.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a request may look like before anything else looks at it: sizes and well-formed escapes (HT-06).
 
+use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode, Uri};
@@ -25,7 +26,10 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 pub async fn enforce(request: Request, next: Next) -> Response {
     match check(request.uri(), request.headers()) {
         Ok(()) => {
-            let request = request.map(|body| axum::body::Body::new(Limited::new(body, BODY_BYTES)));
+            let request = match request.body().is_end_stream() {
+                true => request,
+                false => request.map(|body| axum::body::Body::new(Limited::new(body, BODY_BYTES))),
+            };
             next.run(request).await
         }
         Err(refusal) => refusal.answer(&request),

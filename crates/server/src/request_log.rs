@@ -53,7 +53,7 @@ pub async fn record(
         true => tracing::event!(Level::ERROR, status = status.as_u16(), micros, "answered"),
         false => tracing::event!(Level::INFO, status = status.as_u16(), micros, "answered"),
     });
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
