@@ -1,39 +1,48 @@
 //! Discovery and keys (OIDC Discovery §3, RFC 8414; authentication contract §6).
 
-use axum::extract::State;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use model::App;
+use model::tenants::{self, Tenant};
 use serde_json::{Value, json};
 
 use crate::visit::Visit;
 
 /// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`: what is really offered.
-pub async fn configuration(State(_): State<App>, visit: Visit) -> Response {
-    let settings = match visit.settings().await {
-        Ok(settings) => settings,
-        Err(error) => return Visit::json_error(error),
-    };
-    public(
-        serde_json::to_vec(&document(&visit.tenant.issuer, settings.publishes_end_session()))
-            .unwrap_or_default(),
-    )
-}
-
-/// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.
-pub async fn jwks(State(app): State<App>, visit: Visit) -> Response {
-    match app.keys.published(&app, &visit.tenant.id).await {
-        Ok(published) => public(published.jwks.clone()),
+pub async fn configuration(State(app): State<App>, Extension(tenant): Extension<Arc<Tenant>>) -> Response {
+    match published(&app, &tenant).await {
+        Ok(document) => public(document),
         Err(error) => Visit::json_error(error),
     }
 }
 
-fn public(json: impl Into<axum::body::Body>) -> Response {
+/// The document's text, kept under all that it is made from: a changed setting leads to another one.
+async fn published(app: &App, tenant: &Tenant) -> Result<Bytes, db::Error> {
+    let end_session = tenants::settings(app, &tenant.id).await?.publishes_end_session();
+    let made_from = format!("{end_session} {}", tenant.issuer);
+    let make = async { Ok(Some(Bytes::from(document(&tenant.issuer, end_session).to_string()))) };
+    let kept = app.db.cached("discovery", tenant.id.as_str(), &made_from, make).await?;
+    Ok(kept.map(|document| Bytes::clone(&document)).unwrap_or_default())
+}
+
+/// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.
+pub async fn jwks(State(app): State<App>, Extension(tenant): Extension<Arc<Tenant>>) -> Response {
+    match app.keys.published(&app, &tenant.id).await {
+        Ok(published) => public(Bytes::from_owner(Arc::clone(&published.jwks))),
+        Err(error) => Visit::json_error(error),
+    }
+}
+
+fn public(json: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/json; charset=utf-8"),
         (header::CACHE_CONTROL, "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400"),
     ];
-    (headers, json.into()).into_response()
+    (headers, json).into_response()
 }
 
 fn document(issuer: &str, end_session: bool) -> Value {

@@ -101,7 +101,7 @@ impl Key {
 /// What a tenant signs and verifies with, parsed.
 pub struct Published {
     /// The body of `/.well-known/jwks.json` (RFC 7517 §5): public parts of all keys that are not revoked, `RS256` first.
-    pub jwks: Vec<u8>,
+    pub jwks: Arc<[u8]>,
     verifying: Vec<VerifyingKey>,
     current: Vec<Arc<SigningKey>>,
 }
@@ -386,7 +386,7 @@ async fn load(app: &Model, tenant: &TenantId) -> Result<Option<Published>, db::E
     if members.is_empty() {
         return Ok(None);
     }
-    let jwks = json!({ "keys": members }).to_string().into_bytes();
+    let jwks = json!({ "keys": members }).to_string().into_bytes().into();
     Ok(Some(Published { jwks, verifying, current }))
 }
 

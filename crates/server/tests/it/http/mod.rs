@@ -5,6 +5,7 @@ mod cors;
 mod errors;
 mod headers;
 mod limits;
+mod metadata;
 mod proxies;
 mod rate;
 

@@ -7,6 +7,17 @@ use crate::support::TestApp;
 const PATH: &str = "/api/v2/tenants/settings";
 
 both_databases! {
+    async fn discovery_follows_the_settings_at_once(app: TestApp) {
+        let (admin, caller) = (app.admin(), app.caller());
+        for named in [true, false, true] {
+            let patch = json!({ "oidc_logout": { "rp_logout_end_session_endpoint_discovery": named } });
+            assert_eq!(admin.patch(PATH, patch).await.status, 200);
+            let document = caller.get("/.well-known/openid-configuration").await.body;
+            assert_eq!(document["end_session_endpoint"] == "https://id.test/oidc/logout", named);
+            assert_eq!(document.get("end_session_endpoint").is_some(), named);
+        }
+    }
+
     async fn named_keys_are_replaced_and_flags_and_pages_merge(app: TestApp) {
         let admin = app.admin();
         let before = admin.get(PATH).await.body;
