@@ -184,7 +184,7 @@ mod tests {
             let these = Scopes::These(vec!["read:users".into()]);
             let (id, secret) = create_machine_client(&model, &tenant, "CI", these).await.unwrap();
             let client = clients::find(&model, &tenant.id, id.as_str()).await.unwrap().unwrap();
-            assert!(client.check_secret(&secret) && client.accepts_secret() && secret.len() == 64);
+            assert!(client.check_secret(&secret) && secret.len() == 64);
             assert_eq!(client.grant_types.as_deref(), Some(&["client_credentials".to_owned()][..]));
             let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
             let grant = grant.unwrap().unwrap();

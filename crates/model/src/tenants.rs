@@ -316,11 +316,6 @@ impl Settings {
     pub fn default_audience(&self) -> Option<&str> {
         Some(self.default_audience.as_str()).filter(|audience| !audience.is_empty())
     }
-
-    /// The connection that a password grant without `realm` uses.
-    pub fn default_directory(&self) -> Option<&str> {
-        Some(self.default_directory.as_str()).filter(|name| !name.is_empty())
-    }
 }
 
 /// The objects of which a PATCH replaces only the keys that it names.
@@ -498,11 +493,11 @@ mod tests {
     }
 
     #[test]
-    fn empty_defaults_are_none() {
-        assert_eq!((settings().default_audience(), settings().default_directory()), (None, None));
-        let patch = json!({ "default_audience": "https://api", "default_directory": "db" });
+    fn an_empty_default_is_none() {
+        assert_eq!(settings().default_audience(), None);
+        let patch = json!({ "default_audience": "https://api" });
         let after = settings().patched(&object(patch)).unwrap();
-        assert_eq!((after.default_audience(), after.default_directory()), (Some("https://api"), Some("db")));
+        assert_eq!(after.default_audience(), Some("https://api"));
     }
 
     #[test]

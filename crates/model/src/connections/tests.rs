@@ -66,7 +66,7 @@ fn a_patch_replaces_the_options_whole_and_never_the_name() {
 fn options_say_what_people_may_do() {
     let with = |options: Json| connection(json!({ "name": "db", "strategy": "auth0", "options": options }));
     let plain = with(json!({}));
-    assert!(plain.allows_signup() && plain.allows_password_change() && plain.is_active());
+    assert!(plain.allows_signup() && plain.is_active());
     assert!(!plain.has_usernames());
     assert_eq!(
         (plain.username_length(), plain.password_policy(), plain.password_min_length()),
@@ -80,7 +80,7 @@ fn options_say_what_people_may_do() {
         "passwordPolicy": "low",
         "password_complexity_options": { "min_length": 12 }
     }));
-    assert!(!older.allows_signup() && !older.allows_password_change() && older.has_usernames());
+    assert!(!older.allows_signup() && older.has_usernames());
     assert_eq!(
         (older.username_length(), older.password_policy(), older.password_min_length()),
         ((3, 20), "low", Some(12))
