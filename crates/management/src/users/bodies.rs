@@ -148,7 +148,7 @@ pub struct UpdateUser {
     #[schemars(length(min = 1))]
     pub connection: Option<String>,
     /// Auth0 client ID. Only valid when updating email address.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1, max = 64))]
     pub client_id: Option<String>,
     /// The user's username. Only valid if the connection requires a username.
     #[schemars(length(min = 1, max = 128))]

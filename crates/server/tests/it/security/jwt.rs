@@ -481,7 +481,7 @@ both_databases! {
 /// Another text that a careless decoder reads as the same bytes: the unused bits of its last character are not zero.
 fn same_bytes(part: &str) -> Option<String> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    if part.len() % 4 == 0 {
+    if part.len().is_multiple_of(4) {
         return None;
     }
     let last = *part.as_bytes().last()?;

@@ -5,6 +5,7 @@ mod crypto;
 mod current_user;
 pub mod exchange;
 mod jwt;
+mod management;
 mod refresh;
 pub mod refusals;
 mod rights;

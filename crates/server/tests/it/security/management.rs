@@ -1,0 +1,3 @@
+//! MG: what administrators may send, and what nobody may.
+
+mod schema;
