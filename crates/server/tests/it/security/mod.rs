@@ -3,6 +3,7 @@
 mod authorize;
 mod crypto;
 mod current_user;
+mod documented;
 pub mod exchange;
 mod jwt;
 mod management;
