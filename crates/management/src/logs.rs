@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use model::logs::{self, Entry, LOGS, Sort};
-use model::paging::{Page, Paging};
+use model::paging::{self, Page, Paging};
 use model::users::search::Filter;
 use model::{App, Model, UserId};
 use schemars::JsonSchema;
@@ -64,6 +64,9 @@ pub async fn list(
         let Paging::Checkpoint { after, take } = CHECKPOINTS.paging(&query.pages)? else {
             return Err(Error::Internal);
         };
+        if after.as_deref().is_some_and(|id| !logs::is_id(id)) {
+            return Err(paging::Error::Checkpoint.into());
+        }
         let entries = logs::list_after(&app.db, &grant.tenant.id, after.as_deref(), i64::from(take)).await?;
         return Ok(Answer(query.fields.of_each(wire(entries)).into_iter().map(Value::Object).collect()));
     }

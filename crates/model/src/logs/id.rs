@@ -9,6 +9,11 @@ use crate::random::Random;
 /// Bits of the running number within a millisecond.
 const NUMBER_BITS: u32 = 16;
 
+/// Whether `text` has the form of an entry's id. Only digits are in any of them, however many.
+pub fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Makes ids. Within a process each is greater than the one before; a random number of the process keeps those of other
 /// processes apart.
 #[derive(Debug)]

@@ -21,6 +21,7 @@ use crate::clock::Timestamp;
 use crate::ids::TenantId;
 
 pub use event::Event;
+pub use id::is_id;
 pub use kind::Kind;
 pub use list::{LOGS, Page, Query, Sort, list, list_after};
 pub use queue::{Counts, Queue, Share};

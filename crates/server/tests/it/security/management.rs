@@ -1,3 +1,6 @@
 //! MG: what administrators may send, and what nobody may.
 
+mod paging;
+mod pressure;
 mod schema;
+mod secrets;

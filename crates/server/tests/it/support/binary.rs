@@ -146,6 +146,23 @@ impl Server {
         serde_json::from_str(body).unwrap_or_else(|_| panic!("no JSON: {answer}"))
     }
 
+    /// The resident memory of the process, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.told("VmRSS:")
+    }
+
+    /// The most that it ever was.
+    pub fn peak_memory(&self) -> u64 {
+        self.told("VmHWM:")
+    }
+
+    fn told(&self, name: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let text = std::fs::read_to_string(path).expect("the process is there");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("is a number") * 1024
+    }
+
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.signal("-TERM");
