@@ -13,7 +13,7 @@ use model::passwords::HashError;
 use model::sessions::{Limits, Session};
 use model::transactions;
 use model::users::{self, NewUser};
-use model::{App, credentials, logs};
+use model::{App, connections, credentials, logs};
 
 use crate::authorize::request::{Refusal, Request};
 use crate::authorize::{self, page_url};
@@ -107,6 +107,8 @@ async fn sign_up(
     let now = app.clock.now();
 
     let mut batch = Batch::new();
+    // A connection that was deleted during the hash gets no user.
+    connections::exists(&mut batch, tenant, &connection);
     users::insert(&mut batch, &user);
     credentials::set(&mut batch, tenant, user.primary(), &hash, now);
     replace_session(visit, &mut batch, &session, &request.client.client_id);
