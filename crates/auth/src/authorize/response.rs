@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use crate::pages::{FormPostPage, FormTargets, Look, Relay, WebMessagePage};
@@ -139,11 +139,10 @@ pub fn origin(uri: &str) -> Option<String> {
     origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
-/// 302 to `location`.
+/// 302 to `location`, of which a header can hold ASCII alone: the rest is percent-encoded, as a browser would.
 pub fn redirect(location: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(location) else {
-        return StatusCode::BAD_REQUEST.into_response();
-    };
+    let location = utf8_percent_encode(location, CONTROLS).to_string();
+    let location = HeaderValue::from_str(&location).expect("what is no visible ASCII was encoded");
     (
         StatusCode::FOUND,
         [(header::LOCATION, location), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))],
@@ -201,6 +200,13 @@ mod tests {
         assert_eq!(extend_query("https://a.test/cb", "x=1"), "https://a.test/cb?x=1");
         assert_eq!(extend_query("https://a.test/cb?y=2", "x=1"), "https://a.test/cb?y=2&x=1");
         assert_eq!(extend_query("https://a.test/cb?", "x=1"), "https://a.test/cb?x=1");
+    }
+
+    #[test]
+    fn a_redirect_holds_no_line_end_and_no_letter_that_a_header_cannot() {
+        let location = |uri: &str| redirect(uri).headers()[header::LOCATION].to_str().unwrap().to_owned();
+        assert_eq!(location("https://a.test/caf\u{e9}?x=1"), "https://a.test/caf%C3%A9?x=1");
+        assert_eq!(location("/x\r\nset-cookie: a\u{7f}"), "/x%0D%0Aset-cookie: a%7F");
     }
 
     #[test]
