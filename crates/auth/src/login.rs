@@ -177,7 +177,10 @@ async fn prove(
     let verdict = match app.hasher.verify(password.clone(), hash).await {
         Ok(verdict) => verdict,
         Err(HashError::Busy) => return Ok(Proof::Refused(LoginError::Busy)),
-        Err(HashError::TooLong) => return Ok(Proof::Refused(LoginError::WrongCredentials)),
+        Err(HashError::TooLong) => {
+            app.audit.push(events::wrong_password(visit, request, username));
+            return Ok(Proof::Refused(LoginError::WrongCredentials));
+        }
     };
     let known = found.filter(|(_, found)| verdict.matches && found.credential.is_some());
     let Some((connection, found)) = known else {
