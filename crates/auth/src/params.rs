@@ -98,6 +98,11 @@ impl Params {
         Ok(())
     }
 
+    /// How many bytes names and values take together.
+    pub fn length(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+    }
+
     /// The value of `name`; `None` when it is absent or empty.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.raw(name).filter(|value| !value.is_empty())

@@ -63,6 +63,9 @@ pub async fn resume(State(_): State<App>, visit: Visit, OriginalUri(uri): Origin
     go_on(&visit, &request, Arrival::Resumed { transaction, state }).await
 }
 
+/// The longest request, in bytes of its parameters: some are stored, and all are carried in the URLs of our pages.
+const LONGEST_REQUEST: usize = 9 * 1024;
+
 /// The longest `state` of our pages, in characters: it comes back in URLs, which have their limits.
 const LONGEST_STATE: usize = 12 * 1024;
 
@@ -260,8 +263,9 @@ fn read(
     body: &[u8],
 ) -> Result<Params, ParamsError> {
     let query = Params::parse_form(query.unwrap_or_default())?;
-    match *method {
-        Method::POST => query.and(Params::parse_body(headers, body)?),
-        _ => Ok(query),
-    }
+    let params = match *method {
+        Method::POST => query.and(Params::parse_body(headers, body)?)?,
+        _ => query,
+    };
+    if params.length() > LONGEST_REQUEST { Err(ParamsError::TooLong) } else { Ok(params) }
 }

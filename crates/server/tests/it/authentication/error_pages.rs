@@ -1,5 +1,6 @@
 //! A tenant's own page for errors that no client may hear of (authentication contract §1.2).
 
+use axum::http::Method;
 use serde_json::json;
 
 use crate::security::{assert_page_error, assert_returned, browser, prepared};
@@ -52,8 +53,12 @@ both_databases! {
         let app = prepared(app).await;
         let mut browser = browser(&app);
         let long = Authorize::code("web").with("state", &"s".repeat(10_000));
-        let answer = browser.caller().send(axum::http::Method::POST, "/authorize", Some("application/x-www-form-urlencoded"), long.encoded()).await;
-        assert_page_error(&answer, 400, "The request is too long");
+        let escaped = Authorize::code("web").with("state", &"\u{1}".repeat(8_000));
+        for long in [&long, &long.with("prompt", "none"), &escaped] {
+            let form = Some("application/x-www-form-urlencoded");
+            let answer = browser.caller().send(Method::POST, "/authorize", form, long.encoded()).await;
+            assert_page_error(&answer, 400, "The request is too long");
+        }
         let fits = Authorize::code("web").with("state", &"s".repeat(8_000));
         let landed = browser.sign_in(&fits.path(), "alice@example.com").await;
         assert_eq!(landed.param("state").len(), 8_000);
