@@ -108,7 +108,7 @@ async fn sign_up(
 
     let mut batch = Batch::new();
     // A connection that was deleted during the hash gets no user.
-    connections::exists(&mut batch, tenant, &connection);
+    connections::exists(&mut batch, tenant, connection);
     users::insert(&mut batch, &user);
     credentials::set(&mut batch, tenant, user.primary(), &hash, now);
     replace_session(visit, &mut batch, &session, &request.client.client_id);
