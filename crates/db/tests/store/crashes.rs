@@ -1,6 +1,6 @@
 //! A process that ends in the middle of its writes. The tests marked ignored are the other process.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use db::{Batch, Db, testing};
@@ -19,10 +19,10 @@ async fn writer() {
     let Ok(url) = std::env::var("WRITER_URL") else { return };
     let db = match Db::open(&url).await {
         Ok(db) => db,
-        Err(error) => return println!("\nrefused: {error}"),
+        Err(error) => return say(&format!("refused: {error}")),
     };
     let run = std::process::id();
-    println!("\nopened");
+    say("opened");
     let mut writers = JoinSet::new();
     for writer in 0..16 {
         let db = db.clone();
@@ -33,13 +33,18 @@ async fn writer() {
                 insert_user(&mut batch, &id);
                 insert_token(&mut batch, &id, &id);
                 match db.commit(batch).await {
-                    Ok(_) => println!("\nwritten {id}"),
-                    Err(error) => return println!("\nfailed {error:?}"),
+                    Ok(_) => say(&format!("written {id}")),
+                    Err(error) => return say(&format!("failed {error:?}")),
                 }
             }
         });
     }
     writers.join_all().await;
+}
+
+/// Prints a line in one write to the pipe: the process may end at any moment, and then the line is there or not, never by half.
+fn say(line: &str) {
+    std::io::stdout().lock().write_all(format!("\n{line}\n").as_bytes()).unwrap();
 }
 
 /// The command that runs [`writer`], behind `prefix`.
