@@ -17,6 +17,7 @@ pub mod ids;
 pub mod jose;
 pub mod keys;
 pub mod logs;
+pub mod mail;
 pub mod migrations;
 pub mod paging;
 pub mod password_policies;

@@ -19,6 +19,7 @@ pub struct SealedColumn {
 pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "clients", key: &["tenant", "client_id"], column: "secret" },
     SealedColumn { table: "connections", key: &["tenant", "id"], column: "options" },
+    SealedColumn { table: "letters", key: &["tenant", "id"], column: "variables" },
     SealedColumn { table: "resource_servers", key: &["tenant", "id"], column: "signing_secret" },
     SealedColumn { table: "signing_keys", key: &["tenant", "kid"], column: "private" },
 ];
@@ -121,6 +122,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::mail::{self, Kind, Letter};
     use crate::seal::MasterKey;
     use crate::testing::TestModel;
 
@@ -129,6 +131,10 @@ mod tests {
         for app in TestModel::each().await {
             app.add_client(json!({ "name": "one" })).await;
             app.add_api(json!({ "identifier": "https://api.test", "signing_alg": "HS256" })).await;
+            let mut batch = Batch::new();
+            let letter = Letter::new(Kind::MfaOobCode, "ann@example.com").with("code", "123456");
+            mail::queue(&mut batch, &app, &app.tenant, letter);
+            app.db.commit(batch).await.unwrap();
             let new = MasterKey::generate(&app.random);
             let both = Sealer::new(&new, std::slice::from_ref(&app.master_key));
             let strange = rewrap(&app.db, &Sealer::new(&new, &[]), SEALED).await.unwrap();
