@@ -133,6 +133,12 @@ pub enum Missing {
     /// No code.
     #[error("Signing key not found.")]
     SigningKey,
+    /// `inexistent_job`.
+    #[error("Job not found.")]
+    Job,
+    /// `inexistent_job`, where its errors are asked for.
+    #[error("The job does not exist")]
+    JobErrors,
 }
 
 impl Missing {
@@ -146,6 +152,7 @@ impl Missing {
             Self::ClientGrant => Some("inexistent_client_grant"),
             Self::Log => Some("inexistent_log"),
             Self::SigningKey => None,
+            Self::Job | Self::JobErrors => Some("inexistent_job"),
         }
     }
 }

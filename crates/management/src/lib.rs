@@ -16,6 +16,7 @@ pub mod errors;
 pub mod fields;
 mod gate;
 pub mod grants;
+pub mod jobs;
 mod json;
 pub mod limits;
 pub mod lists;

@@ -14,7 +14,7 @@ use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
 use crate::operations::{Operation, Power, Scope, everyone, own_id, power};
 use crate::{
-    branding, client_grants, clients, connections, gate, grants, logs, resource_servers, signing_keys,
+    branding, client_grants, clients, connections, gate, grants, jobs, logs, resource_servers, signing_keys,
     tenants, users,
 };
 
@@ -62,6 +62,8 @@ fn table(table: Table) -> Table {
         .op(GET, "/grants", "Get grants", &[everyone("read:grants")], grants::list)
         .op(DELETE, "/grants", "Delete a grant by user_id", &[everyone("delete:grants")], grants::delete_of_user)
         .op(DELETE, "/grants/{id}", "Delete a grant by id", &[everyone("delete:grants")], grants::delete)
+
+        .op(GET, "/jobs/{id}", "Get a job", &[everyone("create:users"), everyone("read:users")], jobs::get)
 
         .op(GET, "/keys/signing", "Get all Application Signing Keys", &[everyone("read:signing_keys")], signing_keys::list)
         .op(POST, "/keys/signing/rotate", "Rotate the Application Signing Key", &[everyone("create:signing_keys").and("update:signing_keys"),

@@ -14,6 +14,7 @@ pub mod document;
 pub mod grants;
 pub mod identities;
 pub mod ids;
+pub mod jobs;
 pub mod jose;
 pub mod keys;
 pub mod logs;

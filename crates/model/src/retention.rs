@@ -23,7 +23,7 @@ struct Expiring {
 }
 
 /// Children before nobody: what hangs on a row goes with it.
-const EXPIRING: [Expiring; 6] = [
+const EXPIRING: [Expiring; 7] = [
     Expiring {
         delete: "DELETE FROM transactions WHERE tenant = $1 AND id IN
                  (SELECT id FROM transactions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
@@ -56,6 +56,11 @@ const EXPIRING: [Expiring; 6] = [
     Expiring {
         delete: "DELETE FROM sessions WHERE tenant = $1 AND sid IN
                  (SELECT sid FROM sessions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, sid LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM jobs WHERE tenant = $1 AND id IN
+                 (SELECT id FROM jobs WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
         kept: 0,
     },
 ];

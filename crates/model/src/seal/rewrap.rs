@@ -20,6 +20,7 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "clients", key: &["tenant", "client_id"], column: "secret" },
     SealedColumn { table: "connections", key: &["tenant", "id"], column: "options" },
     SealedColumn { table: "letters", key: &["tenant", "id"], column: "variables" },
+    SealedColumn { table: "job_parts", key: &["tenant", "job", "number"], column: "data" },
     SealedColumn { table: "resource_servers", key: &["tenant", "id"], column: "signing_secret" },
     SealedColumn { table: "signing_keys", key: &["tenant", "kid"], column: "private" },
 ];

@@ -4,8 +4,9 @@
 use axum::http::Method;
 use management::{Operation, operations};
 use model::bootstrap::{self, Scopes};
+use model::jobs::{self, Job};
 use model::resource_servers::CURRENT_USER_SCOPES;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::security::refusals::{refusal, unowned};
 use crate::support::{Answer, Caller, TestApp};
@@ -17,7 +18,7 @@ const NEVER_ISSUED: &str = "delete:current_user";
 /// that exists.
 ///
 /// `*` opens only one's own user; `+` stands before a scope that the refusal does not name; `a&b` needs both.
-const CELLS: [(&str, &str, u16, u16); 44] = [
+const CELLS: [(&str, &str, u16, u16); 45] = [
     ("GET /branding", "read:branding", 200, 200),
     ("PATCH /branding", "update:branding", 200, 200),
     ("GET /client-grants", "read:client_grants", 200, 200),
@@ -57,6 +58,7 @@ const CELLS: [(&str, &str, u16, u16); 44] = [
     ("GET /grants", "read:grants", 200, 200),
     ("DELETE /grants", "delete:grants", 204, 204),
     ("DELETE /grants/{id}", "delete:grants", 204, 204),
+    ("GET /jobs/{id}", "create:users read:users", 200, 404),
     ("GET /keys/signing", "read:signing_keys", 200, 200),
     (
         "POST /keys/signing/rotate",
@@ -247,6 +249,7 @@ impl World {
                 id(self.admin.get("/api/v2/logs?per_page=1").await.body[0].clone(), "log_id")
             }
             "grants" => self.consent().await,
+            "jobs" => self.job().await,
             other => panic!("write here how to make one of {other}"),
         }
     }
@@ -260,6 +263,17 @@ impl World {
         let grant = model::grants::grow(&mut batch, app, tenant, whose, None, &["openid"]);
         app.db.commit(batch).await.expect("a consent");
         grant.id
+    }
+
+    /// A job that is done.
+    async fn job(&self) -> String {
+        let app = &self.app.app;
+        let mut job = Job::new(app, &self.app.tenant.id, jobs::Kind::VerificationEmail, Map::new());
+        job.status = jobs::Status::Completed;
+        let mut batch = db::Batch::new();
+        jobs::insert(&mut batch, &job);
+        app.db.commit(batch).await.expect("a job");
+        job.id
     }
 
     async fn client_grant(&self) -> Value {
@@ -279,6 +293,7 @@ impl World {
             ("users", Whose::Missing) => "auth0%7Cnobody".to_owned(),
             ("client-grants", Whose::Missing) => "cgr_0000000000000000".to_owned(),
             ("connections", Whose::Missing) => "con_0000000000000000".to_owned(),
+            ("jobs", Whose::Missing) => "job_0000000000000000".to_owned(),
             (_, Whose::Missing) => "000000000000000000000000".to_owned(),
             (family, _) => self.object(family).await,
         };

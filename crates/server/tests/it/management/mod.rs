@@ -11,6 +11,7 @@ mod configuration;
 mod coverage;
 mod current_user;
 mod grants;
+mod jobs;
 mod logs;
 mod sign_ins;
 mod signing_keys;
