@@ -17,17 +17,21 @@ use crate::{account, cors, host, limits, panics, peer, request_log, security_hea
 
 /// What `serve` serves, with the default limits.
 pub fn router(app: App, proxies: Proxies) -> Router {
-    layered(app, proxies, Limits::default(), Router::new())
+    layered(app, proxies, Limits::default(), |routes| routes)
 }
 
-/// [`router`] with other limits, and with `further` routes, which meet the same layers. `doorward dev` alone passes any.
-pub fn layered(app: App, proxies: Proxies, limits: Limits, further: Router<App>) -> Router {
+/// [`router`] with other limits, and with what `extend` makes of the routes, inside the same layers. `doorward dev` alone
+/// makes anything of them.
+pub fn layered(
+    app: App,
+    proxies: Proxies,
+    limits: Limits,
+    extend: impl FnOnce(Router<App>) -> Router<App>,
+) -> Router {
     let counter = Arc::new(Counter::new(&app.random));
-    Router::new()
-        .merge(auth::routes())
-        .merge(management::routes_with(limits))
-        .merge(account::routes())
-        .merge(further)
+    let routes =
+        Router::new().merge(auth::routes()).merge(management::routes_with(limits)).merge(account::routes());
+    extend(routes)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Context;
-use axum::Router;
 use model::tenants;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,7 +44,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         });
     }
     let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into() };
-    let router = router::layered(app.clone(), proxies, config.self_service, Router::new());
+    let router = router::layered(app.clone(), proxies, config.self_service, |routes| routes);
     let jobs = jobs::start(&app);
     let stop = program::stop_signal()?;
     if tenants::all(&app).await?.is_empty() {

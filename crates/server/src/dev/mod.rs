@@ -2,6 +2,7 @@
 //! certificate of its own and a page that moves the clock.
 
 pub mod authority;
+pub mod faults;
 pub mod routes;
 pub mod seed;
 pub mod trust;
@@ -49,7 +50,8 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
 
     let tools = routes::Tools::new(&app.random);
     let page = format!("{}dev?token={}", tenant.issuer, tools.token());
-    let router = router::layered(app.clone(), Proxies::default(), Limits::default(), routes::routes(tools));
+    let router =
+        router::layered(app.clone(), Proxies::default(), Limits::default(), |all| routes::extend(all, tools));
     let jobs = jobs::start(&app);
     let stop = program::stop_signal()?;
     if command.trust {

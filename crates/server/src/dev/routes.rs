@@ -1,4 +1,4 @@
-//! The development routes: an index and a movable clock. They exist only in the router that `dev` builds, answer
+//! The development routes: an index, a movable clock and fault switches. They exist only in the router that `dev` builds, answer
 //! `localhost` alone, and ask for the token that `dev` prints.
 
 use std::sync::{Arc, LazyLock};
@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Form, Json, Router};
@@ -16,18 +16,20 @@ use model::{App, Random, seal};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::faults::{self, Faults};
 use crate::refusal::{Refusal, Shape};
 
 /// What the development routes need beside the application.
 #[derive(Clone)]
 pub struct Tools {
     token: Arc<str>,
+    faults: Faults,
 }
 
 impl Tools {
     /// With a fresh token.
     pub fn new(random: &Random) -> Self {
-        Self { token: random.token().into() }
+        Self { token: random.token().into(), faults: Faults::default() }
     }
 
     /// What a caller must show: `Authorization: Bearer …`, or `token` in the query.
@@ -36,13 +38,17 @@ impl Tools {
     }
 }
 
-/// `GET /dev`, `POST /dev/clock`.
-pub fn routes(tools: Tools) -> Router<App> {
-    Router::new()
+/// The product's routes under the fault switches, and the development routes beside them: `GET /dev`, `POST /dev/clock`,
+/// `GET|POST|DELETE /dev/faults`.
+pub fn extend(product: Router<App>, tools: Tools) -> Router<App> {
+    let development = Router::new()
         .route("/dev", get(index))
         .route("/dev/clock", post(advance))
+        .route("/dev/faults", get(faults::list).post(faults::switch_on).delete(faults::switch_off))
+        .route_layer(Extension(tools.faults.clone()))
         .route_layer(from_fn(guard))
-        .route_layer(Extension(tools))
+        .route_layer(Extension(tools.clone()));
+    product.layer(from_fn_with_state(tools.faults, faults::act)).merge(development)
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use axum::http::Method;
 use management::Limits;
 use model::Random;
 use serde_json::json;
-use server::dev::routes::{Tools, routes};
+use server::dev::routes::{Tools, extend};
 use server::dev::seed;
 use server::peer::Proxies;
 use server::router;
@@ -15,7 +15,13 @@ use crate::support::binary::{Server, complaint, mode, run};
 use crate::support::{Caller, TestApp, tls};
 
 /// Every development route.
-const ROUTES: [(Method, &str); 2] = [(Method::GET, "/dev"), (Method::POST, "/dev/clock")];
+const ROUTES: [(Method, &str); 5] = [
+    (Method::GET, "/dev"),
+    (Method::POST, "/dev/clock"),
+    (Method::GET, "/dev/faults"),
+    (Method::POST, "/dev/faults"),
+    (Method::DELETE, "/dev/faults"),
+];
 
 /// The seeded tenant of `dev`, behind the router that `dev` builds; and the token.
 async fn started(app: &TestApp) -> (Caller, seed::Credentials, Tools) {
@@ -25,12 +31,9 @@ async fn started(app: &TestApp) -> (Caller, seed::Credentials, Tools) {
     assert_eq!(mode(&file), 0o600);
     let tools = Tools::new(&Random::system());
     let mut caller = app.caller().at(&tenant.into());
-    caller.set_router(router::layered(
-        app.app.clone(),
-        Proxies::default(),
-        Limits::default(),
-        routes(tools.clone()),
-    ));
+    caller.set_router(router::layered(app.app.clone(), Proxies::default(), Limits::default(), |all| {
+        extend(all, tools.clone())
+    }));
     (caller, credentials, tools)
 }
 
@@ -74,6 +77,52 @@ both_databases! {
             assert_eq!(dev.post("/dev/clock", nonsense).await.status, 400);
         }
         assert_eq!(app.app.clock.now(), before.plus_seconds(3660));
+    }
+
+    /// A fault answers in the shape of the surface, for as many requests as it was switched on for.
+    async fn a_fault_is_switched_on_and_runs_out(app: TestApp) {
+        let (dev, _, tools) = started(&app).await;
+        let switch = dev.with("authorization", &format!("Bearer {}", tools.token()));
+        let fault = json!({ "path": "/oauth/token", "status": 503, "times": 2 });
+        let on = switch.post("/dev/faults", fault.clone()).await;
+        assert_eq!((on.status, on.body), (201, fault));
+        let ask = || dev.form("/oauth/token", &[("grant_type", "client_credentials")]);
+        let first = ask().await;
+        let unavailable = json!({ "error": "temporarily_unavailable", "error_description": "Temporarily unavailable" });
+        assert_eq!((first.status, &first.body, first.header("retry-after")), (503, &unavailable, "1"));
+        let left = switch.get("/dev/faults").await;
+        assert_eq!(left.body, json!([{ "path": "/oauth/token", "status": 503, "times": 1 }]));
+        assert_eq!(ask().await.status, 503);
+        assert_eq!(ask().await.status, 400);
+        assert_eq!(switch.get("/dev/faults").await.body, json!([]));
+    }
+
+    /// One for many paths, of one method, until it is switched off; the development routes themselves never fail.
+    async fn a_fault_is_for_a_method_and_the_beginning_of_a_path(app: TestApp) {
+        let (dev, _, tools) = started(&app).await;
+        let switch = dev.with("authorization", &format!("Bearer {}", tools.token()));
+        assert_eq!(switch.post("/dev/faults", json!({ "path": "/*", "method": "GET", "status": 429 })).await.status, 201);
+        let limited = dev.get("/api/v2/users").await;
+        let body = json!({ "statusCode": 429, "error": "Too Many Requests",
+            "message": "A fault switch of doorward dev answers here" });
+        assert_eq!((limited.status, limited.body), (429, body));
+        assert_eq!(dev.form("/oauth/token", &[]).await.status, 400);
+        let off = switch.delete("/dev/faults").await;
+        assert_eq!(off.status, 204);
+        assert_eq!(dev.get("/api/v2/users").await.status, 401);
+        for nonsense in [
+            json!({}),
+            json!({ "path": "oauth", "status": 503 }),
+            json!({ "path": "/", "status": 200 }),
+            json!({ "path": "/" }),
+            json!({ "path": "/", "delay_ms": 60_001 }),
+            json!({ "path": "/", "status": 503, "times": 0 }),
+            json!({ "path": "/", "status": 503, "method": "a b" }),
+            json!({ "path": "/", "status": 503, "probability": 1 }),
+        ] {
+            assert_eq!(switch.post("/dev/faults", nonsense.clone()).await.status, 400, "{nonsense}");
+        }
+        assert_eq!(switch.get("/dev/faults").await.body, json!([]));
     }
 
     /// What is seeded works, and a second start changes none of it.
