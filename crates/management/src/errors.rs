@@ -49,6 +49,10 @@ pub enum Error {
     #[error("User to be acted on does not match subject in bearer token.")]
     UnownedResource,
 
+    /// 403 `unowned_resource`: a device's key for a user or a client that is not the caller's.
+    #[error("Cannot create device credentials for that {0}.")]
+    ForbiddenDevice(&'static str),
+
     /// 400 `invalid_uri`.
     #[error("{0}")]
     InvalidUri(String),
@@ -173,7 +177,7 @@ impl Error {
             Self::InsufficientScope(_) | Self::ForbiddenFields(_) => {
                 (S::FORBIDDEN, Some("insufficient_scope"))
             }
-            Self::UnownedResource => (S::FORBIDDEN, Some("unowned_resource")),
+            Self::UnownedResource | Self::ForbiddenDevice(_) => (S::FORBIDDEN, Some("unowned_resource")),
             Self::InvalidUri(_) => (S::BAD_REQUEST, Some("invalid_uri")),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, Some("invalid_query_string")),
             Self::InvalidBody(_) => (S::BAD_REQUEST, Some("invalid_body")),

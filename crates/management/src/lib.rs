@@ -11,6 +11,7 @@ pub mod changes;
 pub mod client_grants;
 pub mod clients;
 pub mod connections;
+pub mod device_credentials;
 pub mod documents;
 pub mod errors;
 pub mod fields;

@@ -92,6 +92,20 @@ impl<A: Parameter, B: Parameter, S: Send + Sync> FromRequestParts<S> for Path<(A
     }
 }
 
+impl<A: Parameter, B: Parameter, C: Parameter, S: Send + Sync> FromRequestParts<S> for Path<(A, B, C)> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let params = decoded(parts).await?;
+        match params.as_slice() {
+            [(a, first), (b, second), (c, third)] => {
+                Ok(Self((A::read(a, first)?, B::read(b, second)?, C::read(c, third)?)))
+            }
+            _ => Err(Error::Internal),
+        }
+    }
+}
+
 /// The names and decoded values of the path's parameters.
 ///
 /// # Errors

@@ -12,10 +12,10 @@ use model::App;
 
 use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
-use crate::operations::{Operation, Power, Scope, everyone, own_id, power};
+use crate::operations::{Operation, Power, Scope, everyone, own_id, own_row, power};
 use crate::{
-    branding, client_grants, clients, connections, gate, grants, jobs, logs, resource_servers, signing_keys,
-    tenants, users,
+    branding, client_grants, clients, connections, device_credentials, gate, grants, jobs, logs,
+    resource_servers, signing_keys, tenants, users,
 };
 
 const GET: Method = Method::GET;
@@ -59,6 +59,12 @@ fn table(table: Table) -> Table {
         .op(GET, "/connections/{id}/clients", "Get enabled clients for a connection", &[everyone("read:connections")], connections::clients)
         .op(PATCH, "/connections/{id}/clients", "Update enabled clients for a connection", &[everyone("update:connections")], connections::enable_clients)
 
+        .op(GET, "/device-credentials", "Retrieve device credentials", &[everyone("read:device_credentials")], device_credentials::list)
+        .op(POST, "/device-credentials", "Create a device public key credential", &[own_row("create:current_user_device_credentials"),
+            everyone("create:device_credentials").unnamed()], device_credentials::create)
+        .op(DELETE, "/device-credentials/{id}", "Delete a device credential", &[everyone("delete:device_credentials"),
+            own_row("delete:current_user_device_credentials")], device_credentials::delete)
+
         .op(GET, "/grants", "Get grants", &[everyone("read:grants")], grants::list)
         .op(DELETE, "/grants", "Delete a grant by user_id", &[everyone("delete:grants")], grants::delete_of_user)
         .op(DELETE, "/grants/{id}", "Delete a grant by id", &[everyone("delete:grants")], grants::delete)
@@ -90,6 +96,9 @@ fn table(table: Table) -> Table {
         .op(PATCH, "/users/{id}", "Update a User", &[everyone("update:users"), power("update:users_app_metadata", AppMetadataOnly),
             own_id("update:current_user_metadata"), own_id("create:current_user_metadata").with(AddMetadataOnly).unnamed()], users::update)
         .op(DELETE, "/users/{id}", "Delete a User", &[everyone("delete:users"), own_id("delete:current_user")], users::delete)
+        .op(POST, "/users/{id}/identities", "Link a User Account", &[everyone("update:users"), own_id("update:current_user_identities")], users::link)
+        .op(DELETE, "/users/{id}/identities/{provider}/{user_id}", "Unlink a User Identity",
+            &[everyone("update:users"), own_id("update:current_user_identities")], users::unlink)
         .op(GET, "/users/{id}/logs", "Get user's log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list_of_user)
 }
 

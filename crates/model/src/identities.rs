@@ -4,7 +4,7 @@
 //! An identity of a database or passwordless connection is found by its login identifiers (e-mail, username, phone
 //! number), folded here so that case and Unicode variants of one address are one account, whatever the database's collation.
 
-use db::{Batch, params};
+use db::{Batch, Db, Error, params};
 use serde_json::{Map, Value};
 
 use crate::ids::{TenantId, UserId};
@@ -94,6 +94,20 @@ impl Identity {
         let text = |key: &str| self.profile.as_ref()?.get(key)?.as_str();
         self.login(text("email"), text("username"), text("phone_number"))
     }
+}
+
+/// The user whose identity this is, be it the primary or a linked one.
+pub async fn owner(
+    db: &Db,
+    tenant: &TenantId,
+    provider: &str,
+    user_id: &str,
+) -> Result<Option<UserId>, Error> {
+    let row = db.read_one(
+        "SELECT user_id FROM identities WHERE tenant = $1 AND provider = $2 AND subject = $3",
+        params![tenant, provider, user_id],
+    );
+    row.await?.map(|mut row| row.take()).transpose()
 }
 
 /// An e-mail address as it is stored and shown: lower case.

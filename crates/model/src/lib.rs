@@ -10,6 +10,7 @@ pub mod clients;
 pub mod clock;
 pub mod connections;
 pub mod credentials;
+pub mod device_credentials;
 pub mod document;
 pub mod grants;
 pub mod identities;

@@ -170,6 +170,22 @@ pub fn add_client(batch: &mut Batch, tenant: &TenantId, sid: &str, client_id: &C
     );
 }
 
+/// Gives a living session of `from` to `to`, whose identity it was begun with is from now on. One that has ended, or is somebody
+/// else's, stays as it is.
+pub(crate) fn hand_over(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    sid: &str,
+    (from, to): (&UserId, &UserId),
+    now: Timestamp,
+) {
+    batch.execute(
+        "UPDATE sessions SET user_id = $1
+         WHERE tenant = $2 AND sid = $3 AND user_id = $4 AND idle_expires_at > $5 AND expires_at > $5",
+        params![to, tenant, sid, from, now],
+    );
+}
+
 /// Ends a session; of one that has ended already, nothing.
 pub fn remove(batch: &mut Batch, tenant: &TenantId, sid: &str) {
     batch.execute("DELETE FROM sessions WHERE tenant = $1 AND sid = $2", params![tenant, sid]);

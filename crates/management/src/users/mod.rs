@@ -2,6 +2,8 @@
 
 mod bodies;
 mod change;
+mod identities;
+mod link_with;
 mod own;
 mod passwords;
 
@@ -16,6 +18,7 @@ use model::{App, UserId, access_tokens, authorization_codes, credentials, refres
 use serde_json::{Map, Value};
 
 pub use bodies::{CreateUser, FindByEmail, ListUsers, UpdateUser};
+pub use identities::{LinkIdentity, link, unlink};
 
 use crate::access::{Grant, Reach};
 use crate::answers::{Answer, Created, NoContent};

@@ -15,7 +15,9 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use signing::SigningKey;
-pub use token::{Header, Verified, VerifyError, verify_jwt, verify_jwt_of_any_age};
+pub use token::{
+    Header, Verified, VerifyError, named_algorithm, verify_jwt, verify_jwt_of_any_age, verify_jwt_unaddressed,
+};
 pub use verifying::VerifyingKey;
 
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037 §3.1). There is no `none`, and RSA keys have 2,048 bits or more.

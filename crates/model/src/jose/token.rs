@@ -31,6 +31,9 @@ const MOMENTS: [&str; 4] = ["exp", "iat", "nbf", "auth_time"];
 /// Claims without which a token is not accepted.
 const REQUIRED: [&str; 4] = ["iss", "sub", "aud", "exp"];
 
+/// Claims that say from whom, about whom and for whom a token is.
+const ADDRESS: [&str; 3] = ["iss", "sub", "aud"];
+
 /// Why a token is not accepted. The variants are the answers a client can tell apart (management contract §2.2).
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
@@ -134,6 +137,33 @@ pub fn verify_jwt_of_any_age<K: Borrow<VerifyingKey>>(
         Ok(()) | Err(VerifyError::Expired) => Ok(verified),
         Err(error) => Err(error),
     }
+}
+
+/// As [`verify_jwt`], but `iss`, `sub` and `aud` may be missing or of any type: for a caller that has an answer of its own to each.
+///
+/// # Errors
+/// As [`verify_jwt`].
+pub fn verify_jwt_unaddressed<K: Borrow<VerifyingKey>>(
+    token: &str,
+    keys: &[K],
+    now: Timestamp,
+) -> Result<Verified, VerifyError> {
+    let (header, payload) = verify_jws(token, keys)?;
+    let claims = strict::object(&payload).ok_or(VerifyError::Invalid)?;
+    let mut others = claims.clone();
+    others.extend(ADDRESS.map(|name| (name.to_owned(), Value::from("any"))));
+    check_types(&others)?;
+    let verified = Verified { header, claims };
+    check_times(&verified, now.seconds())?;
+    Ok(verified)
+}
+
+/// The algorithm that a token's header names; `None` where there is no such header. Nothing is proven by it: it only tells why a
+/// token was refused.
+pub fn named_algorithm(token: &str) -> Option<String> {
+    let (header, _) = token.split_once('.').filter(|_| token.len() <= LONGEST)?;
+    let members = strict::object(&strict::base64url(header)?)?;
+    members.get("alg")?.as_str().map(str::to_owned)
 }
 
 fn verify_claims<K: Borrow<VerifyingKey>>(token: &str, keys: &[K]) -> Result<Verified, VerifyError> {

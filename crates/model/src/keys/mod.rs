@@ -24,6 +24,7 @@ use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::jose::{
     Algorithm, KeyError, SigningKey, Verified, VerifyError, VerifyingKey, verify_jwt, verify_jwt_of_any_age,
+    verify_jwt_unaddressed,
 };
 use crate::{Model, seal};
 use generate::{Generator, NewKey};
@@ -246,6 +247,30 @@ impl Keys {
         let verified = verify_jwt(token, &keys.verifying, app.clock.now())?;
         let serves_access = matches!(verified.header.typ.as_deref(), None | Some("JWT" | "at+jwt"));
         if !serves_access || verified.integer("iat").is_none() {
+            return Err(VerifyError::Invalid);
+        }
+        Ok(verified)
+    }
+
+    /// Verifies an ID token that this tenant signed with `RS256`. Issuer, audience and subject are for the caller to check, who has
+    /// an answer of its own to each: see [`verify_jwt_unaddressed`]. A token with a claim that only access tokens have, or one that
+    /// says that it serves another purpose, is refused.
+    ///
+    /// # Errors
+    /// See [`VerifyError`].
+    pub async fn verify_id_token(
+        &self,
+        app: &Model,
+        tenant: &TenantId,
+        token: &str,
+    ) -> Result<Verified, VerifyError> {
+        let keys = self.published(app, tenant).await?;
+        let verified = verify_jwt_unaddressed(token, &keys.verifying, app.clock.now())?;
+        let claims = &verified.claims;
+        let is_access = ["azp", "client_id", "scope", "gty"].iter().any(|name| claims.contains_key(*name));
+        let typ = verified.header.typ.as_deref();
+        let is_id = verified.header.alg == Algorithm::RS256 && matches!(typ, None | Some("JWT"));
+        if is_access || !is_id || verified.integer("iat").is_none() {
             return Err(VerifyError::Invalid);
         }
         Ok(verified)

@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 use super::defaults::{blank, default_name, default_nickname, default_picture, fill_in};
 use super::{User, insert_row, save};
 use crate::clock::Timestamp;
-use crate::identities;
+use crate::{identities, sessions};
 
 /// Moves every identity of `secondary` to `primary` and deletes `secondary`, whose metadata is lost. Each identity brings its profile as
-/// `profileData`, and its password. A `Conflict` if either user changed since they were read.
-pub fn link(batch: &mut Batch, primary: &mut User, secondary: &User, now: Timestamp) {
+/// `profileData`, and its password. All that `secondary` was signed in with ends, but for the session `kept`, which is `primary`'s
+/// from now on. A `Conflict` if either user changed since they were read.
+pub fn link(batch: &mut Batch, primary: &mut User, secondary: &User, kept: Option<&str>, now: Timestamp) {
     primary.updated_at = now;
     primary.identities[0].profile = Some(own_profile(primary));
     // Two links in opposite directions must not wait for each other: the users' rows are touched in the order of their ids.
@@ -31,6 +32,9 @@ pub fn link(batch: &mut Batch, primary: &mut User, secondary: &User, now: Timest
         identities::give(batch, &primary.tenant, (&secondary.id, &primary.id), position, &identity, &login);
         identity.stored = login;
         primary.identities.push(identity);
+    }
+    if let Some(sid) = kept {
+        sessions::hand_over(batch, &primary.tenant, sid, (&secondary.id, &primary.id), now);
     }
     batch
         .execute("DELETE FROM users WHERE tenant = $1 AND id = $2", params![&secondary.tenant, &secondary.id])

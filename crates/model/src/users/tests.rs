@@ -258,7 +258,7 @@ async fn linked(db: &Db) -> User {
     .await
     .unwrap();
     let now = Timestamp::from_millis(1_674_673_300_000);
-    commit(db, |batch| link(batch, &mut primary, &secondary, now)).await.unwrap();
+    commit(db, |batch| link(batch, &mut primary, &secondary, None, now)).await.unwrap();
     primary
 }
 
@@ -333,7 +333,7 @@ async fn identities_linked_to_a_secondary_move_with_it() {
         let secondary = linked(&db).await;
         let mut primary = named("0", "zoe@example.com");
         add(&db, &primary).await;
-        commit(&db, |batch| link(batch, &mut primary, &secondary, Timestamp::from_millis(2_000)))
+        commit(&db, |batch| link(batch, &mut primary, &secondary, None, Timestamp::from_millis(2_000)))
             .await
             .unwrap();
         let found = reread(&db, &primary).await.unwrap();
@@ -357,7 +357,7 @@ async fn a_link_is_refused_when_either_user_changed() {
             let (mut primary, secondary) = (users[0].clone(), users[1].clone());
             commit(&db, |batch| save(batch, &mut users[changed])).await.unwrap();
             let now = Timestamp::from_millis(2_000);
-            let late = commit(&db, |batch| link(batch, &mut primary, &secondary, now)).await;
+            let late = commit(&db, |batch| link(batch, &mut primary, &secondary, None, now)).await;
             assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
             for user in &users {
                 assert_eq!(reread(&db, user).await.unwrap().identities.len(), 1);

@@ -17,8 +17,8 @@ const NEVER_ISSUED: &str = "delete:current_user";
 /// The operations: their scopes in the order of the published list, the status of success, and the one where the path names nothing
 /// that exists.
 ///
-/// `*` opens only one's own user; `+` stands before a scope that the refusal does not name; `a&b` needs both.
-const CELLS: [(&str, &str, u16, u16); 45] = [
+/// `*` opens only one's own user, `~` only one's own rows; `+` stands before a scope that the refusal does not name; `a&b` needs both.
+const CELLS: &[(&str, &str, u16, u16)] = &[
     ("GET /branding", "read:branding", 200, 200),
     ("PATCH /branding", "update:branding", 200, 200),
     ("GET /client-grants", "read:client_grants", 200, 200),
@@ -55,6 +55,19 @@ const CELLS: [(&str, &str, u16, u16); 45] = [
     ("DELETE /connections/{id}", "delete:connections", 202, 202),
     ("GET /connections/{id}/clients", "read:connections", 200, 404),
     ("PATCH /connections/{id}/clients", "update:connections", 204, 404),
+    ("GET /device-credentials", "read:device_credentials", 200, 200),
+    (
+        "POST /device-credentials",
+        "~create:current_user_device_credentials +create:device_credentials",
+        201,
+        201,
+    ),
+    (
+        "DELETE /device-credentials/{id}",
+        "delete:device_credentials ~delete:current_user_device_credentials",
+        204,
+        204,
+    ),
     ("GET /grants", "read:grants", 200, 200),
     ("DELETE /grants", "delete:grants", 204, 204),
     ("DELETE /grants/{id}", "delete:grants", 204, 204),
@@ -88,6 +101,13 @@ const CELLS: [(&str, &str, u16, u16); 45] = [
         404,
     ),
     ("DELETE /users/{id}", "delete:users *delete:current_user", 204, 204),
+    ("POST /users/{id}/identities", "update:users *update:current_user_identities", 201, 404),
+    (
+        "DELETE /users/{id}/identities/{provider}/{user_id}",
+        "update:users *update:current_user_identities",
+        200,
+        404,
+    ),
     ("GET /users/{id}/logs", "read:logs read:logs_users", 200, 200),
 ];
 
@@ -103,6 +123,8 @@ struct Row {
 struct Cell {
     scope: &'static str,
     own: bool,
+    /// What is one's own is told by the row, not by the path: another's answers like one that is not there.
+    row: bool,
     named: bool,
     with: Option<&'static str>,
 }
@@ -145,14 +167,15 @@ impl Row {
 
 impl Cell {
     fn read(text: &'static str) -> Self {
-        let own = text.starts_with('*');
-        let text = text.trim_start_matches('*');
+        let row = text.starts_with('~');
+        let own = row || text.starts_with('*');
+        let text = text.trim_start_matches(['*', '~']);
         let named = !text.starts_with('+');
         let (scope, with) = match text.trim_start_matches('+').split_once('&') {
             Some((scope, with)) => (scope, Some(with)),
             None => (text.trim_start_matches('+'), None),
         };
-        Self { scope, own, named, with }
+        Self { scope, own, row, named, with }
     }
 }
 
@@ -250,6 +273,12 @@ impl World {
             }
             "grants" => self.consent().await,
             "jobs" => self.job().await,
+            "device-credentials" => {
+                let alice = self.app.token("auth0|alice", "create:current_user_device_credentials");
+                let made = alice.post("/api/v2/device-credentials", self.device()).await;
+                assert_eq!(made.status, 201, "{}", made.text);
+                id(made.body, "id")
+            }
             other => panic!("write here how to make one of {other}"),
         }
     }
@@ -276,6 +305,28 @@ impl World {
         job.id
     }
 
+    /// A device that has no key yet.
+    fn device(&self) -> Value {
+        let id = self.app.app.random.hex(32);
+        json!({ "device_name": "d", "type": "public_key", "value": "ABCD", "device_id": id })
+    }
+
+    /// A user of whom nobody has heard yet: the id without `auth0|`.
+    async fn stranger(&self) -> String {
+        let name = self.unique("s");
+        self.app.add_user(&format!("auth0|{name}")).await;
+        name
+    }
+
+    /// A linked account of a user, if there is such a user.
+    async fn linked(&self, user: &str) -> String {
+        let stranger = self.stranger().await;
+        let body = json!({ "provider": "auth0", "user_id": stranger });
+        let answer = self.admin.post(&format!("/api/v2/users/{user}/identities"), body).await;
+        assert!([201, 404].contains(&answer.status), "{}", answer.text);
+        stranger
+    }
+
     async fn client_grant(&self) -> Value {
         let audience = self.unique("urn:");
         self.made("/api/v2/resource-servers", json!({ "identifier": audience })).await;
@@ -294,6 +345,7 @@ impl World {
             ("client-grants", Whose::Missing) => "cgr_0000000000000000".to_owned(),
             ("connections", Whose::Missing) => "con_0000000000000000".to_owned(),
             ("jobs", Whose::Missing) => "job_0000000000000000".to_owned(),
+            ("device-credentials", Whose::Missing) => "dcr_0000000000000000".to_owned(),
             (_, Whose::Missing) => "000000000000000000000000".to_owned(),
             (family, _) => self.object(family).await,
         };
@@ -301,6 +353,10 @@ impl World {
         let path = match (operation.method.as_str(), operation.path) {
             ("GET", "/users-by-email") => format!("{path}?email=alice@example.com"),
             ("DELETE", "/grants") => format!("{path}?user_id=auth0|nobody"),
+            ("DELETE", "/users/{id}/identities/{provider}/{user_id}") => {
+                let account = self.linked(&id).await;
+                path.replace("{provider}", "auth0").replace("{user_id}", &account)
+            }
             _ => path,
         };
         let body = match (operation.method.as_str(), operation.path) {
@@ -312,6 +368,19 @@ impl World {
                 "email": format!("{}@example.com", self.unique("u")),
                 "password": "Correct-horse-9",
             })),
+            ("POST", "/users/{id}/identities") if scope == "update:current_user_identities" => {
+                let account = self.app.id_token(&format!("auth0|{}", self.stranger().await), "spa");
+                Some(json!({ "link_with": account.bearer().await }))
+            }
+            ("POST", "/users/{id}/identities") => {
+                Some(json!({ "provider": "auth0", "user_id": self.stranger().await }))
+            }
+            ("POST", "/device-credentials") if scope == "create:device_credentials" => {
+                let mut device = self.device();
+                device["user_id"] = json!("auth0|bob");
+                Some(device)
+            }
+            ("POST", "/device-credentials") => Some(self.device()),
             ("POST", "/clients") => Some(json!({ "name": "c" })),
             ("POST", "/connections") => Some(json!({ "name": self.unique("c"), "strategy": "auth0" })),
             ("POST", "/resource-servers") => Some(json!({ "identifier": self.unique("urn:") })),
@@ -389,7 +458,7 @@ both_databases! {
                 let alice = world.app.token("auth0|alice", &format!("openid {scope}"));
                 for (whose, call) in WHOSE.into_iter().zip(&calls) {
                     match (row.own(scope), whose) {
-                        (Some(_), Whose::Own) => {
+                        (Some(cell), _) if whose == Whose::Own || cell.row => {
                             world.allowed(&row, whose, scope, &alice).await;
                             world.user("alice").await;
                         }
@@ -471,8 +540,9 @@ both_databases! {
             let call = world.call(row.operation, Whose::Other, "").await;
             let upto = row.operation.path.split('/').position(|part| part.starts_with('{'));
             let object: Vec<_> = call.path.split('/').take(upto.expect("it has a parameter") + 1).collect();
-            // A consent is shown in the list alone.
+            // A consent and a device's key are shown in lists alone.
             let object = object.join("/").replace("/grants/", "/grants?client_id=spa&id=");
+            let object = object.replace("/device-credentials/", "/device-credentials?type=public_key&id=");
             let object = format!("/api/v2{}", object.split("&id=").next().unwrap_or_default());
             let before = world.admin.get(&object).await;
             assert_eq!(before.status, 200, "{object}: {}", before.text);

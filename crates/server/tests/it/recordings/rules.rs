@@ -3,13 +3,14 @@
 use super::exchange::Exchange;
 
 /// The families that are replayed.
-pub const FAMILIES: [&str; 10] = [
+pub const FAMILIES: [&str; 11] = [
     "users",
     "users-by-email",
     "clients",
     "connections",
     "resource-servers",
     "client-grants",
+    "device-credentials",
     "grants",
     "logs",
     "tenants",

@@ -6,6 +6,7 @@ mod current_user;
 mod documented;
 pub mod exchange;
 mod jwt;
+mod linking;
 mod management;
 mod refresh;
 pub mod refusals;

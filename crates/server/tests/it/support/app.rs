@@ -176,6 +176,11 @@ impl TestApp {
         self.machine(&bootstrap::management_scopes().collect::<Vec<_>>().join(" "))
     }
 
+    /// A user's access token for the Management API, issued now to this client.
+    pub fn token_of(&self, user: &str, client: &str, scopes: &str) -> Caller {
+        self.token_for(user, client, scopes)
+    }
+
     fn token_for(&self, subject: &str, client: &str, scopes: &str) -> Caller {
         let now = self.app.clock.now().seconds();
         let claims = object(json!({
@@ -186,6 +191,19 @@ impl TestApp {
             "exp": now + 7200,
             "scope": scopes,
             "azp": client,
+        }));
+        Caller { claims: Some(claims), ..self.caller() }
+    }
+
+    /// An ID token about a user, issued now to a client: its claims may be changed before [`Caller::bearer`] signs it.
+    pub fn id_token(&self, user: &str, client: &str) -> Caller {
+        let now = self.app.clock.now().seconds();
+        let claims = object(json!({
+            "iss": self.tenant.issuer,
+            "sub": user,
+            "aud": client,
+            "iat": now,
+            "exp": now + 36_000,
         }));
         Caller { claims: Some(claims), ..self.caller() }
     }

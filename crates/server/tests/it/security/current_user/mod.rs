@@ -1,6 +1,7 @@
 //! CU: what a browser app may do with the token of its own user, and that it is nothing more.
 
 mod bounds;
+mod devices;
 mod metadata;
 mod ownership;
 mod tokens;

@@ -10,12 +10,13 @@ use crate::security::refusals::refusal;
 use crate::support::{Caller, TestApp};
 
 /// The lists: whether they have checkpoints, and whether offsets end after the first thousand.
-const LISTS: [(&str, bool, bool); 12] = [
+const LISTS: &[(&str, bool, bool)] = &[
     ("/client-grants", true, false),
     ("/clients", true, false),
     ("/clients/{id}/connections", true, false),
     ("/connections", true, false),
     ("/connections/{id}/clients", true, false),
+    ("/device-credentials", false, true),
     ("/grants", false, false),
     ("/logs", false, true),
     ("/resource-servers", false, false),
@@ -26,11 +27,12 @@ const LISTS: [(&str, bool, bool); 12] = [
 ];
 
 /// What answers one object.
-const OBJECTS: [&str; 9] = [
+const OBJECTS: &[&str] = &[
     "/branding",
     "/client-grants/{id}",
     "/clients/{id}",
     "/connections/{id}",
+    "/jobs/{id}",
     "/keys/signing/{kid}",
     "/logs/{id}",
     "/resource-servers/{id}",

@@ -5,7 +5,8 @@ use axum::http::Method;
 use management::documents::Document;
 use management::validation::{Strict, Validator};
 use management::{
-    branding, client_grants, clients, connections, operations, resource_servers, tenants, users,
+    branding, client_grants, clients, connections, device_credentials, operations, resource_servers, tenants,
+    users,
 };
 use serde_json::{Value, json};
 
@@ -108,7 +109,7 @@ fn trials(place: &str, schema: &Value) -> Vec<Trial> {
 }
 
 /// The bodies of all operations that have one, and objects to send them to.
-async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 13] {
+async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 15] {
     app.add_user("auth0|alice").await;
     let made = async |path: &str, body: Value, id: &str| {
         let answer = admin.post(&format!("/api/v2/{path}"), body).await;
@@ -166,6 +167,15 @@ async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 13] {
             schema!(connections::EnableClients),
         ),
         body(
+            "POST /device-credentials",
+            "device-credentials",
+            |number| {
+                json!({ "device_name": "d", "type": "public_key", "value": "ABCD", "device_id": format!("{number:x}"),
+                    "user_id": "auth0|alice" })
+            },
+            schema!(device_credentials::CreateDeviceCredential),
+        ),
+        body(
             "POST /resource-servers",
             "resource-servers",
             |number| json!({ "identifier": format!("urn:{number}") }),
@@ -194,6 +204,12 @@ async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 13] {
             "users/auth0%7Calice",
             |_| json!({ "name": "u" }),
             schema!(users::UpdateUser),
+        ),
+        body(
+            "POST /users/{id}/identities",
+            "users/auth0%7Calice/identities",
+            |_| json!({ "provider": "auth0", "user_id": "nobody" }),
+            schema!(users::LinkIdentity),
         ),
     ]
 }
