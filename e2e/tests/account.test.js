@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { overflows, violations } from '../lib/accessibility.js';
+import { enter, HOME, loaded, said } from '../lib/account.js';
 import { launch, signIn, visitor } from '../lib/browser.js';
 import { doorward, management, newUser } from '../lib/setup.js';
 
-const HOME = `${doorward.issuer}account/`;
 const RESULTS = path.join(import.meta.dirname, '..', 'results');
 
 let browser;
@@ -15,21 +15,6 @@ before(async () => {
   browser = await launch();
 });
 after(() => browser?.close());
-
-/** Signs in through the page itself and waits for the first two cards. */
-async function enter(page, user) {
-  await page.goto(HOME);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.locator('#username').waitFor();
-  await signIn(page, user, HOME);
-  await loaded(page);
-}
-
-async function loaded(page) {
-  await page.locator('#profile .person-name').waitFor();
-  await page.getByRole('button', { name: 'Edit metadata' }).waitFor();
-  await page.locator('#permissions .permissions').waitFor();
-}
 
 /** Replaces the metadata through the editor. */
 async function write(page, text) {
@@ -62,7 +47,7 @@ test('a stranger signs in, sees their profile, edits their metadata, and signs o
   for (const text of ['theme', 'dark', 'city', 'London', 'plan', 'pro']) assert.ok(metadata.includes(text), text);
 
   await write(page, '{"theme": "light", "tags": ["a", "b"]}');
-  await page.getByRole('status').getByText('Metadata saved.').waitFor();
+  await said(page, 'Metadata saved.');
   assert.deepEqual((await management.users.get(user.user_id)).user_metadata, { theme: 'light', tags: ['a', 'b'] });
   assert.ok(!(await page.locator('#metadata').innerText()).includes('London'));
 
@@ -92,8 +77,9 @@ test('the permissions say what was granted, and only that', async () => {
   const page = await visitor(browser);
   await enter(page, user);
   const lines = await page.locator('#permissions .permissions li').allInnerTexts();
-  assert.equal(lines.length, 6);
+  assert.equal(lines.length, 10);
   for (const line of lines) assert.match(line, /(?<!Not )Granted/i);
+  assert.equal(lines.filter((line) => line.includes(':current_user')).length, 7);
   await page.getByText('Show the decoded token').click();
   const shown = JSON.parse(await page.locator('#permissions pre').innerText());
   assert.equal(shown.claims.sub, user.user_id);
@@ -120,17 +106,57 @@ test('metadata that is not an object in JSON is not sent', async () => {
 test('each card fails by itself and can be tried again', async () => {
   const user = await newUser();
   const page = await visitor(browser);
-  await page.route('**/api/v2/users/**', (route) => route.request().url().includes('user_metadata') ? route.abort() : route.continue());
+  const cards = ['profile', 'linked-accounts', 'second-step', 'metadata'];
+  await page.route('**/api/v2/users/**', (route) => route.abort());
+  await page.addInitScript(() => {
+    const { open } = IDBFactory.prototype;
+    IDBFactory.prototype.open = function (...names) {
+      if (!window.mended) throw new DOMException('not here', 'SecurityError');
+      return open.apply(this, names);
+    };
+  });
   await page.goto(HOME);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.locator('#username').waitFor();
   await signIn(page, user, HOME);
-  await page.locator('#profile .person-name').waitFor();
-  await page.locator('#metadata').getByText('The server could not be reached').waitFor();
+  for (const card of cards) await page.locator(`#${card}`).getByText('The server could not be reached').waitFor();
+  await page.locator('#device').getByText('This browser keeps nothing for this page').waitFor();
+  await page.locator('#permissions .permissions').first().waitFor();
   assert.deepEqual(await violations(page), []);
   await page.unroute('**/api/v2/users/**');
-  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.evaluate(() => {
+    window.mended = true;
+  });
+  for (const card of [...cards, 'device']) {
+    await page.locator(`#${card}`).getByRole('button', { name: 'Try again' }).click();
+    assert.equal(await page.evaluate(() => document.activeElement.id), `${card}-title`);
+  }
+  await loaded(page);
   await page.getByText('Nothing here yet').waitFor();
+  await page.context().close();
+});
+
+test('a card that waits says so', async () => {
+  const page = await visitor(browser);
+  let answer;
+  const held = new Promise((resolve) => {
+    answer = resolve;
+  });
+  await page.route('**/api/v2/users/**', async (route) => {
+    await held;
+    await route.continue();
+  });
+  await page.goto(HOME);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.locator('#username').waitFor();
+  await signIn(page, await newUser(), HOME);
+  await page.locator('#permissions .permissions').first().waitFor();
+  for (const card of ['profile', 'linked-accounts', 'second-step', 'metadata']) {
+    assert.equal(await page.locator(`#${card} .body[aria-busy=true] .skeleton`).innerText(), 'Loading…');
+  }
+  assert.deepEqual(await violations(page), []);
+  answer();
+  await loaded(page);
   await page.context().close();
 });
 
@@ -142,6 +168,22 @@ test('a session that ended elsewhere leads back to signing in', async () => {
   await write(page, '{"late": true}');
   await page.getByText('Your session has ended. Sign in to go on.').waitFor();
   assert.equal((await management.users.get(user.user_id)).user_metadata, undefined);
+  await page.context().close();
+});
+
+test('somebody else’s token is never used for the person on the page', async () => {
+  const [first, second] = [await newUser(), await newUser()];
+  const page = await visitor(browser);
+  await enter(page, first);
+  const other = await page.context().newPage();
+  await other.goto(HOME);
+  await other.getByRole('button', { name: 'Sign out' }).click();
+  await enter(other, second);
+  // The first one's token stops working, and what the browser's session now gives is the second one's.
+  await management.users.update(first.user_id, { blocked: true });
+  await write(page, '{"whose": "mine"}');
+  await page.getByText('Another account is signed in in this browser now.').waitFor();
+  assert.equal((await management.users.get(second.user_id)).user_metadata, undefined);
   await page.context().close();
 });
 
@@ -170,6 +212,7 @@ test('nothing for axe-core and no sideways scrolling, in both themes and three s
     for (const width of [1280, 390, 320]) {
       const page = await visitor(browser, { colorScheme, viewport: { width, height: 844 } });
       const check = async (name) => {
+        await page.evaluate(() => window.scrollTo(0, 0));
         const which = `${name}-${colorScheme}-${width}`;
         await page.screenshot({ path: path.join(RESULTS, `${which}.png`), fullPage: true, caret: 'initial' });
         assert.deepEqual(await violations(page), [], which);

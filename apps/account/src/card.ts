@@ -1,7 +1,7 @@
 /** The frame of every section: a heading, and a body that loads by itself. */
 import { button, element } from './dom.ts';
-import { ApiError } from './management.ts';
-import { SessionEnded } from './session.ts';
+import { failure } from './problem.ts';
+import { type Ended, SessionEnded } from './session.ts';
 
 /** A titled section; `body` is filled by whoever made it. */
 export function card(id: string, title: string, lead: string): { section: HTMLElement; body: HTMLElement } {
@@ -24,35 +24,27 @@ export async function fill<T>(
   body: HTMLElement,
   load: () => Promise<T>,
   show: (value: T) => Node[],
-  ended: () => void,
+  ended: Ended,
 ): Promise<void> {
   body.setAttribute('aria-busy', 'true');
   body.replaceChildren(skeleton());
   try {
     body.replaceChildren(...show(await load()));
   } catch (error) {
-    if (error instanceof SessionEnded) return ended();
+    if (error instanceof SessionEnded) return ended(error.why);
     const again = button('Try again', 'quiet', () => {
-      const title = body.parentElement?.querySelector('h2');
       void fill(body, load, show, ended);
-      title?.focus();
+      focusTitle(body);
     });
-    body.replaceChildren(element('div', { class: 'failure', role: 'alert' }, element('p', {}, explain(error))), again);
+    body.replaceChildren(failure(error), again);
   } finally {
     body.removeAttribute('aria-busy');
   }
 }
 
-/** What went wrong and what to do, in a sentence or two. */
-export function explain(error: unknown): string {
-  if (error instanceof ApiError) {
-    if (error.status === 429) {
-      return `That was a lot of requests. Wait ${error.retryAfter ?? 'a few'} seconds, then try again.`;
-    }
-    if (error.status >= 500) return 'The server had a problem. Try again in a moment.';
-    return `The server did not accept this: ${error.message}`;
-  }
-  return 'The server could not be reached. Check your connection and try again.';
+/** Moves the focus to the title of the card that `body` belongs to: what had it is gone. */
+export function focusTitle(body: HTMLElement): void {
+  body.parentElement?.querySelector('h2')?.focus();
 }
 
 /** Grey lines in the place of what is coming. */

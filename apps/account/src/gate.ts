@@ -1,6 +1,6 @@
 /** What somebody sees who is not signed in, and what anybody sees when the page cannot start. */
 import { button, element } from './dom.ts';
-import type { Refusal } from './session.ts';
+import type { Refusal } from './door.ts';
 
 /** The sign-in card; `notice` is shown above it as news, `refusal` as what went wrong. */
 export function gate(name: string | undefined, enter: (page: 'login' | 'signup') => Promise<void>, refusal: Refusal, notice?: string): HTMLElement {

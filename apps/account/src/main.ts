@@ -1,13 +1,17 @@
 /** The account page: sign in, then one card per thing a person can see or do. */
+import { deviceCard } from './cards/device.ts';
+import { linkedAccountsCard } from './cards/linked_accounts.ts';
 import { metadataCard } from './cards/metadata.ts';
 import { permissionsCard } from './cards/permissions.ts';
 import { profileCard } from './cards/profile.ts';
+import { secondStepCard } from './cards/second_step.ts';
 import { signOutCard } from './cards/sign_out.ts';
 import { type Config, loadConfig } from './config.ts';
 import { element } from './dom.ts';
+import { Door, type Opened } from './door.ts';
 import { broken, gate } from './gate.ts';
 import { Management } from './management.ts';
-import { Door, type Session } from './session.ts';
+import type { Session, Why } from './session.ts';
 
 const app = document.getElementById('app');
 if (!app) throw new Error('the page has no #app');
@@ -17,21 +21,35 @@ async function start(root: HTMLElement): Promise<void> {
   try {
     const config = await loadConfig();
     const door = new Door(config);
-    const { session, refusal } = await door.open();
-    if (session) return showAccount(root, config, door, session);
-    root.replaceChildren(gate(config.name, (page) => door.enter(page), refusal));
+    const opened = await door.open();
+    if (opened.session) return showAccount(root, config, door, opened, opened.session);
+    root.replaceChildren(gate(config.name, (page) => door.enter(page), opened.refusal));
   } catch (error) {
     console.error(error);
     root.replaceChildren(broken(() => void start(root)));
   }
 }
 
-function showAccount(root: HTMLElement, config: Config, door: Door, session: Session): void {
+const NOTICES: Record<Why, string> = {
+  over: 'Your session has ended. Sign in to go on.',
+  replaced: 'Another account is signed in in this browser now. Sign in to yours to go on.',
+};
+
+function showAccount(root: HTMLElement, config: Config, door: Door, opened: Opened, session: Session): void {
   const api = new Management(config.audience, session);
-  const ended = () => {
-    root.replaceChildren(gate(config.name, (page) => door.enter(page), undefined, 'Your session has ended. Sign in to go on.'));
+  const ended = (why: Why) => {
+    root.replaceChildren(gate(config.name, (page) => door.enter(page, why === 'replaced'), undefined, NOTICES[why]));
     root.querySelector<HTMLElement>('button')?.focus();
   };
+  const cards = [
+    profileCard(api, ended),
+    linkedAccountsCard(api, session, ended),
+    secondStepCard(api, session, opened, ended),
+    deviceCard(api, session, ended),
+    metadataCard(api, ended),
+    permissionsCard(session, ended),
+    signOutCard(session),
+  ];
   root.replaceChildren(
     element(
       'header',
@@ -41,12 +59,14 @@ function showAccount(root: HTMLElement, config: Config, door: Door, session: Ses
       config.name ? element('p', { class: 'muted tenant' }, config.name) : null,
     ),
     element(
-      'main',
-      { class: 'cards', id: 'main' },
-      profileCard(api, ended),
-      metadataCard(api, ended),
-      permissionsCard(session, ended),
-      signOutCard(session),
+      'div',
+      { class: 'page' },
+      element(
+        'nav',
+        { class: 'sections', 'aria-label': 'Sections' },
+        element('ul', {}, ...cards.map((card) => element('li', {}, element('a', { href: `#${card.id}` }, card.querySelector('h2')?.textContent ?? null)))),
+      ),
+      element('main', { class: 'cards', id: 'main' }, ...cards),
     ),
   );
 }

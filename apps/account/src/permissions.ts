@@ -1,7 +1,7 @@
 /** What an access token says about itself, and what its scopes mean to a person. */
 import type { Json } from './management.ts';
 
-/** What this page asks for; the server grants what a person may do to their own account and nothing else. */
+/** What this page asks for: all that a person's token can hold for the Management API. The server grants what a person may do to their own account and nothing else. */
 export const SCOPES = [
   'openid',
   'profile',
@@ -9,6 +9,10 @@ export const SCOPES = [
   'read:current_user',
   'update:current_user_metadata',
   'create:current_user_metadata',
+  'update:current_user_identities',
+  'delete:current_user_metadata',
+  'create:current_user_device_credentials',
+  'delete:current_user_device_credentials',
 ] as const;
 
 /** In the words of the consent page. */

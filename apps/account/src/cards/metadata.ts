@@ -1,13 +1,14 @@
 /** What apps keep about the person: read by `GET`, changed by `PATCH /users/{id}` with `update:` and `create:current_user_metadata`. */
-import { card, explain, fill } from '../card.ts';
+import { card, fill } from '../card.ts';
 import { announce, button, element, listening } from '../dom.ts';
 import { readable } from '../format.ts';
 import type { Json, Management, User } from '../management.ts';
 import { parse, patch } from '../metadata.ts';
-import { SessionEnded } from '../session.ts';
+import { explain } from '../problem.ts';
+import { type Ended, SessionEnded } from '../session.ts';
 
 /** The metadata card: a readable list, and an editor for the part that is the person's own. */
-export function metadataCard(api: Management, ended: () => void): HTMLElement {
+export function metadataCard(api: Management, ended: Ended): HTMLElement {
   const { section, body } = card('metadata', 'Metadata', 'Small settings that apps keep with your account. You can change these yourself.');
   void fill(body, () => api.user(['user_id', 'user_metadata', 'app_metadata']), view, ended);
   return section;
@@ -82,7 +83,7 @@ export function metadataCard(api: Management, ended: () => void): HTMLElement {
         announce('Metadata saved.');
         back(saved);
       } catch (error) {
-        if (error instanceof SessionEnded) return ended();
+        if (error instanceof SessionEnded) return ended(error.why);
         complain(explain(error));
         save.disabled = false;
         save.textContent = 'Save';

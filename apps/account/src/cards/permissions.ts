@@ -3,10 +3,13 @@ import { card, fill } from '../card.ts';
 import { element } from '../dom.ts';
 import { instant } from '../format.ts';
 import { decode, type Permission, permissions, SCOPES, type Token } from '../permissions.ts';
-import type { Session } from '../session.ts';
+import type { Ended, Session } from '../session.ts';
+
+/** What is not about the account but about signing in to it. */
+const OPENID = new Set(['openid', 'profile', 'email', 'offline_access']);
 
 /** The card "Permissions of this session". */
-export function permissionsCard(session: Session, ended: () => void): HTMLElement {
+export function permissionsCard(session: Session, ended: Ended): HTMLElement {
   const { section, body } = card(
     'permissions',
     'Permissions of this session',
@@ -19,8 +22,14 @@ export function permissionsCard(session: Session, ended: () => void): HTMLElemen
 function show(raw: string): Node[] {
   const token = decode(raw);
   if (!token) return [element('p', { class: 'empty' }, 'This session’s token cannot be read here. The server alone knows what it allows.')];
+  const all = permissions(SCOPES, token.claims.scope);
+  const [account, identity] = [all.filter(({ scope }) => !OPENID.has(scope)), all.filter(({ scope }) => OPENID.has(scope))];
   return [
-    element('ul', { class: 'permissions' }, ...permissions(SCOPES, token.claims.scope).map(line)),
+    element('h3', {}, 'Your account'),
+    list(account),
+    element('h3', {}, 'Signing in'),
+    list(identity),
+    element('h3', {}, 'The token'),
     facts(token),
     element(
       'details',
@@ -29,6 +38,10 @@ function show(raw: string): Node[] {
       element('pre', { tabindex: 0, 'aria-label': 'Decoded token' }, JSON.stringify({ header: token.header, claims: token.claims }, null, 2)),
     ),
   ];
+}
+
+function list(all: Permission[]): HTMLElement {
+  return element('ul', { class: 'permissions' }, ...all.map(line));
 }
 
 function line(permission: Permission): HTMLElement {
@@ -42,12 +55,15 @@ function line(permission: Permission): HTMLElement {
 }
 
 function facts(token: Token): HTMLElement {
-  const { aud, azp } = token.claims;
+  const { iss, sub, aud, azp } = token.claims;
+  const code = (value: unknown) => element('code', { class: 'block' }, String(value));
   const rows: [string, Node | string][] = [
+    ['Opens', code(sub)],
     ['Good until', instant(token.expiresAt)],
-    ['For', element('span', {}, ...(Array.isArray(aud) ? aud : [aud]).map((one) => element('code', { class: 'block' }, String(one))))],
-    ['Given to', element('code', {}, String(azp))],
-    ['Signed with', element('code', {}, String(token.header.alg))],
+    ['Given to', code(azp)],
+    ['Taken by', element('span', {}, ...(Array.isArray(aud) ? aud : [aud]).map(code))],
+    ['Issued by', code(iss)],
+    ['Signed with', code(token.header.alg)],
   ];
   return element('dl', { class: 'facts' }, ...rows.map(([term, value]) => element('div', {}, element('dt', {}, term), element('dd', {}, value))));
 }

@@ -3,6 +3,7 @@ import { card, fill } from '../card.ts';
 import { element } from '../dom.ts';
 import { instant } from '../format.ts';
 import type { Management, User } from '../management.ts';
+import type { Ended } from '../session.ts';
 
 const FIELDS: (keyof User)[] = [
   'user_id', 'name', 'nickname', 'given_name', 'family_name', 'email', 'email_verified', 'username', 'phone_number',
@@ -10,7 +11,7 @@ const FIELDS: (keyof User)[] = [
 ];
 
 /** The profile card. */
-export function profileCard(api: Management, ended: () => void): HTMLElement {
+export function profileCard(api: Management, ended: Ended): HTMLElement {
   const { section, body } = card('profile', 'Profile', 'Who you are to the apps you sign in to.');
   void fill(body, () => api.user(FIELDS), show, ended);
   return section;

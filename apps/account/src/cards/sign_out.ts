@@ -1,6 +1,7 @@
 /** The way out. */
-import { card, explain } from '../card.ts';
+import { card } from '../card.ts';
 import { announce, button, element } from '../dom.ts';
+import { explain } from '../problem.ts';
 import type { Session } from '../session.ts';
 
 /** The card that ends the session in this browser. */

@@ -1,0 +1,58 @@
+// The code of docs/guides/account-page.md is run as it stands, in an app on another port of localhost.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { serveApp } from '../lib/app.js';
+import { launch, signIn, typePassword, visitor } from '../lib/browser.js';
+import { doorward, management, newApp, newUser } from '../lib/setup.js';
+
+const guide = readFileSync(path.join(import.meta.dirname, '..', '..', 'docs', 'guides', 'account-page.md'), 'utf8');
+const [base, profile, link, unlink, secondStep, device, token, ...others] = [...guide.matchAll(/```js\n([^]*?)```/g)].map(([, text]) => text);
+/** The first example is the page's script; each of the others is a function of it, called by the tests. */
+const STEPS = { profile: `${profile}\nreturn user;`, link, unlink: `${unlink}\nreturn main;`, secondStep: `${secondStep}\nreturn factor;`, device: `${device}\nreturn id;`, token: `${token}\nreturn granted;` };
+
+let app, browser;
+
+before(async () => {
+  const page = `<!doctype html><title>My app</title><link rel="icon" href="data:,">
+    <script type="importmap">{"imports":{"@auth0/auth0-spa-js":"/auth0-spa-js.esm.js"}}</script>
+    <button id="linkButton">Link</button><button id="setUpButton">Set up</button><button id="resetButton">Reset</button>
+    <script type="module" src="/main.js"></script>`;
+  const files = { '/': page, '/main.js': '' };
+  app = await serveApp(files);
+  const client = await newApp(app.origin, ['/'], { name: 'Copies of the guide' });
+  const steps = Object.entries(STEPS).map(([name, text]) => `async ${name}(${name === 'unlink' ? 'user' : ''}) { ${text} }`);
+  files['/main.js'] = `${base.replace('id.example.com', doorward.domain).replace('CLIENT_ID', client.client_id)}\nwindow.steps = { ${steps.join(',\n')} };`;
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await app?.close();
+});
+
+async function open(user) {
+  const page = await visitor(browser);
+  await page.goto(app.origin);
+  await page.locator('#username').waitFor();
+  await signIn(page, user, app.origin);
+  await page.waitForFunction(() => window.steps);
+  return page;
+}
+
+const step = (page, name, user) => page.evaluate(([name, user]) => window.steps[name](user), [name, user]);
+
+test('every example is one that this file runs', () => {
+  assert.deepEqual(others, []);
+  assert.ok(token);
+});
+
+test('profile, metadata and the token', async () => {
+  const user = await newUser({ user_metadata: { language: 'en', keep: 1 } });
+  const page = await open(user);
+  assert.equal((await step(page, 'profile')).email, user.email);
+  assert.deepEqual((await management.users.get(user.user_id)).user_metadata, { keep: 1, theme: 'dark' });
+  assert.equal((await step(page, 'token')).filter((scope) => scope.includes(':current_user')).length, 7);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
