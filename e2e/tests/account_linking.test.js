@@ -152,7 +152,7 @@ test('what the server refuses is told in its own words', async () => {
   await proveOther(page, second);
   await management.users.delete(second.user_id);
   await page.getByRole('button', { name: 'Link account' }).click();
-  await page.getByRole('alert').getByText('The server did not accept this:').waitFor();
+  await page.getByText('The server did not accept this: Provided secondary account not found.').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Link account' }).isEnabled(), true);
   assert.deepEqual(await linkedTo(first), []);
   await page.context().close();

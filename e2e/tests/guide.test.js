@@ -56,3 +56,30 @@ test('profile, metadata and the token', async () => {
   assert.deepEqual(page.complaints, []);
   await page.context().close();
 });
+
+test('linking, unlinking and a device', async () => {
+  const [user, other] = [await newUser(), await newUser()];
+  const page = await open(user);
+  await step(page, 'link');
+  const asked = new Promise((resolve) => {
+    page.once('dialog', async (dialog) => {
+      resolve(dialog.message());
+      await dialog.accept();
+    });
+  });
+  const linked = page.waitForResponse((response) => response.request().method() === 'POST' && response.url().endsWith('/identities'));
+  const [popup] = await Promise.all([page.waitForEvent('popup'), page.locator('#linkButton').click()]);
+  await popup.locator('#username').waitFor();
+  await typePassword(popup, other);
+  assert.match(await asked, new RegExp(`Link ${other.email}\\?`));
+  assert.equal((await linked).status(), 201);
+  const { identities } = await step(page, 'profile');
+  assert.equal(identities.length, 2);
+  const main = await page.evaluate((identities) => window.steps.unlink({ identities }), identities);
+  assert.equal(`${main.provider}|${main.user_id}`, user.user_id);
+  assert.equal((await management.users.get(user.user_id)).identities.length, 1);
+  assert.match(await step(page, 'device'), /^dcr_/);
+  assert.deepEqual((await management.deviceCredentials.list({ user_id: user.user_id, type: 'public_key' })).data, []);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
