@@ -143,6 +143,9 @@ pub enum Missing {
     /// `inexistent_job`, where its errors are asked for.
     #[error("The job does not exist")]
     JobErrors,
+    /// No code: the address is not throttled.
+    #[error("Not Found")]
+    AddressBlock,
 }
 
 impl Missing {
@@ -155,8 +158,8 @@ impl Missing {
             Self::ResourceServer => Some("inexistent_resource_server"),
             Self::ClientGrant => Some("inexistent_client_grant"),
             Self::Log => Some("inexistent_log"),
-            Self::SigningKey => None,
             Self::Job | Self::JobErrors => Some("inexistent_job"),
+            Self::SigningKey | Self::AddressBlock => None,
         }
     }
 }

@@ -3,7 +3,9 @@
 //! [`routes::table`] is the list of operations, [`access`] the whole authorization rule; then one file or folder per family.
 
 pub mod access;
+pub mod anomaly;
 pub mod answers;
+pub mod attack_protection;
 pub mod audit;
 mod bearer;
 pub mod branding;
@@ -30,6 +32,7 @@ mod routes;
 pub mod signing_keys;
 pub mod tenants;
 pub mod texts;
+pub mod user_blocks;
 pub mod users;
 pub mod validation;
 

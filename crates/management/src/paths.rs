@@ -1,6 +1,8 @@
 //! Parameters of the path. They are percent-decoded once, after routing: `%2F` inside an id is a slash of the id, and an
 //! id may come as `auth0|x`, `auth0%7Cx` or `auth0%7cx` (management contract §1.2). Ids compare byte by byte.
 
+use std::net::IpAddr;
+
 use axum::RequestPartsExt;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
@@ -39,6 +41,23 @@ impl Parameter for ClientId {
 impl Parameter for String {
     fn read(name: &str, value: &str) -> Result<Self, Error> {
         text("id", name, value).map(Self::from)
+    }
+}
+
+impl Parameter for IpAddr {
+    fn read(name: &str, value: &str) -> Result<Self, Error> {
+        let shown: String = value.chars().take(255).collect();
+        let refused = |format: &str| {
+            format!("Path validation error: 'Object didn't pass validation for format {format}: {shown}'.")
+        };
+        value.parse().map_err(|_| {
+            Error::InvalidUri(format!(
+                "Path validation error: 'None of the valid schemas were met' on property {name}. \
+                 Inner errors: [ {} (also) {} ].",
+                refused("ipv4"),
+                refused("ipv6")
+            ))
+        })
     }
 }
 

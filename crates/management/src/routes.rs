@@ -14,8 +14,8 @@ use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
 use crate::operations::{Operation, Power, Scope, everyone, own_id, own_row, power};
 use crate::{
-    branding, client_grants, clients, connections, device_credentials, gate, grants, jobs, logs,
-    resource_servers, signing_keys, tenants, users,
+    anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, gate,
+    grants, jobs, logs, resource_servers, signing_keys, tenants, user_blocks, users,
 };
 
 const GET: Method = Method::GET;
@@ -30,6 +30,20 @@ fn table(table: Table) -> Table {
     use Power::*;
 
     table
+        .op(GET, "/anomaly/blocks/ips/{id}", "Check if an IP address is blocked", &[everyone("read:anomaly_blocks")], anomaly::check)
+        .op(DELETE, "/anomaly/blocks/ips/{id}", "Remove the blocked IP address", &[everyone("delete:anomaly_blocks")], anomaly::lift)
+
+        .op(GET, "/attack-protection/bot-detection", "Get Bot Detection settings", &[everyone("read:attack_protection")], attack_protection::get_bot_detection)
+        .op(PATCH, "/attack-protection/bot-detection", "Update Bot Detection settings", &[everyone("update:attack_protection")], attack_protection::update_bot_detection)
+        .op(GET, "/attack-protection/breached-password-detection", "Get Breached Password Detection settings", &[everyone("read:attack_protection")], attack_protection::get_breached_passwords)
+        .op(PATCH, "/attack-protection/breached-password-detection", "Update Breached Password Detection settings", &[everyone("update:attack_protection")], attack_protection::update_breached_passwords)
+        .op(GET, "/attack-protection/brute-force-protection", "Get Brute-force settings", &[everyone("read:attack_protection")], attack_protection::get_brute_force)
+        .op(PATCH, "/attack-protection/brute-force-protection", "Update Brute-force settings", &[everyone("update:attack_protection")], attack_protection::update_brute_force)
+        .op(GET, "/attack-protection/captcha", "Get the CAPTCHA configuration for a tenant", &[everyone("read:attack_protection")], attack_protection::get_captcha)
+        .op(PATCH, "/attack-protection/captcha", "Update the CAPTCHA configuration for a tenant", &[everyone("update:attack_protection")], attack_protection::update_captcha)
+        .op(GET, "/attack-protection/suspicious-ip-throttling", "Get Suspicious IP Throttling settings", &[everyone("read:attack_protection")], attack_protection::get_suspicious_ip)
+        .op(PATCH, "/attack-protection/suspicious-ip-throttling", "Update Suspicious IP Throttling settings", &[everyone("update:attack_protection")], attack_protection::update_suspicious_ip)
+
         .op(GET, "/branding", "Get branding settings", &[everyone("read:branding")], branding::get)
         .op(PATCH, "/branding", "Update branding settings", &[everyone("update:branding")], branding::update)
 
@@ -88,6 +102,11 @@ fn table(table: Table) -> Table {
 
         .op(GET, "/tenants/settings", "Get tenant settings", &[everyone("read:tenant_settings")], tenants::get)
         .op(PATCH, "/tenants/settings", "Update tenant settings", &[everyone("update:tenant_settings")], tenants::update)
+
+        .op(GET, "/user-blocks", "Get blocks by identifier", &[everyone("read:users")], user_blocks::find)
+        .op(DELETE, "/user-blocks", "Unblock by identifier", &[everyone("update:users")], user_blocks::lift_by_identifier)
+        .op(GET, "/user-blocks/{id}", "Get a user's blocks", &[everyone("read:users")], user_blocks::get)
+        .op(DELETE, "/user-blocks/{id}", "Unblock a user", &[everyone("update:users")], user_blocks::lift)
 
         .op(GET, "/users", "List or Search Users", &[everyone("read:users"), power("read:user_idp_tokens", IdpTokens)], users::list)
         .op(POST, "/users", "Create a User", &[everyone("create:users")], users::create)

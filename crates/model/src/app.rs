@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use db::Db;
 
+use crate::attack_protection::Breaches;
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::logs;
@@ -22,6 +23,8 @@ pub struct Model {
     pub random: Random,
     /// Seals what must be read back, under the master key.
     pub seal: Sealer,
+    /// Passwords that have leaked: the operator's file.
+    pub breaches: Breaches,
     /// Password hashing on its own bounded pool.
     pub hasher: Hasher,
     /// The tenants' signing keys, parsed.

@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod app;
+pub mod attack_protection;
 pub mod authorization_codes;
 pub mod bootstrap;
 pub mod branding;

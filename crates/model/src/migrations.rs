@@ -19,4 +19,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(8, "device_credentials", include_str!("../migrations/0008_device_credentials.sql")),
     shared(10, "mail", include_str!("../migrations/0010_mail.sql")),
     shared(12, "jobs", include_str!("../migrations/0012_jobs.sql")),
+    shared(14, "attack_protection", include_str!("../migrations/0014_attack_protection.sql")),
 ];

@@ -15,6 +15,9 @@ const LOGS: i64 = 30 * 24 * 3600;
 /// Seconds that a code is kept after its end: its second use must still be noticed (RFC 6749 §4.1.2).
 const CODES: i64 = 24 * 3600;
 
+/// Seconds that a full bucket of an address is kept: until then its emptiness is not put into the log again.
+const ADDRESSES: i64 = 3600;
+
 /// A table whose rows end, and how long they are kept then.
 struct Expiring {
     delete: &'static str,
@@ -23,7 +26,7 @@ struct Expiring {
 }
 
 /// Children before nobody: what hangs on a row goes with it.
-const EXPIRING: [Expiring; 7] = [
+const EXPIRING: [Expiring; 10] = [
     Expiring {
         delete: "DELETE FROM transactions WHERE tenant = $1 AND id IN
                  (SELECT id FROM transactions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
@@ -62,6 +65,24 @@ const EXPIRING: [Expiring; 7] = [
         delete: "DELETE FROM jobs WHERE tenant = $1 AND id IN
                  (SELECT id FROM jobs WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
         kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM unblock_tickets WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM unblock_tickets WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM login_attempts WHERE tenant = $1 AND (subject, ip) IN
+                 (SELECT subject, ip FROM login_attempts WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, subject, ip LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM address_attempts WHERE tenant = $1 AND (stage, ip) IN
+                 (SELECT stage, ip FROM address_attempts WHERE tenant = $1 AND full_at < $2
+                  ORDER BY full_at, stage, ip LIMIT $3)",
+        kept: ADDRESSES,
     },
 ];
 

@@ -5,6 +5,7 @@ use std::ops::Deref;
 use db::{Batch, Db};
 use serde_json::{Map, Value as Json};
 
+use crate::attack_protection::Breaches;
 use crate::bootstrap::{NewTenant, create_tenant};
 use crate::client_grants::{self, ClientGrant};
 use crate::clients::{self, Client};
@@ -55,6 +56,7 @@ impl TestModel {
         let model = Model {
             audit: logs::Queue::start(db.clone(), clock.clone(), &random),
             seal: Sealer::new(&master_key, &[]),
+            breaches: Breaches::none(),
             hasher: Hasher::for_tests(),
             keys: Keys::for_tests(),
             db,

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use model::App;
+use model::attack_protection::Breaches;
 use model::bootstrap::{self, Scopes};
 use model::tenants::{self, Tenant};
 
@@ -22,7 +23,9 @@ pub async fn open(source: &Source) -> anyhow::Result<App> {
     match (&source.config, &source.data) {
         (Some(path), _) => {
             let config = program::configuration(path)?;
-            let app = program::open(&config.database, &program::master_keys(&config.master_key)?).await?;
+            let app =
+                program::open(&config.database, &program::master_keys(&config.master_key)?, Breaches::none())
+                    .await?;
             if let Some(issuer) = &config.issuer {
                 program::ensure_tenant(&app, issuer).await?;
             }
@@ -34,7 +37,7 @@ pub async fn open(source: &Source) -> anyhow::Result<App> {
                 bail!("{} holds no data of `doorward dev`", directory.display());
             }
             let url = format!("sqlite:{}", database.display());
-            program::open(&url, &program::development_keys(directory)?).await
+            program::open(&url, &program::development_keys(directory)?, Breaches::none()).await
         }
         (None, None) => bail!("name --config FILE or --data DIR"),
     }

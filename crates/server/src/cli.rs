@@ -76,6 +76,9 @@ pub struct Dev {
     /// Start from an empty database, and delete it at the end
     #[arg(long)]
     pub ephemeral: bool,
+    /// A file of SHA-1 digests of breached passwords, ordered by hash
+    #[arg(long, value_name = "FILE")]
+    pub breached_passwords: Option<PathBuf>,
     /// Install the development CA in this machine's trust stores, or print how
     #[arg(long)]
     pub trust: bool,
@@ -87,6 +90,7 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     issuer = \"https://id.example.com/\"                  # optional: this tenant is made at first start\n  \
     master_key_file = \"/etc/doorward/master.key\"        # or the variable DOORWARD_MASTER_KEY\n  \
     log = \"info\"                                        # optional\n  \
+    breached_passwords_file = \"/var/lib/doorward/pwned.txt\"  # optional: SHA-1, ordered by hash\n  \
     trusted_proxies = [\"10.0.0.7\"]                      # optional: whose X-Forwarded-* headers count\n  \
     [tls]                                               # without: plain HTTP, for the proxies alone\n  \
     certificate = \"/etc/doorward/chain.pem\"\n  \
@@ -95,7 +99,7 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     calls_per_second = 10                               # 0 for no limit\n  \
     burst = 50\n\n\
     Each key can be overridden by a variable: DOORWARD_DATABASE, DOORWARD_LISTEN, DOORWARD_ISSUER, \
-    DOORWARD_MASTER_KEY_FILE, DOORWARD_LOG, DOORWARD_TRUSTED_PROXIES (with commas), DOORWARD_TLS_CERTIFICATE, \
+    DOORWARD_MASTER_KEY_FILE, DOORWARD_BREACHED_PASSWORDS_FILE, DOORWARD_LOG, DOORWARD_TRUSTED_PROXIES (with commas), DOORWARD_TLS_CERTIFICATE, \
     DOORWARD_TLS_KEY, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
     SIGTERM and SIGINT finish the requests in flight, within 30 seconds. SIGHUP reads the certificate again.";
 

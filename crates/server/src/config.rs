@@ -12,7 +12,7 @@ use management::{Limits, Rate};
 use serde::Deserialize;
 
 /// The variables that override a key, in the order of the file's documentation.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 12] = [
     "DOORWARD_DATABASE",
     "DOORWARD_LISTEN",
     "DOORWARD_ISSUER",
@@ -21,6 +21,7 @@ const VARIABLES: [&str; 11] = [
     "DOORWARD_TRUSTED_PROXIES",
     "DOORWARD_MASTER_KEY_FILE",
     "DOORWARD_MASTER_KEY",
+    "DOORWARD_BREACHED_PASSWORDS_FILE",
     "DOORWARD_SELF_SERVICE_CALLS_PER_SECOND",
     "DOORWARD_SELF_SERVICE_BURST",
     "DOORWARD_LOG",
@@ -43,6 +44,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
+    /// Digests of passwords that have leaked, in their order.
+    pub breached_passwords: Option<PathBuf>,
     /// How fast one person may call the Management API with their own token.
     pub self_service: Limits,
     /// The log filter, `info` by default.
@@ -121,6 +124,7 @@ struct File {
     tls: Option<Tls>,
     trusted_proxies: Option<Vec<String>>,
     master_key_file: Option<PathBuf>,
+    breached_passwords_file: Option<PathBuf>,
     self_service: Option<SelfService>,
     log: Option<String>,
 }
@@ -189,6 +193,10 @@ impl Config {
             .map(PathBuf::from)
             .or(file.master_key_file.map(relative));
         let master_key = master_key(key_file, variables.take("DOORWARD_MASTER_KEY"))?;
+        let breached_passwords = variables
+            .take("DOORWARD_BREACHED_PASSWORDS_FILE")
+            .map(PathBuf::from)
+            .or(file.breached_passwords_file.map(relative));
         let log = variables.take("DOORWARD_LOG").or(file.log).unwrap_or_else(|| "info".into());
         let mut calls = |name: &'static str| variables.take(name).map(|text| number(name, &text)).transpose();
         let limit = file.self_service.unwrap_or_default();
@@ -196,7 +204,17 @@ impl Config {
             calls("DOORWARD_SELF_SERVICE_CALLS_PER_SECOND")?.or(limit.calls_per_second),
             calls("DOORWARD_SELF_SERVICE_BURST")?.or(limit.burst),
         );
-        Ok(Self { database, listen, issuer, transport, trusted_proxies, master_key, self_service, log })
+        Ok(Self {
+            database,
+            listen,
+            issuer,
+            transport,
+            trusted_proxies,
+            master_key,
+            breached_passwords,
+            self_service,
+            log,
+        })
     }
 }
 
@@ -384,7 +402,12 @@ mod tests {
             Transport::Tls { certificate: "/etc/doorward/chain.pem".into(), key: "/etc/key.pem".into() }
         );
         assert_eq!(config.master_key, MasterKeySource::File("/etc/doorward/master.key".into()));
-        assert!(config.trusted_proxies.is_empty());
+        assert!(config.trusted_proxies.is_empty() && config.breached_passwords.is_none());
+        let leaked = GOOD.replace("[tls]", "breached_passwords_file = \"pwned.txt\"\n[tls]");
+        let config = parse(&leaked, &[]).expect("is good");
+        assert_eq!(config.breached_passwords, Some("/etc/doorward/pwned.txt".into()));
+        let moved = parse(&leaked, &[("DOORWARD_BREACHED_PASSWORDS_FILE", "x.txt")]).expect("is good");
+        assert_eq!(moved.breached_passwords, Some("x.txt".into()));
         let here = GOOD.replace("postgres://doorward:hunter2@db/doorward", "sqlite:doorward.db");
         let config =
             Config::parse(Path::new("src/doorward.toml"), &here, std::iter::empty()).expect("is good");
@@ -417,7 +440,7 @@ mod tests {
         assert_eq!(
             refusal("databse = \"sqlite:x\"", &[]),
             "/etc/doorward/doorward.toml:1: unknown field `databse`, expected one of `database`, `listen`, \
-             `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `self_service`, `log`"
+             `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `breached_passwords_file`, `self_service`, `log`"
         );
         assert!(
             refusal(GOOD, &[("DOORWARD_LISTN", "x")])

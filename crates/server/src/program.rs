@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, bail};
+use model::attack_protection::Breaches;
 use model::bootstrap::{self, NewTenant};
 use model::clients::{self, Client};
 use model::keys::Keys;
@@ -24,7 +25,7 @@ use crate::private_file;
 const WAITING_HASHES: usize = 16;
 
 /// Opens the database and brings its schema up to date.
-pub async fn open(database: &str, master_keys: &[MasterKey]) -> anyhow::Result<App> {
+pub async fn open(database: &str, master_keys: &[MasterKey], breaches: Breaches) -> anyhow::Result<App> {
     let (newest, older) = master_keys.split_first().context("there is no master key")?;
     let db = open_database(database).await?;
     let threads = available_parallelism().map_or(1, NonZeroUsize::get);
@@ -35,9 +36,15 @@ pub async fn open(database: &str, master_keys: &[MasterKey]) -> anyhow::Result<A
         clock,
         random,
         seal: Sealer::new(newest, older),
+        breaches,
         hasher: Hasher::new(threads, threads * WAITING_HASHES),
         keys: Keys::new(),
     }))
+}
+
+/// Opens the operator's file of breached passwords, if there is one.
+pub fn breaches(file: Option<&Path>) -> anyhow::Result<Breaches> {
+    Ok(file.map(Breaches::open).transpose()?.unwrap_or_default())
 }
 
 /// Opens the database alone and brings its schema up to date. A new SQLite file is its owner's alone.

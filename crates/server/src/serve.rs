@@ -21,7 +21,8 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         Transport::Tls { certificate, key } => Some(Certificate::new(Certificate::read(certificate, key)?)),
         Transport::BehindProxy => None,
     };
-    let app = program::open(&config.database, &program::master_keys(&config.master_key)?).await?;
+    let breaches = program::breaches(config.breached_passwords.as_deref())?;
+    let app = program::open(&config.database, &program::master_keys(&config.master_key)?, breaches).await?;
     if let Some(issuer) = &config.issuer {
         program::ensure_tenant(&app, issuer).await?;
     }

@@ -14,7 +14,9 @@ use model::connections::{self, Connection};
 use model::paging::{Page, Paging};
 use model::users::search::{Filter, USERS};
 use model::users::{self, MetadataError, NewUser, Sort, User};
-use model::{App, UserId, access_tokens, authorization_codes, credentials, refresh_tokens, sessions};
+use model::{
+    App, UserId, access_tokens, attack_protection, authorization_codes, credentials, refresh_tokens, sessions,
+};
 use serde_json::{Map, Value};
 
 pub use bodies::{CreateUser, FindByEmail, ListUsers, UpdateUser};
@@ -165,6 +167,8 @@ pub async fn update(
             users::save(&mut batch, &mut user);
             if let Some((position, hash)) = password {
                 credentials::set(&mut batch, tenant, &user.identities[position], hash, now);
+                // What was guessed was another password.
+                attack_protection::lift(&mut batch, tenant, &id);
             }
             if prepared.shuts_out(&before, &user) {
                 sign_out(&mut batch, &user);
@@ -206,6 +210,7 @@ pub async fn delete(
             user.iter().for_each(|user| users::unchanged(&mut batch, user));
         }
         users::remove(&mut batch, tenant, &id);
+        attack_protection::lift(&mut batch, tenant, &id);
         grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
         Ok::<_, Error>((batch, ()))
     };

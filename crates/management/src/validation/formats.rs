@@ -1,5 +1,6 @@
 //! The named formats of the published schemas, as far as bodies use them.
 
+use ipnet::{Ipv4Net, Ipv6Net};
 use jsonschema::ValidationOptions;
 use model::clients::urls;
 use model::users::is_email;
@@ -21,6 +22,8 @@ pub fn register(options: ValidationOptions) -> ValidationOptions {
         .with_format("callback-url", urls::may_be_callback)
         .with_format("url-with-placeholders", urls::may_be_destination)
         .with_format("client-id", is_client_id)
+        .with_format("cidr", |text| text.parse::<Ipv4Net>().is_ok())
+        .with_format("ipv6_cidr", |text| text.parse::<Ipv6Net>().is_ok())
 }
 
 /// An absolute `http` or `https` address.

@@ -181,6 +181,11 @@ impl Connection {
         set.and_then(Json::as_u64).and_then(|length| usize::try_from(length).ok())
     }
 
+    /// Whether failed logins are counted: unless its option says otherwise.
+    pub fn has_brute_force_protection(&self) -> bool {
+        self.options.get("brute_force_protection").and_then(Json::as_bool).unwrap_or(true)
+    }
+
     fn switch(&self, option: &str) -> bool {
         self.options.get(option).and_then(Json::as_bool).unwrap_or(false)
     }

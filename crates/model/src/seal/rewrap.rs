@@ -17,6 +17,7 @@ pub struct SealedColumn {
 
 /// Every sealed column there is. Who adds one to the schema adds it here.
 pub const SEALED: &[SealedColumn] = &[
+    SealedColumn { table: "attack_protection", key: &["tenant", "part"], column: "secrets" },
     SealedColumn { table: "clients", key: &["tenant", "client_id"], column: "secret" },
     SealedColumn { table: "connections", key: &["tenant", "id"], column: "options" },
     SealedColumn { table: "letters", key: &["tenant", "id"], column: "variables" },
@@ -123,9 +124,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::attack_protection;
     use crate::mail::{self, Kind, Letter};
     use crate::seal::MasterKey;
-    use crate::testing::TestModel;
+    use crate::testing::{TestModel, object};
 
     #[tokio::test]
     async fn a_rewrap_moves_every_sealed_value_to_the_newest_master_key() {
@@ -135,6 +137,9 @@ mod tests {
             let mut batch = Batch::new();
             let letter = Letter::new(Kind::MfaOobCode, "ann@example.com").with("code", "123456");
             mail::queue(&mut batch, &app, &app.tenant, letter);
+            let mut captcha = attack_protection::load_captcha(&app, &app.tenant).await.unwrap();
+            captcha = captcha.patched(&object(json!({ "hcaptcha": { "site_key": "k", "secret": "s" } })));
+            attack_protection::save_captcha(&app, &mut batch, &app.tenant, &mut captcha);
             app.db.commit(batch).await.unwrap();
             let new = MasterKey::generate(&app.random);
             let both = Sealer::new(&new, std::slice::from_ref(&app.master_key));

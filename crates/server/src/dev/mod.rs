@@ -44,7 +44,8 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
     let place = ephemeral.as_ref().map_or(&*data, |ephemeral| &ephemeral.0);
     let database =
         command.database.unwrap_or_else(|| format!("sqlite:{}", place.join("doorward.db").display()));
-    let app = program::open(&database, &program::development_keys(place)?).await?;
+    let breaches = program::breaches(command.breached_passwords.as_deref())?;
+    let app = program::open(&database, &program::development_keys(place)?, breaches).await?;
     let file = data.join("credentials.json");
     let (tenant, credentials) = seed::seed(&app, &host, &file).await?;
 

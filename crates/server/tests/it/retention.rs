@@ -42,6 +42,19 @@ fn rows(batch: &mut Batch, app: &TestApp, name: &str, end: Timestamp) {
          created_at, idle_expires_at, ip) VALUES ($1, $2, 'spa', 'auth0|alice', $2, '', '', $3, 1, $4, $5, '203.0.113.9')",
         params![tenant, format!("idle {name}"), true, NOW, end],
     );
+    batch.execute(
+        "INSERT INTO login_attempts (tenant, subject, ip, connection, identifier, attempts, failures, attempted_at, expires_at)
+         VALUES ($1, $2, '203.0.113.9', 'c', $2, 1, 1, $3, $4)",
+        params![tenant, name, NOW, end],
+    );
+    batch.execute(
+        "INSERT INTO address_attempts (tenant, stage, ip, full_at) VALUES ($1, 'pre-login', $2, $3)",
+        params![tenant, name, end],
+    );
+    batch.execute(
+        "INSERT INTO unblock_tickets (tenant, hash, user_id, created_at, expires_at) VALUES ($1, $2, 'auth0|alice', $3, $4)",
+        params![tenant, hash("unblock"), NOW, end],
+    );
 }
 
 async fn count(app: &TestApp, sql: &'static str) -> i64 {
@@ -49,7 +62,7 @@ async fn count(app: &TestApp, sql: &'static str) -> i64 {
     row.take().expect("a number")
 }
 
-async fn left(app: &TestApp) -> [i64; 6] {
+async fn left(app: &TestApp) -> [i64; 9] {
     [
         count(app, "SELECT COUNT(*) FROM sessions").await,
         count(app, "SELECT COUNT(*) FROM transactions").await,
@@ -57,6 +70,9 @@ async fn left(app: &TestApp) -> [i64; 6] {
         count(app, "SELECT COUNT(*) FROM access_tokens").await,
         count(app, "SELECT COUNT(*) FROM refresh_token_families").await,
         count(app, "SELECT COUNT(*) FROM logs").await,
+        count(app, "SELECT COUNT(*) FROM login_attempts").await,
+        count(app, "SELECT COUNT(*) FROM address_attempts").await,
+        count(app, "SELECT COUNT(*) FROM unblock_tickets").await,
     ]
 }
 
@@ -68,6 +84,7 @@ both_databases! {
         // More than one statement deletes at a time.
         for place in 0..100 {
             rows(&mut batch, &app, &format!("ended {place}"), NOW.plus_seconds(-1));
+            app.app.db.commit(std::mem::take(&mut batch)).await.expect("writes");
         }
         rows(&mut batch, &app, "alive", NOW.plus_seconds(40 * DAY));
         app.app.db.commit(batch).await.expect("writes");
@@ -78,14 +95,14 @@ both_databases! {
         let logged = app.events().await.len() as i64;
         assert!(logged > 0);
 
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 500);
-        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, logged]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 700);
+        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, logged, 1, 101, 1]);
         app.app.clock.advance(DAY);
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 100);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, logged]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 200);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, logged, 1, 1, 1]);
         app.app.clock.advance(29 * DAY + 1);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), logged as u64);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 0]);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 0, 1, 1, 1]);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 0);
     }
 }

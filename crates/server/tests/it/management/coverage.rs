@@ -3,6 +3,7 @@
 
 use axum::http::Method;
 use management::{Operation, operations};
+use model::attack_protection::{self as protection, Stage};
 use model::bootstrap::{self, Scopes};
 use model::jobs::{self, Job};
 use model::resource_servers::CURRENT_USER_SCOPES;
@@ -19,6 +20,18 @@ const NEVER_ISSUED: &str = "delete:current_user";
 ///
 /// `*` opens only one's own user, `~` only one's own rows; `+` stands before a scope that the refusal does not name; `a&b` needs both.
 const CELLS: &[(&str, &str, u16, u16)] = &[
+    ("GET /anomaly/blocks/ips/{id}", "read:anomaly_blocks", 200, 404),
+    ("DELETE /anomaly/blocks/ips/{id}", "delete:anomaly_blocks", 204, 204),
+    ("GET /attack-protection/bot-detection", "read:attack_protection", 200, 200),
+    ("PATCH /attack-protection/bot-detection", "update:attack_protection", 200, 200),
+    ("GET /attack-protection/breached-password-detection", "read:attack_protection", 200, 200),
+    ("PATCH /attack-protection/breached-password-detection", "update:attack_protection", 200, 200),
+    ("GET /attack-protection/brute-force-protection", "read:attack_protection", 200, 200),
+    ("PATCH /attack-protection/brute-force-protection", "update:attack_protection", 200, 200),
+    ("GET /attack-protection/captcha", "read:attack_protection", 200, 200),
+    ("PATCH /attack-protection/captcha", "update:attack_protection", 200, 200),
+    ("GET /attack-protection/suspicious-ip-throttling", "read:attack_protection", 200, 200),
+    ("PATCH /attack-protection/suspicious-ip-throttling", "update:attack_protection", 200, 200),
     ("GET /branding", "read:branding", 200, 200),
     ("PATCH /branding", "update:branding", 200, 200),
     ("GET /client-grants", "read:client_grants", 200, 200),
@@ -90,6 +103,10 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ("DELETE /resource-servers/{id}", "delete:resource_servers", 204, 204),
     ("GET /tenants/settings", "read:tenant_settings", 200, 200),
     ("PATCH /tenants/settings", "update:tenant_settings", 200, 200),
+    ("GET /user-blocks", "read:users", 200, 200),
+    ("DELETE /user-blocks", "update:users", 204, 204),
+    ("GET /user-blocks/{id}", "read:users", 200, 404),
+    ("DELETE /user-blocks/{id}", "update:users", 204, 404),
     ("GET /users", "read:users read:user_idp_tokens", 200, 200),
     ("POST /users", "create:users", 201, 201),
     ("GET /users-by-email", "read:users", 200, 200),
@@ -279,6 +296,7 @@ impl World {
                 assert_eq!(made.status, 201, "{}", made.text);
                 id(made.body, "id")
             }
+            "anomaly" => self.throttled().await,
             other => panic!("write here how to make one of {other}"),
         }
     }
@@ -327,6 +345,15 @@ impl World {
         stranger
     }
 
+    /// An address that has no sign-ups left.
+    async fn throttled(&self) -> String {
+        let (app, tenant) = (&self.app.app, &self.app.tenant.id);
+        let ip = format!("198.51.{}.{}", app.random.bytes::<1>()[0], app.random.bytes::<1>()[0]);
+        let address = ip.parse().expect("is an address");
+        while protection::admit(app, tenant, Stage::Signup, address, |_| {}).await.expect("counts") {}
+        ip
+    }
+
     async fn client_grant(&self) -> Value {
         let audience = self.unique("urn:");
         self.made("/api/v2/resource-servers", json!({ "identifier": audience })).await;
@@ -339,9 +366,10 @@ impl World {
         let family = parts.next().expect("a path has a first part");
         let id = match (family, whose) {
             _ if !operation.path.contains('{') => String::new(),
-            ("users", Whose::Own) => "auth0%7Calice".to_owned(),
-            ("users", Whose::Other) => "auth0%7Cbob".to_owned(),
-            ("users", Whose::Missing) => "auth0%7Cnobody".to_owned(),
+            ("users" | "user-blocks", Whose::Own) => "auth0%7Calice".to_owned(),
+            ("users" | "user-blocks", Whose::Other) => "auth0%7Cbob".to_owned(),
+            ("users" | "user-blocks", Whose::Missing) => "auth0%7Cnobody".to_owned(),
+            ("anomaly", Whose::Missing) => "192.0.2.1".to_owned(),
             ("client-grants", Whose::Missing) => "cgr_0000000000000000".to_owned(),
             ("connections", Whose::Missing) => "con_0000000000000000".to_owned(),
             ("jobs", Whose::Missing) => "job_0000000000000000".to_owned(),
@@ -352,6 +380,7 @@ impl World {
         let path = operation.path.replace("{id}", &id).replace("{kid}", &id);
         let path = match (operation.method.as_str(), operation.path) {
             ("GET", "/users-by-email") => format!("{path}?email=alice@example.com"),
+            (_, "/user-blocks") => format!("{path}?identifier=alice@example.com"),
             ("DELETE", "/grants") => format!("{path}?user_id=auth0|nobody"),
             ("DELETE", "/users/{id}/identities/{provider}/{user_id}") => {
                 let account = self.linked(&id).await;
@@ -400,6 +429,7 @@ impl World {
             ("PATCH", "/connections/{id}/clients") => Some(json!([{ "client_id": "spa", "status": true }])),
             ("PATCH", "/resource-servers/{id}") => Some(json!({ "name": self.unique("r") })),
             ("PATCH", "/client-grants/{id}") => Some(json!({ "scope": [] })),
+            ("PATCH", path) if path.starts_with("/attack-protection/") => Some(json!({})),
             ("PATCH", "/branding") => Some(json!({ "colors": { "primary": "#112233" } })),
             ("PATCH", "/tenants/settings") => Some(json!({ "friendly_name": self.unique("t") })),
             (method, path) => panic!("write here what {method} {path} is called with"),

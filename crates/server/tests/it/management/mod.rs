@@ -5,6 +5,8 @@
 )]
 
 mod access;
+mod anomaly;
+mod attack_protection;
 mod branding;
 mod client_grants;
 mod configuration;

@@ -4,6 +4,10 @@
 use std::collections::BTreeSet;
 
 use db::{Batch, params};
+use model::attack_protection::{
+    self, BotDetection, BreachedPasswords, BruteForce, Settings, Stored, SuspiciousIp, load_captcha,
+    save_captcha,
+};
 use model::branding::{self, Branding};
 use model::client_grants::{self, ClientGrant};
 use model::clients::{self, Client};
@@ -53,6 +57,7 @@ pub async fn restore(
     before.client_grants(&mut restored).await;
     before.settings().await;
     before.branding().await;
+    before.attack_protection().await;
     restored
 }
 
@@ -274,6 +279,31 @@ impl Before<'_> {
         let mut branding: Branding = serde_json::from_value(first).expect("it is branding");
         let mut batch = Batch::new();
         branding::save(&mut batch, &self.tenant.id, &mut branding, self.app.clock.now());
+        self.commit(batch).await;
+    }
+
+    async fn attack_protection(&self) {
+        self.protection::<BruteForce>().await;
+        self.protection::<SuspiciousIp>().await;
+        self.protection::<BreachedPasswords>().await;
+        self.protection::<BotDetection>().await;
+        let mut seen =
+            self.exchanges.iter().filter(|exchange| exchange.segments().ends_with(&["captcha".into()]));
+        let Some(first) = seen.find_map(|exchange| exchange.response_body.as_object()) else { return };
+        let captcha = load_captcha(self.app, &self.tenant.id).await.expect("reads");
+        let mut batch = Batch::new();
+        save_captcha(self.app, &mut batch, &self.tenant.id, &mut captcha.patched(first));
+        self.commit(batch).await;
+    }
+
+    /// The settings of a part as its first answer tells them.
+    async fn protection<T: Settings>(&self) {
+        let mut seen =
+            self.exchanges.iter().filter(|exchange| exchange.segments().ends_with(&[T::PART.into()]));
+        let Some(first) = seen.next() else { return };
+        let settings: T = serde_json::from_value(first.response_body.clone()).expect("they are settings");
+        let mut batch = Batch::new();
+        attack_protection::save(&mut batch, &self.tenant.id, &mut Stored { settings, version: 0 });
         self.commit(batch).await;
     }
 

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 
 /// The families that are replayed.
-pub const FAMILIES: [&str; 11] = [
+pub const FAMILIES: [&str; 13] = [
     "users",
     "users-by-email",
     "clients",
@@ -15,6 +15,8 @@ pub const FAMILIES: [&str; 11] = [
     "logs",
     "tenants",
     "branding",
+    "attack-protection",
+    "user-blocks",
 ];
 
 /// What a rule lets pass at its fields.
@@ -107,6 +109,8 @@ pub const RULES: &[Rule] = &[
     rule(&["connections"], &["enabled_clients"], Accept::Order, "a set"),
     rule(&["connections"], &["enabled_clients"], Accept::Value,
         "new clients join the tenant's connections where its flag enable_client_connections says so; here they are enabled one by one").when(When::Restored),
+    rule(&["attack-protection"], &["shields", "admin_notification_frequency", "stage.pre-user-registration.shields",
+        "stage.pre-change-password.shields"], Accept::Order, "a set"),
 
     // What the recorders did.
     rule(&[], &["*"], Accept::Extra, "the recorder's struct drops what it does not know: a missing key proves nothing").when(When::Reencoded),
@@ -140,6 +144,7 @@ pub const RULES: &[Rule] = &[
         "tenants differ in whether they are told before they are set"),
     rule(&["connections"], &["options.authentication_methods", "options.authentication_methods.password.*", "options.passkey_options"], Accept::Extra,
         "newer than some recordings"),
+    rule(&["attack-protection"], &["stage.pre-custom-token-exchange"], Accept::Extra, "newer than some recordings"),
 
     // What is not there yet.
     rule(&["clients"], &["signing_keys[].key"], Accept::Missing, "the tenant's private key is shown to nobody"),
@@ -161,6 +166,10 @@ pub struct Exclusion {
 
 /// Every reason not to send an exchange, but for [`UNMADE`].
 pub const EXCLUSIONS: &[Exclusion] = &[
+    Exclusion {
+        applies: |exchange| exchange.response_body["errorCode"] == "insufficient_entitlement",
+        because: "here nothing has to be bought",
+    },
     Exclusion { applies: |exchange| exchange.hand_edited, because: "a person typed placeholder ids into it" },
     Exclusion {
         applies: |exchange| exchange.request_body["app_type"] == "express_configuration",

@@ -1,11 +1,12 @@
 //! The whole product on a database of its own: the router that `serve` builds, a clock that stands still, a second
 //! tenant from the start.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use db::{Batch, Db};
 use management::Limits;
+use model::attack_protection::Breaches;
 use model::bootstrap::{self, NewTenant};
 use model::clients::{self, Client};
 use model::keys::Keys;
@@ -27,6 +28,20 @@ pub const NOW: Timestamp = Timestamp::from_millis(1_767_268_800_000);
 
 /// The password of every user that [`TestApp::add_user`] makes.
 pub const PASSWORD: &str = "Correct-horse-9";
+
+/// A password that is known to have leaked. Tenants that do not ask do not mind.
+pub const LEAKED: &str = "Leaked-horse-9";
+
+static LEAKED_FILE: LazyLock<Breaches> = LazyLock::new(|| {
+    // sha1sum of it.
+    let line = "01777A3CAE5FD27609C75221ED2A68B203CC0863:7\n";
+    let path = std::env::temp_dir().join(format!("doorward-leaked-{}.txt", std::process::id()));
+    std::fs::write(&path, line).expect("writes");
+    let breaches = Breaches::open(&path).expect("opens");
+    // It is open, and needs no name.
+    std::fs::remove_file(&path).expect("removes");
+    breaches
+});
 
 /// The connection that every tenant has.
 pub const CONNECTION: &str = "Username-Password-Authentication";
@@ -232,6 +247,7 @@ pub async fn open(database: &str, clock: Clock, random: Random) -> App {
         clock,
         seal: Sealer::new(&MasterKey::generate(&Random::seeded(2)), &[]),
         random,
+        breaches: LEAKED_FILE.clone(),
         hasher: Hasher::for_tests(),
         keys: Keys::for_tests(),
     })

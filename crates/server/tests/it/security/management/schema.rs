@@ -5,8 +5,8 @@ use axum::http::Method;
 use management::documents::Document;
 use management::validation::{Strict, Validator};
 use management::{
-    branding, client_grants, clients, connections, device_credentials, operations, resource_servers, tenants,
-    users,
+    attack_protection, branding, client_grants, clients, connections, device_credentials, operations,
+    resource_servers, tenants, users,
 };
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ fn trials(place: &str, schema: &Value) -> Vec<Trial> {
 }
 
 /// The bodies of all operations that have one, and objects to send them to.
-async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 15] {
+async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 20] {
     app.add_user("auth0|alice").await;
     let made = async |path: &str, body: Value, id: &str| {
         let answer = admin.post(&format!("/api/v2/{path}"), body).await;
@@ -123,6 +123,36 @@ async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 15] {
     let grant = made("client-grants", grant, "id").await;
     let body = |operation, path: &str, good, schema| Body { operation, path: path.to_owned(), good, schema };
     [
+        body(
+            "PATCH /attack-protection/bot-detection",
+            "attack-protection/bot-detection",
+            |_| json!({}),
+            schema!(Document<attack_protection::UpdateBotDetection>),
+        ),
+        body(
+            "PATCH /attack-protection/breached-password-detection",
+            "attack-protection/breached-password-detection",
+            |_| json!({}),
+            schema!(Document<attack_protection::UpdateBreachedPasswords>),
+        ),
+        body(
+            "PATCH /attack-protection/brute-force-protection",
+            "attack-protection/brute-force-protection",
+            |_| json!({}),
+            schema!(Document<attack_protection::UpdateBruteForce>),
+        ),
+        body(
+            "PATCH /attack-protection/captcha",
+            "attack-protection/captcha",
+            |_| json!({}),
+            schema!(Document<attack_protection::UpdateCaptcha>),
+        ),
+        body(
+            "PATCH /attack-protection/suspicious-ip-throttling",
+            "attack-protection/suspicious-ip-throttling",
+            |_| json!({}),
+            schema!(Document<attack_protection::UpdateSuspiciousIp>),
+        ),
         body("PATCH /branding", "branding", |_| json!({}), schema!(Document<branding::UpdateBranding>)),
         body(
             "POST /client-grants",
