@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use auth::pages::{
     ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage, LoginError,
-    LoginPage, LogoutConfirmPage, Look, PasswordHint, ScopeLine, SignupError, SignupPage, WebMessagePage,
-    assets,
+    LoginPage, LogoutConfirmPage, Look, PasswordHint, ScopeLine, SignupError, SignupPage, Unblock,
+    UnblockPage, WebMessagePage, assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -15,7 +15,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "login",
     "login-hint",
     "login-error",
@@ -27,6 +27,7 @@ const NAMES: [&str; 13] = [
     "error-plain",
     "logout",
     "logged-out",
+    "unblock",
     "form-post",
     "web-message",
 ];
@@ -118,6 +119,7 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
         }
         .into_response(),
         "logged-out" => LoggedOutPage { look }.into_response(),
+        "unblock" => UnblockPage { look, what: Unblock::Ask { ticket: "ticket".to_owned() } }.into_response(),
         "form-post" => FormPostPage {
             form_targets: FormTargets::default(),
             look,

@@ -1,6 +1,7 @@
 //! The audit events of this crate's endpoints, by Auth0's type codes.
 
 use model::UserId;
+use model::attack_protection::Stage;
 use model::clients::Client;
 use model::logs::{Event, Kind};
 use model::users::User;
@@ -51,6 +52,61 @@ pub fn wrong_password(visit: &Visit, request: &Request, username: &str) -> Event
 /// `f`: the right password of a blocked user.
 pub fn blocked_login(visit: &Visit, request: &Request, user: &User) -> Event {
     of_request(visit, Kind::FailedLogin, request).user(user).description("user is blocked")
+}
+
+/// `f`: a password that was not looked at, since too many before it were wrong.
+pub fn refused_login(visit: &Visit, request: &Request, username: &str, reason: &str) -> Event {
+    of_request(visit, Kind::FailedLogin, request)
+        .user_name(&username.chars().take(128).collect::<String>())
+        .description(reason)
+}
+
+/// `limit_wc`: an account, there or not, blocked after too many wrong passwords.
+pub fn account_blocked(
+    visit: &Visit,
+    request: &Request,
+    user: Option<&User>,
+    username: &str,
+    connection: &str,
+) -> Event {
+    let event = of_request(visit, Kind::AccountBlocked, request)
+        .connection_name(connection)
+        .description("Your account has been blocked after multiple consecutive login attempts.");
+    match user {
+        Some(user) => event.user(user),
+        None => event.user_name(&username.chars().take(128).collect::<String>()),
+    }
+}
+
+/// `limit_mu`: an address throttled at a stage.
+pub fn address_blocked(visit: &Visit, request: &Request, stage: Stage) -> Event {
+    let description = match stage {
+        Stage::Login => "Too many failed logins from this address.",
+        Stage::Signup => "Too many sign-ups from this address.",
+    };
+    of_request(visit, Kind::AddressBlocked, request)
+        .description(description)
+        .details(json!({ "stage": stage.name() }))
+}
+
+/// `ublkdu`: a user lifted the blocks of their account.
+pub fn unblocked(visit: &Visit, user: &UserId) -> Event {
+    event(visit, Kind::BlockReleased).user_id(user)
+}
+
+/// `pwd_leak`: a right password that is known to have leaked.
+pub fn leaked_password(visit: &Visit, request: &Request, user: &User, connection: &str) -> Event {
+    of_request(visit, Kind::LeakedPassword, request)
+        .user(user)
+        .connection_name(connection)
+        .description("The password has leaked.")
+}
+
+/// `signup_pwd_leak`: a password for a new account that is known to have leaked.
+pub fn leaked_signup_password(visit: &Visit, request: &Request, email: &str) -> Event {
+    of_request(visit, Kind::LeakedSignupPassword, request)
+        .user_name(email)
+        .description("The password has leaked.")
 }
 
 /// `ss`: a new account.

@@ -12,10 +12,12 @@ mod login;
 mod logout;
 pub mod pages;
 mod params;
+mod protection;
 mod revoke;
 mod scopes;
 mod signup;
 mod token;
+mod unblock;
 mod userinfo;
 mod visit;
 
@@ -30,6 +32,7 @@ pub fn routes() -> Router<App> {
         .route("/authorize/resume", get(authorize::resume))
         .route("/u/login", get(login::show).post(login::submit))
         .route("/u/signup", get(signup::show).post(signup::submit))
+        .route("/u/unblock", get(unblock::show).post(unblock::submit))
         .route("/u/consent", get(consent::show).post(consent::submit))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))

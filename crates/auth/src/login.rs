@@ -7,6 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
+use model::attack_protection::{self, Attempt};
 use model::connections::{self, Connection};
 use model::logs;
 use model::passwords::HashError;
@@ -21,6 +22,7 @@ use crate::authorize::{self, page_url};
 use crate::events;
 use crate::pages::{ErrorKind, LoginError, LoginPage};
 use crate::params::Params;
+use crate::protection::Guess;
 use crate::visit::{self, Visit, with_cookie};
 
 /// `GET /u/login?state=…`: the page.
@@ -170,29 +172,43 @@ async fn prove(
 ) -> Result<Proof, db::Error> {
     let app = &visit.app;
     let found = find(visit, directories, username).await?;
+    let guess = Guess { visit, request, directories, found: found.as_ref(), username };
+    let attempt = match guess.begin().await? {
+        Ok(attempt) => attempt,
+        Err(error) => return Ok(Proof::Refused(error)),
+    };
     let hash = found
         .as_ref()
         .and_then(|(_, found)| found.credential.as_ref())
         .map(|credential| credential.hash.clone());
     let verdict = match app.hasher.verify(password.clone(), hash).await {
         Ok(verdict) => verdict,
-        Err(HashError::Busy) => return Ok(Proof::Refused(LoginError::Busy)),
+        Err(HashError::Busy) => {
+            attack_protection::released(app, &visit.tenant.id, &attempt).await?;
+            return Ok(Proof::Refused(LoginError::Busy));
+        }
         Err(HashError::TooLong) => {
-            app.audit.push(events::wrong_password(visit, request, username));
+            guess.failed(&attempt).await?;
             return Ok(Proof::Refused(LoginError::WrongCredentials));
         }
     };
-    let known = found.filter(|(_, found)| verdict.matches && found.credential.is_some());
+    let known = found.as_ref().filter(|(_, found)| verdict.matches && found.credential.is_some());
     let Some((connection, found)) = known else {
-        app.audit.push(events::wrong_password(visit, request, username));
+        guess.failed(&attempt).await?;
         return Ok(Proof::Refused(LoginError::WrongCredentials));
     };
     if found.user.is_blocked() {
+        let mut batch = Batch::new();
+        attack_protection::cleared(&mut batch, &visit.tenant.id, &attempt);
+        app.db.commit(batch).await?;
         app.audit.push(events::blocked_login(visit, request, &found.user));
         return Ok(Proof::Refused(LoginError::UserBlocked));
     }
+    if guess.is_breached(&password, &found.user, &attempt).await? {
+        return Ok(Proof::Refused(LoginError::PasswordBreached));
+    }
     let rehashed = if verdict.rehash { app.hasher.hash(password).await.ok() } else { None };
-    let session = begin(visit, request, transaction, &connection, &found, rehashed).await?;
+    let session = begin(visit, request, transaction, connection, found, rehashed, &attempt).await?;
     Ok(session.map_or(Proof::Completed, |(session, token)| Proof::Signed(Box::new(session), token)))
 }
 
@@ -219,6 +235,7 @@ async fn begin(
     connection: &Connection,
     found: &Found,
     rehashed: Option<String>,
+    attempt: &Attempt,
 ) -> Result<Option<(Session, String)>, db::Error> {
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let now = app.clock.now();
@@ -236,6 +253,7 @@ async fn begin(
     }
     replace_session(visit, &mut batch, &session, &request.client.client_id);
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
+    attack_protection::cleared(&mut batch, tenant, attempt);
     logs::record(&mut batch, events::login(visit, request, &found.user, &connection.name));
     match app.db.commit(batch).await {
         Ok(_) => Ok(Some((session, token))),

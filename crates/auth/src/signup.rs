@@ -20,6 +20,7 @@ use crate::authorize::{self, page_url};
 use crate::events;
 use crate::login::{Form, directories, enter, replace_session, state_of, subject};
 use crate::pages::{ErrorKind, PasswordHint, SignupError, SignupPage};
+use crate::protection;
 use crate::visit::Visit;
 
 /// `GET /u/signup?state=…`: the page.
@@ -90,6 +91,12 @@ async fn sign_up(
     let errors = check(connection, typed);
     if !errors.is_empty() {
         return Ok(Err(errors));
+    }
+    if !protection::admits_signup(visit, request).await? {
+        return Ok(Err(vec![SignupError::AddressBlocked]));
+    }
+    if protection::is_breached_at_signup(visit, request, &typed.email, &typed.password).await? {
+        return Ok(Err(vec![SignupError::BreachedPassword]));
     }
     let hash = match app.hasher.hash(typed.password.clone()).await {
         Ok(hash) => hash,

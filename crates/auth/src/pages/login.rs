@@ -43,8 +43,15 @@ pub enum LoginError {
     WrongCredentials,
     /// The account is blocked (said only after the right password).
     UserBlocked,
-    /// Too many tries from here or for this account.
-    TooManyAttempts,
+    /// Too many wrong passwords for this account, known or not.
+    AccountBlocked {
+        /// Whether a mail tells how to go on.
+        notified: bool,
+    },
+    /// Too many wrong passwords from this address.
+    AddressBlocked,
+    /// The password, which was right, is known to have leaked.
+    PasswordBreached,
     /// The server has no time for another password now.
     Busy,
     /// The form was too old or not ours; trying again works.
@@ -61,7 +68,10 @@ impl LoginError {
             Self::WrongCredentials if with_usernames => "login/login/wrong-credentials",
             Self::WrongCredentials => "login/login/wrong-email-credentials",
             Self::UserBlocked => "login/login/user-blocked",
-            Self::TooManyAttempts => "login/login/too-many-failures",
+            Self::AccountBlocked { notified: true } => "login/login/too-many-failures-notified",
+            Self::AccountBlocked { notified: false } => "login/login/too-many-failures",
+            Self::AddressBlocked => "login/login/ip-blocked",
+            Self::PasswordBreached => "login/login/password-breached",
             Self::Busy => "login/login/busy",
             Self::FormExpired => "login/login/form-expired",
         }
@@ -71,7 +81,7 @@ impl LoginError {
     pub fn status(self) -> StatusCode {
         match self {
             Self::FormExpired => StatusCode::FORBIDDEN,
-            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::AccountBlocked { .. } | Self::AddressBlocked => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }

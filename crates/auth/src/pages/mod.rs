@@ -14,6 +14,7 @@ mod signup;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod unblock;
 mod web_message;
 
 use askama::Template;
@@ -29,6 +30,7 @@ pub use look::{DEFAULT_PRIMARY, Footer, Look};
 pub use policy::{FormTargets, Html};
 pub use signup::{PasswordHint, SignupError, SignupPage};
 pub use texts::Texts;
+pub use unblock::{Unblock, UnblockPage};
 pub use web_message::{Relay, WebMessagePage};
 
 use assets::{ICON, SCRIPT, STYLE};

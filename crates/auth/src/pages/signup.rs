@@ -65,10 +65,12 @@ pub enum SignupError {
     WeakPassword,
     /// The password is too long.
     LongPassword,
+    /// The password is known to have leaked.
+    BreachedPassword,
     /// There is such an account, or there is another reason not to make it: the two look alike.
     CannotSignUp,
-    /// Too many tries from here.
-    TooManyAttempts,
+    /// Too many sign-ups from this address.
+    AddressBlocked,
     /// The server has no time for another password now.
     Busy,
     /// The form was too old or not ours; trying again works.
@@ -94,8 +96,9 @@ impl SignupError {
             Self::NoPassword => "signup/signup/no-password",
             Self::WeakPassword => "signup/signup/password-too-weak",
             Self::LongPassword => "signup/signup/password-too-long",
+            Self::BreachedPassword => "signup/signup/password-breached",
             Self::CannotSignUp => "signup/signup/cannot-sign-up",
-            Self::TooManyAttempts => "signup/signup/too-many-signups",
+            Self::AddressBlocked => "signup/signup/ip-blocked",
             Self::Busy => "signup/signup/busy",
             Self::FormExpired => "signup/signup/form-expired",
         }
@@ -105,7 +108,7 @@ impl SignupError {
     pub fn status(self) -> StatusCode {
         match self {
             Self::FormExpired => StatusCode::FORBIDDEN,
-            Self::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+            Self::AddressBlocked => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
@@ -115,8 +118,10 @@ impl SignupError {
         match self {
             Self::NoEmail | Self::InvalidEmail => Some(Field::Email),
             Self::NoUsername | Self::InvalidUsername => Some(Field::Username),
-            Self::NoPassword | Self::WeakPassword | Self::LongPassword => Some(Field::Password),
-            Self::CannotSignUp | Self::TooManyAttempts | Self::Busy | Self::FormExpired => None,
+            Self::NoPassword | Self::WeakPassword | Self::LongPassword | Self::BreachedPassword => {
+                Some(Field::Password)
+            }
+            Self::CannotSignUp | Self::AddressBlocked | Self::Busy | Self::FormExpired => None,
         }
     }
 

@@ -152,6 +152,7 @@ async fn all(text: &str) -> Vec<Rendered> {
         render(consent(text)).await,
         render(logout(text)).await,
         render(LoggedOutPage { look: look(text) }).await,
+        render(UnblockPage { look: look(text), what: Unblock::Ask { ticket: text.into() } }).await,
         render(error(text)).await,
         render(form_post(text)).await,
     ]
@@ -251,7 +252,10 @@ async fn errors_choose_the_status() {
     for (error, status) in [
         (LoginError::NoPassword, 400),
         (LoginError::FormExpired, 403),
-        (LoginError::TooManyAttempts, 429),
+        (LoginError::AccountBlocked { notified: true }, 429),
+        (LoginError::AccountBlocked { notified: false }, 429),
+        (LoginError::AddressBlocked, 429),
+        (LoginError::PasswordBreached, 400),
         (LoginError::Busy, 503),
     ] {
         let mut page = login("a");

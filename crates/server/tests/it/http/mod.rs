@@ -12,7 +12,7 @@ mod rate;
 use axum::http::Method;
 
 /// Where people come, and what they come with.
-const PAGES: [(Method, &str); 12] = [
+const PAGES: [(Method, &str); 14] = [
     (Method::GET, "/authorize"),
     (Method::POST, "/authorize"),
     (Method::GET, "/authorize/resume"),
@@ -20,6 +20,8 @@ const PAGES: [(Method, &str); 12] = [
     (Method::POST, "/u/login"),
     (Method::GET, "/u/signup"),
     (Method::POST, "/u/signup"),
+    (Method::GET, "/u/unblock"),
+    (Method::POST, "/u/unblock"),
     (Method::GET, "/u/consent"),
     (Method::POST, "/u/consent"),
     (Method::GET, "/v2/logout"),

@@ -20,5 +20,6 @@ mod logs;
 pub mod sign_ins;
 mod signing_keys;
 mod tenants;
+mod user_blocks;
 mod users;
 mod users_signed_out;

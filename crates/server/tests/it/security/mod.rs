@@ -5,6 +5,7 @@ mod crypto;
 mod current_user;
 mod documented;
 pub mod exchange;
+mod guessing;
 mod jwt;
 mod linking;
 mod management;

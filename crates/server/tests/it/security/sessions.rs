@@ -31,7 +31,7 @@ fn assert_signed_in(answer: &Answer) {
 }
 
 /// A form as its page has it, with one field changed or, with `None`, left out.
-fn fields<'a>(
+pub fn fields<'a>(
     form: &'a Form,
     name: &str,
     value: Option<&'a str>,
@@ -443,7 +443,7 @@ both_databases! {
 }
 
 /// What tells one answer from another once what everybody's has of their own is taken out: status, headers, page.
-fn alike(answer: &Answer, form: &Form, typed: &str) -> (u16, Vec<(String, String)>, String) {
+pub fn alike(answer: &Answer, form: &Form, typed: &str) -> (u16, Vec<(String, String)>, String) {
     let own = [form.action.as_str(), form.field("state"), form.field("_csrf"), typed];
     let without = |text: &str| own.iter().fold(text.to_owned(), |text, own| text.replace(own, "…"));
     let headers =
