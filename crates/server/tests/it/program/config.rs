@@ -154,3 +154,22 @@ fn up_04_an_address_that_is_taken() {
     let refused = refused.lines().last().expect("says something");
     assert_eq!(refused, format!("cannot listen on {address}: Address already in use (os error 98)"));
 }
+
+#[test]
+fn up_04_a_file_of_breached_passwords_that_cannot_be_searched() {
+    let files = Files::new();
+    let text = GOOD.replace("[tls]", "breached_passwords_file = \"pwned.txt\"\n[tls]");
+    assert_eq!(
+        files.refusal(&text, &[]),
+        "cannot read the breached passwords pwned.txt: No such file or directory (os error 2)"
+    );
+    files.write("pwned.txt", "password\nletmein\n");
+    let line = "not a line of 40 hexadecimal digits of SHA-1, alone or with `:` and a count behind";
+    assert_eq!(files.refusal(&text, &[]), format!("pwned.txt, byte 0: {line}"));
+    files.write("pwned.txt", &format!("{}:1\n{}:5\n", "F".repeat(40), "0".repeat(40)));
+    let said = files.refusal(&text, &[]);
+    assert!(
+        said.starts_with("pwned.txt, byte 43: the lines are not in the order of their digests"),
+        "{said}"
+    );
+}
