@@ -1,7 +1,7 @@
 /** Asks in place before something that is not easily undone. */
 import { button, element, listening } from './dom.ts';
-import { failure } from './problem.ts';
-import { type Ended, SessionEnded } from './session.ts';
+import { ApiError, failure } from './problem.ts';
+import { type Ended, type Proof, type Session, SessionEnded } from './session.ts';
 
 /** What is asked, and the words on the buttons. */
 export interface Question {
@@ -22,11 +22,13 @@ let count = 0;
 
 /**
  * The question as a group that takes the focus, so that all of it is read out. `yes` may fail: what went wrong is said here
- * and can be tried again. Escape is `no`.
+ * and can be tried again, after signing in again where that is what was missing. Escape is `no`.
  */
-export function ask(question: Question, yes: () => Promise<void>, no: () => void, ended: Ended): HTMLElement {
+export function ask(question: Question, yes: () => Promise<void>, no: () => void, session: Session, ended: Ended): HTMLElement {
   const id = `question-${++count}`;
   const problem = element('div', {});
+  /** What must be proved before `yes` can do anything. */
+  let proof: Proof | undefined;
   const go: HTMLButtonElement = button(question.yes, question.danger ? 'danger' : 'primary', () => void act());
   const stay = button(question.no, 'quiet', no);
   const group = element(
@@ -49,9 +51,10 @@ export function ask(question: Question, yes: () => Promise<void>, no: () => void
     problem.replaceChildren();
     busy(true);
     try {
-      await yes();
+      await (proof ? session.prove(proof) : yes());
     } catch (error) {
       if (error instanceof SessionEnded) return ended(error.why);
+      if (error instanceof ApiError) proof = error.proof;
       problem.replaceChildren(failure(error));
       busy(false);
       go.focus();
@@ -61,6 +64,6 @@ export function ask(question: Question, yes: () => Promise<void>, no: () => void
   function busy(now: boolean): void {
     go.disabled = now;
     stay.disabled = now && !question.waits;
-    go.textContent = now ? question.busy : question.yes;
+    go.textContent = proof ? (now ? 'One moment…' : 'Sign in again') : now ? question.busy : question.yes;
   }
 }

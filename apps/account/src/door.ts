@@ -59,12 +59,11 @@ export class Door {
   }
 
   /** Goes to the sign-in page, or to the sign-up page; `anew` asks for the password even where a session would do. */
-  enter(page: 'login' | 'signup', anew = false, hint?: string): Promise<void> {
+  enter(page: 'login' | 'signup', anew = false): Promise<void> {
     return this.client.loginWithRedirect({
       authorizationParams: {
         ...(page === 'signup' && { screen_hint: 'signup' }),
         ...(anew && { prompt: 'login' }),
-        ...(hint !== undefined && { login_hint: hint }),
       },
     });
   }
@@ -80,7 +79,9 @@ export class Door {
       userId,
       token: (fresh = false) => this.token(userId, fresh),
       signInToAnother: (popup) => this.another(popup),
-      signInAgain: (hint) => this.enter('login', true, hint),
+      prove: ({ password, secondStep }) => this.client.loginWithRedirect({
+        authorizationParams: { ...(password && { max_age: 0 }), ...(secondStep && { acr_values: MULTI_FACTOR }) },
+      }),
       secondStep: () => {
         window.sessionStorage.setItem(ERRAND, 'second-step');
         return this.client.loginWithRedirect({ authorizationParams: { acr_values: MULTI_FACTOR } });

@@ -71,6 +71,18 @@ test('a refusal carries the server’s words, its code and how long to wait', as
     assert.deepEqual([error.status, error.message, error.code, error.retryAfter], [403, 'Insufficient scope', 'insufficient_scope', undefined]);
     return true;
   });
+  const wanted = (challenge: string) => Response.json({ errorCode: 'insufficient_user_authentication' }, { status: 403, headers: { 'www-authenticate': challenge } });
+  for (const [challenge, proof] of [
+    ['Bearer error="insufficient_user_authentication", max_age="300"', { password: true, secondStep: false }],
+    ['Bearer error="insufficient_user_authentication", acr_values="urn:x"', { password: false, secondStep: true }],
+    ['Bearer error="insufficient_user_authentication", max_age="300", acr_values="urn:x"', { password: true, secondStep: true }],
+  ] as const) {
+    await assert.rejects(api(wanted(challenge)).api.removeSecondStep(), (error) => {
+      assert.ok(error instanceof ApiError);
+      assert.deepEqual(error.proof, proof);
+      return true;
+    });
+  }
   const busy = new Response('{', { status: 429, headers: { 'retry-after': '7' } });
   await assert.rejects(api(busy).api.link('x'), (error) => {
     assert.ok(error instanceof ApiError);

@@ -1,6 +1,6 @@
 /** The Management API calls of this page. All reach only the person signed in: the server sees to that. */
 import { ApiError } from './problem.ts';
-import { type Session, SessionEnded } from './session.ts';
+import { type Proof, type Session, SessionEnded } from './session.ts';
 
 /** A JSON object. */
 export type Json = Record<string, unknown>;
@@ -128,5 +128,12 @@ export class Management {
 async function apiError(response: Response): Promise<ApiError> {
   const body = (await response.json().catch(() => ({}))) as { message?: string; errorCode?: string };
   const wait = Number(response.headers.get('retry-after'));
-  return new ApiError(response.status, body.message ?? `HTTP ${response.status}`, body.errorCode, wait > 0 ? wait : undefined);
+  const proof = body.errorCode === 'insufficient_user_authentication' ? proofIn(response.headers.get('www-authenticate') ?? '') : undefined;
+  return new ApiError(response.status, body.message ?? `HTTP ${response.status}`, body.errorCode, wait > 0 ? wait : undefined, proof);
+}
+
+/** What a challenge says would do (RFC 9470 §3). */
+function proofIn(challenge: string): Proof {
+  const secondStep = /\bacr_values="/.test(challenge);
+  return { secondStep, password: !secondStep || /\bmax_age="/.test(challenge) };
 }

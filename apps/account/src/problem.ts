@@ -1,5 +1,6 @@
 /** What went wrong, in words. */
 import { element } from './dom.ts';
+import type { Proof } from './session.ts';
 
 /** Something that went wrong and says so in words for the person. */
 export class Problem extends Error {}
@@ -13,6 +14,8 @@ export class ApiError extends Error {
     readonly code?: string,
     /** Seconds to wait, after 429. */
     readonly retryAfter?: number,
+    /** What would do, where the sign-in was too long ago or not sure enough. */
+    readonly proof?: Proof,
   ) {
     super(message);
   }
@@ -30,6 +33,7 @@ export function explain(error: unknown): string {
     if (error.status === 429) {
       return `That was a lot of requests. Wait ${error.retryAfter ?? 'a few'} seconds, then try again.`;
     }
+    if (error.proof) return `To be sure that it is you, this asks for ${error.proof.secondStep ? 'your second step' : 'your password'} again first.`;
     if (error.status >= 500) return 'The server had a problem. Try again in a moment.';
     return `The server did not accept this: ${error.message}`;
   }

@@ -25,12 +25,20 @@ export interface Session {
    * session becomes the other's. Throws `NotSignedIn`.
    */
   signInToAnother(popup: Window): Promise<Account>;
-  /** Goes to the sign-in page, which asks for the password whatever the browser's session; `hint` is an address to fill in. */
-  signInAgain(hint?: string): Promise<void>;
+  /** Has the person prove anew who they are, as a refused call asked for, and comes back here. */
+  prove(proof: Proof): Promise<void>;
   /** Goes through the second step, setting it up where there is none, and comes back here. */
   secondStep(): Promise<void>;
   /** Ends the session on the server and comes back here. */
   signOut(): Promise<void>;
+}
+
+/** What a call asks for that wants a later or a surer sign-in (RFC 9470). */
+export interface Proof {
+  /** The password again. */
+  password: boolean;
+  /** The second step, too. */
+  secondStep: boolean;
 }
 
 /** Another account of the person, proved by signing in to it. */

@@ -122,6 +122,7 @@ export function deviceCard(api: Management, session: Session, ended: Ended): HTM
           close();
           place.querySelector('button')?.focus();
         },
+        session,
         ended,
       ));
     }

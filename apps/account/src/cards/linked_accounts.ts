@@ -47,6 +47,7 @@ export function linkedAccountsCard(api: Management, session: Session, ended: End
           unlink.hidden = false;
           unlink.focus();
         },
+        session,
         ended,
       ));
     });
@@ -87,6 +88,7 @@ export function linkedAccountsCard(api: Management, session: Session, ended: End
         close();
         place.querySelector('button')?.focus();
       },
+      session,
       ended,
     );
     place.replaceChildren(question);
@@ -108,6 +110,7 @@ export function linkedAccountsCard(api: Management, session: Session, ended: End
       },
       async () => done({ ...user, identities: await api.link(other.idToken) }, `${name} is linked.`),
       () => ended('replaced'),
+      session,
       ended,
     ));
   }

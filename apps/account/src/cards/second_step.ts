@@ -22,12 +22,12 @@ const METHODS: Record<string, string> = {
 
 /** The card "Second step"; `back` is what came of setting one up, if the browser returns from that. */
 export function secondStepCard(api: Management, session: Session, back: Pick<Opened, 'errand' | 'refusal'>, ended: Ended): HTMLElement {
-  const { section, body } = card('second-step', 'Second step', 'Something besides your password that signing in asks for.');
+  const { section, body } = card('second-step', 'Second step', 'A code from your phone besides your password, where a sign-in asks for it.');
   let returned = back.errand === 'second-step';
   void fill(body, () => api.enrollments(), arrive, ended);
   return section;
 
-  /** The first showing says what came of setting it up. */
+  /** What is set up now; the first showing also says what came of setting it up. */
   function arrive(enrollments: Enrollment[]): Node[] {
     const confirmed = enrollments.find(({ status }) => status === 'confirmed');
     const nodes = confirmed ? present(confirmed) : absent();
@@ -54,7 +54,7 @@ export function secondStepCard(api: Management, session: Session, back: Pick<Ope
     });
     setUp.setAttribute('aria-label', 'Set up a second step');
     return [
-      element('p', { class: 'empty' }, 'None yet: whoever learns your password can sign in as you. With a second step they also need your phone, where an app shows a new code every half minute.'),
+      element('p', { class: 'empty' }, 'None yet. With one, whoever learns your password still needs your phone where a sign-in asks for it: an app there shows a new code every half minute.'),
       element('div', { class: 'actions' }, setUp),
     ];
   }
@@ -62,9 +62,12 @@ export function secondStepCard(api: Management, session: Session, back: Pick<Ope
   function present(enrollment: Enrollment): Node[] {
     const method = METHODS[enrollment.auth_method ?? ''] ?? enrollment.auth_method ?? 'Second step';
     const place = element('div', {});
-    const close = () => place.replaceChildren(element('div', { class: 'actions' }, button('Reset', 'quiet', reset)));
-    close();
-    place.querySelector('button')?.setAttribute('aria-label', 'Reset the second step');
+    const opener = button('Reset', 'quiet', reset);
+    opener.setAttribute('aria-label', 'Reset the second step');
+    const close = () => place.replaceChildren(element('div', { class: 'actions' }, opener));
+    // The operation ends what an app shows codes for, and nothing else.
+    if (enrollment.auth_method === 'authenticator') close();
+    else place.replaceChildren(element('p', { class: 'muted note' }, 'Only an administrator can remove this one.'));
     const rows: [string, Node | string | undefined][] = [
       ['Set up', enrollment.enrolled_at && instant(enrollment.enrolled_at)],
       ['Last used', enrollment.last_auth && instant(enrollment.last_auth)],
@@ -92,14 +95,15 @@ export function secondStepCard(api: Management, session: Session, back: Pick<Ope
         },
         async () => {
           await api.removeSecondStep();
-          body.replaceChildren(...absent());
+          body.replaceChildren(...arrive(await api.enrollments()));
           announce('Your second step is reset.');
           focusTitle(body);
         },
         () => {
           close();
-          place.querySelector('button')?.focus();
+          opener.focus();
         },
+        session,
         ended,
       ));
     }
