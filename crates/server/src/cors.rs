@@ -3,19 +3,16 @@
 //! Public metadata and `/userinfo` answer any origin; the endpoints that apps call answer an origin that some client
 //! of the tenant lists; everything else answers none. No answer ever allows credentials.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
     ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use model::tenants::Tenant;
-use model::{App, clients};
+use model::{Model, clients};
 
 use crate::refusal::Refusal;
 
@@ -54,41 +51,50 @@ impl Rule {
     }
 }
 
-/// Answers preflights, and marks answers that a listed origin may read.
-pub async fn enforce(State(app): State<App>, request: Request, next: Next) -> Response {
-    let rule = Rule::of(request.uri().path());
-    if rule == Rule::Nobody {
-        return next.run(request).await;
+/// Who may read the answer to a request.
+pub struct Origins {
+    rule: Rule,
+    allowed: Option<HeaderValue>,
+}
+
+impl Origins {
+    /// What holds for a request for `path` with these headers.
+    ///
+    /// # Errors
+    /// 503 when the clients' lists cannot be read.
+    pub async fn of(app: &Model, tenant: &Tenant, path: &str, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let rule = Rule::of(path);
+        let allowed = match rule {
+            Rule::Nobody => None,
+            Rule::Anybody => Some(HeaderValue::from_static("*")),
+            Rule::Listed => listed(app, tenant, headers).await.map_err(|error| {
+                tracing::error!(%error, "cannot look up an origin");
+                Refusal::UNAVAILABLE
+            })?,
+        };
+        Ok(Self { rule, allowed })
     }
-    let tenant = request.extensions().get::<Arc<Tenant>>().expect("the host layer ran before").clone();
-    let allowed = match rule {
-        Rule::Listed => listed(&app, &tenant, request.headers()).await,
-        _ => Ok(Some(HeaderValue::from_static("*"))),
-    };
-    let allowed = match allowed {
-        Ok(allowed) => allowed,
-        Err(error) => {
-            tracing::error!(%error, "cannot look up an origin");
-            return Refusal::UNAVAILABLE.answer(&request);
+
+    /// The answer to a preflight; `None` for every other request.
+    pub fn preflight(&self, request: &Request) -> Option<Response> {
+        (self.rule != Rule::Nobody && is_preflight(request))
+            .then(|| preflight(&self.rule, self.allowed.clone(), request.headers()))
+    }
+
+    /// Marks an answer for whom may read it.
+    pub fn mark(self, headers: &mut HeaderMap) {
+        if self.rule == Rule::Listed {
+            headers.append(VARY, HeaderValue::from_static("Origin"));
         }
-    };
-    if is_preflight(&request) {
-        return preflight(&rule, allowed, request.headers());
+        if let Some(origin) = self.allowed {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+        }
     }
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    if rule == Rule::Listed {
-        headers.append(VARY, HeaderValue::from_static("Origin"));
-    }
-    if let Some(origin) = allowed {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-    }
-    response
 }
 
 /// The request's origin, if some client of the tenant lists it.
-async fn listed(app: &App, tenant: &Tenant, headers: &HeaderMap) -> Result<Option<HeaderValue>, db::Error> {
+async fn listed(app: &Model, tenant: &Tenant, headers: &HeaderMap) -> Result<Option<HeaderValue>, db::Error> {
     let mut origins = headers.get_all(ORIGIN).iter();
     let (Some(value), None) = (origins.next(), origins.next()) else { return Ok(None) };
     let Some(origin) = value.to_str().ok().filter(|origin| is_origin(origin)) else { return Ok(None) };

@@ -3,38 +3,34 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::HOST;
 use axum::http::{StatusCode, Version};
-use axum::middleware::Next;
-use axum::response::Response;
-use model::{App, tenants};
+use model::Model;
+use model::tenants::{self, Tenant};
 
 use crate::peer::FromProxy;
 use crate::refusal::Refusal;
-use crate::security_headers;
 
-/// Puts the `Arc<Tenant>` of the request's host into its extensions; an unknown host is 404.
-pub async fn resolve(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let host = match host(&request) {
-        Ok(host) => host,
-        Err(refusal) => return refusal.answer(&request),
-    };
-    match tenants::resolve(&app, &host).await {
+/// The tenant of the request's host, which also goes into its extensions.
+///
+/// # Errors
+/// 400 without one host, 404 for an unknown one.
+pub async fn resolve(app: &Model, request: &mut Request) -> Result<Arc<Tenant>, Refusal> {
+    let host = host(request)?;
+    match tenants::resolve(app, &host).await {
         Ok(Some(tenant)) => {
             tracing::Span::current().record("tenant", tenant.id.as_str());
-            request.extensions_mut().insert::<Arc<tenants::Tenant>>(tenant.clone());
-            let mut response = next.run(request).await;
-            security_headers::promise_https(response.headers_mut(), &tenant.host);
-            response
+            request.extensions_mut().insert::<Arc<Tenant>>(tenant.clone());
+            Ok(tenant)
         }
         Ok(None) => {
             tracing::info!(host, "no tenant has this host");
-            Refusal::NOT_FOUND.answer(&request)
+            Err(Refusal::NOT_FOUND)
         }
         Err(error) => {
             tracing::error!(%error, "cannot look up the tenant");
-            Refusal::UNAVAILABLE.answer(&request)
+            Err(Refusal::UNAVAILABLE)
         }
     }
 }

@@ -4,8 +4,6 @@ use axum::body::HttpBody;
 use axum::extract::Request;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::Response;
 use http_body_util::Limited;
 
 use crate::refusal::Refusal;
@@ -22,21 +20,19 @@ pub const HEADERS: usize = 100;
 /// The largest request body, in bytes.
 pub const BODY_BYTES: usize = 1024 * 1024;
 
-/// Refuses oversized and malformed requests, and caps what a handler can read of a body.
-pub async fn enforce(request: Request, next: Next) -> Response {
-    match check(request.uri(), request.headers()) {
-        Ok(()) => {
-            let request = match request.body().is_end_stream() {
-                true => request,
-                false => request.map(|body| axum::body::Body::new(Limited::new(body, BODY_BYTES))),
-            };
-            next.run(request).await
-        }
-        Err(refusal) => refusal.answer(&request),
+/// The request with a cap on what a handler can read of its body.
+pub fn capped(request: Request) -> Request {
+    match request.body().is_end_stream() {
+        true => request,
+        false => request.map(|body| axum::body::Body::new(Limited::new(body, BODY_BYTES))),
     }
 }
 
-fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+/// Looks at a request's line and headers.
+///
+/// # Errors
+/// Oversized and malformed requests are refused.
+pub fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
     let query = uri.query().unwrap_or_default();
     if uri.path().len() + query.len() > URL_BYTES {
         return Err(Refusal::new(StatusCode::URI_TOO_LONG, "The URL is too long."));

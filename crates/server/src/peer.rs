@@ -3,11 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::Next;
-use axum::response::Response;
 use ipnet::IpNet;
 use model::Peer;
 
@@ -57,17 +55,19 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
     parsed.ok().map(|address: IpAddr| address.to_canonical())
 }
 
-/// Puts the [`Peer`] into the request's extensions; in plain HTTP, refuses whoever is not the proxy.
-pub async fn identify(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
+/// Puts the [`Peer`] into the request's extensions.
+///
+/// # Errors
+/// In plain HTTP, whoever is not the proxy is refused.
+pub fn identify(proxies: &Proxies, request: &mut Request) -> Result<(), Refusal> {
     let Some(RemoteAddress(remote)) = request.extensions().get().copied() else {
         tracing::error!("a request without a remote address: the accept loop must set it");
-        return Refusal::INTERNAL.answer(&request);
+        return Err(Refusal::INTERNAL);
     };
     let remote = remote.ip().to_canonical();
     let from_proxy = proxies.trusts(remote);
     if proxies.only && !from_proxy {
-        return Refusal::new(StatusCode::FORBIDDEN, "This server answers its proxy alone; use https.")
-            .answer(&request);
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "This server answers its proxy alone; use https."));
     }
     let ip = if from_proxy { proxies.client(remote, request.headers()) } else { remote };
     let user_agent = request.headers().get(USER_AGENT).map(|agent| {
@@ -82,7 +82,7 @@ pub async fn identify(State(proxies): State<Proxies>, mut request: Request, next
     if from_proxy {
         request.extensions_mut().insert(FromProxy);
     }
-    next.run(request).await
+    Ok(())
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 use model::Random;
-use tracing::{Instrument, Level};
+use tracing::{Level, Span};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,31 +29,43 @@ impl Counter {
     }
 }
 
-/// Runs the request in a span with its id, and logs what came of it.
-pub async fn record(
-    State(counter): State<std::sync::Arc<Counter>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let id = counter.next();
-    let span = tracing::info_span!(
-        "request",
-        id,
-        method = %request.method(),
-        route = request.extensions().get().map_or("", MatchedPath::as_str),
-        ip = tracing::field::Empty,
-        tenant = tracing::field::Empty,
-    );
-    let started = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let status = response.status();
-    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    span.in_scope(|| match status.is_server_error() {
-        true => tracing::event!(Level::ERROR, status = status.as_u16(), micros, "answered"),
-        false => tracing::event!(Level::INFO, status = status.as_u16(), micros, "answered"),
-    });
-    if let Ok(id) = HeaderValue::try_from(id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+/// A request that is being answered.
+pub struct Entry {
+    id: String,
+    span: Span,
+    started: Instant,
+}
+
+impl Entry {
+    /// Gives the request its id. What is logged in the span carries it.
+    pub fn begin(counter: &Counter, request: &Request) -> Self {
+        let id = counter.next();
+        let span = tracing::info_span!(
+            "request",
+            id,
+            method = %request.method(),
+            route = request.extensions().get().map_or("", MatchedPath::as_str),
+            ip = tracing::field::Empty,
+            tenant = tracing::field::Empty,
+        );
+        Self { id, span, started: Instant::now() }
     }
-    response
+
+    /// In which the request is to be answered.
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Logs what came of it, and puts the id on the answer.
+    pub fn end(self, response: &mut Response) {
+        let status = response.status();
+        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.span.in_scope(|| match status.is_server_error() {
+            true => tracing::event!(Level::ERROR, status = status.as_u16(), micros, "answered"),
+            false => tracing::event!(Level::INFO, status = status.as_u16(), micros, "answered"),
+        });
+        if let Ok(id) = HeaderValue::try_from(self.id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+    }
 }

@@ -1,50 +1,91 @@
-//! The router: both HTTP crates, the account page, and every layer in the order a request meets it.
+//! The router: both HTTP crates, the account page, and what every request meets on its way to them.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use management::Limits;
 use model::App;
-use tower::ServiceBuilder;
+use model::tenants::Tenant;
+use tracing::Instrument;
 
+use crate::cors::Origins;
 use crate::peer::Proxies;
 use crate::refusal::Refusal;
-use crate::request_log::Counter;
-use crate::{account, cors, host, limits, panics, peer, request_log, security_headers};
+use crate::request_log::{Counter, Entry};
+use crate::{account, host, limits, panics, peer, security_headers};
 
 /// What `serve` serves, with the default limits.
 pub fn router(app: App, proxies: Proxies) -> Router {
     layered(app, proxies, Limits::default(), |routes| routes)
 }
 
-/// [`router`] with other limits, and with what `extend` makes of the routes, inside the same layers. `doorward dev` alone
-/// makes anything of them.
+/// [`router`] with other limits, and with what `extend` makes of the routes, whose requests go the same way. `doorward dev`
+/// alone makes anything of them.
 pub fn layered(
     app: App,
     proxies: Proxies,
     limits: Limits,
     extend: impl FnOnce(Router<App>) -> Router<App>,
 ) -> Router {
-    let counter = Arc::new(Counter::new(&app.random));
+    let way = Arc::new(Way { counter: Counter::new(&app.random), proxies, app: app.clone() });
     let routes =
         Router::new().merge(auth::routes()).merge(management::routes_with(limits)).merge(account::routes());
     extend(routes)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(
-            ServiceBuilder::new()
-                .layer(from_fn_with_state(counter, request_log::record))
-                .layer(from_fn(security_headers::add))
-                .layer(from_fn(limits::enforce))
-                .layer(from_fn_with_state(proxies, peer::identify))
-                .layer(from_fn_with_state(app.clone(), host::resolve))
-                .layer(from_fn_with_state(app.clone(), cors::enforce))
-                .layer(from_fn(panics::answer)),
-        )
+        .layer(from_fn_with_state(way, go))
         .with_state(app)
+}
+
+/// What the way to every handler needs. It is one layer: each would be boxed and cloned for every request.
+struct Way {
+    counter: Counter,
+    proxies: Proxies,
+    app: App,
+}
+
+/// From the socket to the handler and back. Whoever refuses the request on its way, the answer has its headers and its line in the log.
+async fn go(State(way): State<Arc<Way>>, request: Request, next: Next) -> Response {
+    let entry = Entry::begin(&way.counter, &request);
+    let mut response = enter(&way, request, next).instrument(entry.span()).await;
+    security_headers::add(&mut response);
+    entry.end(&mut response);
+    response
+}
+
+/// Sizes, peer and tenant, in this order.
+async fn enter(way: &Way, request: Request, next: Next) -> Response {
+    if let Err(refusal) = limits::check(request.uri(), request.headers()) {
+        return refusal.answer(&request);
+    }
+    let mut request = limits::capped(request);
+    if let Err(refusal) = peer::identify(&way.proxies, &mut request) {
+        return refusal.answer(&request);
+    }
+    let tenant = match host::resolve(&way.app, &mut request).await {
+        Ok(tenant) => tenant,
+        Err(refusal) => return refusal.answer(&request),
+    };
+    let mut response = within(way, &tenant, request, next).await;
+    security_headers::promise_https(response.headers_mut(), &tenant.host);
+    response
+}
+
+/// On a tenant's own host: who may read the answer from a browser, then the handler.
+async fn within(way: &Way, tenant: &Tenant, request: Request, next: Next) -> Response {
+    let origins = match Origins::of(&way.app, tenant, request.uri().path(), request.headers()).await {
+        Ok(origins) => origins,
+        Err(refusal) => return refusal.answer(&request),
+    };
+    if let Some(answer) = origins.preflight(&request) {
+        return answer;
+    }
+    let mut response = panics::answer(request, next).await;
+    origins.mark(response.headers_mut());
+    response
 }
 
 async fn not_found(request: Request) -> Response {

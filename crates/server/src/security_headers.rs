@@ -1,12 +1,10 @@
 //! Headers that every answer carries unless it says otherwise itself (HT-01).
 
-use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
 use axum::response::Response;
 
 /// A year, as browsers' preload lists ask. Not `includeSubDomains`: the neighbours are not ours to promise for.
@@ -15,8 +13,7 @@ const NOTHING: HeaderValue = HeaderValue::from_static("default-src 'none'; frame
 
 /// Adds what is missing. A page's own policy stands; a redirect carries no framing header, since it may end a login
 /// in an app's hidden frame (sdk-expectations §11).
-pub async fn add(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub fn add(response: &mut Response) {
     let redirects = response.status().is_redirection();
     let headers = response.headers_mut();
     set(headers, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -28,7 +25,6 @@ pub async fn add(request: Request, next: Next) -> Response {
     if headers.get(CONTENT_SECURITY_POLICY).is_some_and(forbids_framing) {
         set(headers, X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     }
-    response
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {

@@ -103,6 +103,17 @@ impl Verified {
             _ => false,
         }
     }
+
+    /// RFC 7519 §4.1.4–4.1.6.
+    pub(crate) fn check_times(&self, now: Timestamp) -> Result<(), VerifyError> {
+        let now = now.seconds();
+        let expires = self.integer("exp").ok_or(VerifyError::Invalid)?;
+        let begins = self.integer("nbf").max(self.integer("iat"));
+        if begins.is_some_and(|begins| begins > now + LEEWAY) {
+            return Err(VerifyError::Invalid);
+        }
+        if expires <= now { Err(VerifyError::Expired) } else { Ok(()) }
+    }
 }
 
 /// Verifies a token against `keys`: the one whose id the token carries, with that key's algorithm and no other.
@@ -119,7 +130,7 @@ pub fn verify_jwt<K: Borrow<VerifyingKey>>(
     now: Timestamp,
 ) -> Result<Verified, VerifyError> {
     let verified = verify_claims(token, keys)?;
-    check_times(&verified, now.seconds())?;
+    verified.check_times(now)?;
     Ok(verified)
 }
 
@@ -133,7 +144,7 @@ pub fn verify_jwt_of_any_age<K: Borrow<VerifyingKey>>(
     now: Timestamp,
 ) -> Result<Verified, VerifyError> {
     let verified = verify_claims(token, keys)?;
-    match check_times(&verified, now.seconds()) {
+    match verified.check_times(now) {
         Ok(()) | Err(VerifyError::Expired) => Ok(verified),
         Err(error) => Err(error),
     }
@@ -154,7 +165,7 @@ pub fn verify_jwt_unaddressed<K: Borrow<VerifyingKey>>(
     others.extend(ADDRESS.map(|name| (name.to_owned(), Value::from("any"))));
     check_types(&others)?;
     let verified = Verified { header, claims };
-    check_times(&verified, now.seconds())?;
+    verified.check_times(now)?;
     Ok(verified)
 }
 
@@ -231,14 +242,4 @@ fn check_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
         None => false,
     };
     if all_there && texts && moments && audience { Ok(()) } else { Err(VerifyError::Invalid) }
-}
-
-/// RFC 7519 §4.1.4–4.1.6. `now` is in seconds.
-fn check_times(token: &Verified, now: i64) -> Result<(), VerifyError> {
-    let expires = token.integer("exp").ok_or(VerifyError::Invalid)?;
-    let begins = token.integer("nbf").max(token.integer("iat"));
-    if begins.is_some_and(|begins| begins > now + LEEWAY) {
-        return Err(VerifyError::Invalid);
-    }
-    if expires <= now { Err(VerifyError::Expired) } else { Ok(()) }
 }

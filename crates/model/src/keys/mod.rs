@@ -6,6 +6,7 @@
 
 mod certificate;
 mod generate;
+mod recent;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::jose::{
 };
 use crate::{Model, seal};
 use generate::{Generator, NewKey};
+use recent::Recent;
 
 /// The kind of the keys in the cache; a tenant's keys are one entry.
 const CACHED: &str = "keys";
@@ -37,6 +39,7 @@ const CACHED: &str = "keys";
 #[derive(Debug)]
 pub struct Keys {
     generator: Generator,
+    recent: Recent,
 }
 
 /// A signing key, without its private part.
@@ -145,12 +148,12 @@ impl From<KeyError> for db::Error {
 impl Keys {
     /// Keys that are generated when they are needed.
     pub fn new() -> Self {
-        Self { generator: Generator::fresh() }
+        Self { generator: Generator::fresh(), recent: Recent::new() }
     }
 
     /// Keys whose RSA pairs come from a few that the process generates once, since that is slow: for tests only.
     pub fn for_tests() -> Self {
-        Self { generator: Generator::pooled() }
+        Self { generator: Generator::pooled(), recent: Recent::new() }
     }
 
     /// Generates a current and a next key of the algorithm for a tenant that has none, to be written with
@@ -238,17 +241,29 @@ impl Keys {
     /// Verifies a token that this tenant signed: with any of its keys that is not revoked, each with its own
     /// algorithm only. `iat` must be there, beside what [`verify_jwt`] requires, and a token that says that it serves
     /// another purpose than access, as a logout token does, is refused (RFC 8725 §3.11). Issuer, audience and meaning
-    /// are for the caller to check.
+    /// are for the caller to check. The signature of a token that the same keys verified a moment ago is not checked
+    /// again; its times are.
     ///
     /// # Errors
     /// See [`VerifyError`].
-    pub async fn verify(&self, app: &Model, tenant: &TenantId, token: &str) -> Result<Verified, VerifyError> {
-        let keys = self.published(app, tenant).await?;
-        let verified = verify_jwt(token, &keys.verifying, app.clock.now())?;
+    pub async fn verify(
+        &self,
+        app: &Model,
+        tenant: &TenantId,
+        token: &str,
+    ) -> Result<Arc<Verified>, VerifyError> {
+        let (keys, now) = (self.published(app, tenant).await?, app.clock.now());
+        let digest = seal::digest(token);
+        if let Some(known) = self.recent.find(&digest, &keys) {
+            known.check_times(now)?;
+            return Ok(known);
+        }
+        let verified = Arc::new(verify_jwt(token, &keys.verifying, now)?);
         let serves_access = matches!(verified.header.typ.as_deref(), None | Some("JWT" | "at+jwt"));
         if !serves_access || verified.integer("iat").is_none() {
             return Err(VerifyError::Invalid);
         }
+        self.recent.remember(digest, &keys, Arc::clone(&verified));
         Ok(verified)
     }
 
