@@ -87,8 +87,8 @@ async fn drive(
     while Instant::now() < end {
         let Some(request) = caller.next() else { break };
         let sent = Instant::now();
-        match connection.call(&request).await {
-            Ok((status, _, body)) if caller.answered(status, &body) => times.push(sent.elapsed()),
+        match connection.exchange(&request).await {
+            Ok((status, _, body)) if caller.answered(status, body) => times.push(sent.elapsed()),
             Ok(_) => errors += 1,
             Err(_) => {
                 errors += 1;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::str::FromStr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,27 +23,27 @@ impl Connection {
 
     /// Sends a request and reads its answer: status, headers and body.
     pub async fn call(&mut self, request: &[u8]) -> io::Result<(u16, String, Vec<u8>)> {
+        let (status, headers, body) = self.exchange(request).await?;
+        Ok((status, String::from_utf8_lossy(headers).into_owned(), body.to_vec()))
+    }
+
+    /// The same without a copy of the answer: what the load spends on it, the server does not get.
+    pub async fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, &[u8], &[u8])> {
         self.stream.write_all(request).await?;
         self.buffer.clear();
         let head = loop {
+            self.read().await?;
             if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at + 4;
             }
-            self.read().await?;
         };
-        let headers = String::from_utf8_lossy(&self.buffer[..head]).into_owned();
-        let status = headers.split(' ').nth(1).and_then(|text| text.parse().ok()).unwrap_or(0);
-        let length = headers
-            .lines()
-            .find_map(|line| {
-                line.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().to_owned())
-            })
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0);
-        while self.buffer.len() < head + length {
+        let status = number(self.buffer.split(|byte| *byte == b' ').nth(1)).unwrap_or(0);
+        let length = number(self.buffer[..head].split(|byte| *byte == b'\n').find_map(content_length));
+        let end = head + length.unwrap_or(0);
+        while self.buffer.len() < end {
             self.read().await?;
         }
-        Ok((status, headers, self.buffer[head..head + length].to_vec()))
+        Ok((status, &self.buffer[..head], &self.buffer[head..end]))
     }
 
     async fn read(&mut self) -> io::Result<()> {
@@ -51,6 +52,15 @@ impl Connection {
             _ => Ok(()),
         }
     }
+}
+
+fn content_length(line: &[u8]) -> Option<&[u8]> {
+    let (name, value) = line.split_at_checked("content-length:".len())?;
+    name.eq_ignore_ascii_case(b"content-length:").then_some(value)
+}
+
+fn number<N: FromStr>(text: Option<&[u8]>) -> Option<N> {
+    std::str::from_utf8(text?).ok()?.trim().parse().ok()
 }
 
 /// A request with the headers that a trusted proxy adds.
