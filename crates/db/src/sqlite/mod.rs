@@ -189,6 +189,8 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // A plan does not look at the values that are bound: otherwise SQLite plans a kept statement anew each time it runs.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "case_sensitive_like", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
@@ -240,8 +242,30 @@ impl Readers {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
+    use rusqlite::StatementStatus;
 
     use super::*;
+
+    #[test]
+    fn a_kept_statement_is_planned_once() {
+        let address = crate::testing::sqlite();
+        let path = Path::new(address.trim_start_matches("sqlite:"));
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = connect(path, flags).unwrap();
+        let tables = "CREATE TABLE users (tenant TEXT NOT NULL, id TEXT NOT NULL, email TEXT, PRIMARY KEY (tenant, id));
+             CREATE TABLE identities (tenant TEXT NOT NULL, provider TEXT NOT NULL, user_id TEXT NOT NULL, position BIGINT NOT NULL,
+               PRIMARY KEY (tenant, provider));
+             CREATE INDEX identities_user ON identities (tenant, user_id, position);";
+        connection.execute_batch(tables).unwrap();
+        let sql = "SELECT u.email, i.provider FROM users u JOIN identities i ON i.tenant = u.tenant AND i.user_id = u.id
+             WHERE u.tenant = $1 AND u.id = $2 ORDER BY i.position";
+        for id in ["a", "b", "c"] {
+            select(&connection, &sql.into(), &crate::params!["acme", id]).unwrap();
+        }
+        let kept = connection.prepare_cached(sql).unwrap();
+        assert_eq!(kept.get_status(StatementStatus::Run), 3, "it was kept");
+        assert_eq!(kept.get_status(StatementStatus::RePrepare), 0);
+    }
 
     #[tokio::test]
     async fn a_scan_that_nobody_waits_for_still_counts_while_it_runs() {
