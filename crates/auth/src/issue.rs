@@ -5,9 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::clients::{self, Client};
 use model::jose::{Algorithm, SigningKey};
 use model::resource_servers::ResourceServer;
+use model::sessions::{self, Proof};
 use model::tenants::Tenant;
 use model::users::User;
-use model::{App, ClientId, Timestamp, UserId};
+use model::{App, ClientId, Timestamp, UserId, self_service};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -62,9 +63,14 @@ struct Claims<'a> {
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     permissions: Option<[&'a str; 0]>,
+    /// RFC 9068 §2.2.1, and of the Management API alone: see [`proof`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auth_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amr: Option<[&'a str; 1]>,
 }
 
-/// A user's access token for `api`.
+/// A user's access token for `api`, which comes of the session `sid`.
 pub async fn user_access_token(
     app: &App,
     tenant: &Tenant,
@@ -72,14 +78,31 @@ pub async fn user_access_token(
     client: &Client,
     user: &UserId,
     scopes: &Scopes,
-    via: Via,
+    (via, sid): (Via, &str),
 ) -> Result<AccessToken, db::Error> {
     let userinfo = scopes.has("openid") && api.signing_alg != "HS256";
     let aud =
         if userinfo { json!([api.identifier, tenant.userinfo_audience()]) } else { json!(api.identifier) };
     let gty = (via == Via::Refresh).then_some("refresh_token");
     let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
-    sign(app, tenant, api, user.as_str(), aud, scopes.to_string(), gty, &client.client_id, lifetime).await
+    let proof = proof(app, tenant, api, user, sid).await?;
+    let scope = scopes.to_string();
+    sign(app, tenant, api, user.as_str(), aud, scope, gty, &client.client_id, lifetime, proof).await
+}
+
+/// What a token for the Management API tells of the sign-in it came of, where the tenant's self-service policy asks for it.
+async fn proof(
+    app: &App,
+    tenant: &Tenant,
+    api: &ResourceServer,
+    user: &UserId,
+    sid: &str,
+) -> Result<Option<Proof>, db::Error> {
+    let is_management = api.is_system && api.identifier == tenant.management_audience();
+    if !is_management || !self_service::find(app, &tenant.id).await?.asks_for_proof() {
+        return Ok(None);
+    }
+    sessions::proof(&app.db, &tenant.id, sid, user, app.clock.now()).await
 }
 
 /// A client's own access token for `api`; `scope` is what its grant allows of what it asked for.
@@ -93,7 +116,7 @@ pub async fn client_access_token(
     let sub = format!("{}@clients", client.client_id);
     let aud = json!(api.identifier);
     let gty = Some("client-credentials");
-    sign(app, tenant, api, &sub, aud, scope, gty, &client.client_id, api.token_lifetime).await
+    sign(app, tenant, api, &sub, aud, scope, gty, &client.client_id, api.token_lifetime, None).await
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one claim, and both callers are above")]
@@ -107,6 +130,7 @@ async fn sign(
     gty: Option<&'static str>,
     client_id: &ClientId,
     expires_in: i64,
+    proof: Option<Proof>,
 ) -> Result<AccessToken, db::Error> {
     let iat = app.clock.now().seconds();
     let dialect = api.token_dialect.as_deref().unwrap_or("access_token");
@@ -123,6 +147,8 @@ async fn sign(
         client_id: rfc9068.then_some(client_id.as_str()),
         jti: rfc9068.then(|| app.random.alphanumeric(22)),
         permissions: (api.enforce_policies == Some(true) && dialect.ends_with("_authz")).then_some([]),
+        auth_time: proof.map(|proof| proof.authenticated_at.seconds()),
+        amr: proof.filter(|proof| proof.mfa).map(|_| ["mfa"]),
     };
     let typ = if rfc9068 { "at+jwt" } else { "JWT" };
     let token = match (Algorithm::from_name(&api.signing_alg), &api.signing_secret) {

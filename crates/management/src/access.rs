@@ -81,6 +81,10 @@ pub struct Bearer {
     pub token_id: Option<String>,
     /// When it was issued, in seconds since the epoch.
     pub issued_at: i64,
+    /// When its user proved who they are, in seconds since the epoch, where it tells.
+    pub authenticated_at: Option<i64>,
+    /// Whether they did so with a second factor.
+    pub mfa: bool,
 }
 
 /// The scopes of a token, as its claim lists them.
@@ -201,7 +205,15 @@ mod tests {
             false => Subject::User(subject.into()),
         };
         let scopes = Scopes::new(&scopes.join(" "));
-        Bearer { subject, client: "spa".into(), scopes, token_id: None, issued_at: 0 }
+        Bearer {
+            subject,
+            client: "spa".into(),
+            scopes,
+            token_id: None,
+            issued_at: 0,
+            authenticated_at: None,
+            mfa: false,
+        }
     }
 
     fn update() -> Operation {

@@ -67,7 +67,17 @@ fn claims(tenant: &Tenant, token: &Verified) -> Result<Bearer, Error> {
         Some(_) => return Err(Error::InvalidToken),
     };
     let token_id = token.text("jti").map(str::to_owned);
-    Ok(Bearer { subject, client: ClientId::from(client), scopes, token_id, issued_at })
+    // RFC 9068 §2.2.1: how surely the user was known when the token was asked for.
+    let methods = token.claims.get("amr").and_then(Value::as_array);
+    Ok(Bearer {
+        subject,
+        client: ClientId::from(client),
+        scopes,
+        token_id,
+        issued_at,
+        authenticated_at: token.integer("auth_time"),
+        mfa: methods.is_some_and(|methods| methods.iter().any(|method| method == "mfa")),
+    })
 }
 
 /// Whether the token is for the very client that asked for it: an ID token.

@@ -4,8 +4,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::device_credentials::{self, Entry, Filter, Kind, MOST_LISTED, PublicKey};
+use model::mail::{self, Kind as Letters, Letter};
 use model::paging::Paging;
-use model::{App, ClientId, UserId, users};
+use model::users::{self, User};
+use model::{App, ClientId, UserId, self_service};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -116,6 +118,7 @@ pub async fn create(
 ) -> Result<Created<Value>, Error> {
     let tenant = &grant.tenant.id;
     let (user_id, client_id) = owner(&grant, &body)?;
+    let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
         let found = users::find(&app.db, tenant, &user_id).await?;
         grant.still_good(found.as_ref())?;
@@ -133,6 +136,9 @@ pub async fn create(
         let mut batch = Batch::new();
         users::unchanged(&mut batch, &user);
         device_credentials::insert(&mut batch, tenant, &key);
+        if policy.sends(Letters::DeviceRegistered) {
+            tell(&mut batch, &app, &grant, Letters::DeviceRegistered, &user, &key.device_name);
+        }
         grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
         Ok::<_, Error>((batch, answer))
     };
@@ -162,6 +168,17 @@ fn owner(grant: &Grant, body: &CreateDeviceCredential) -> Result<(UserId, Client
     }
 }
 
+/// Tells a user of one of their devices.
+fn tell(batch: &mut Batch, app: &App, grant: &Grant, kind: Letters, user: &User, device: &str) {
+    let Some(letter) = Letter::to_user(kind, user) else { return };
+    let letter = letter.with("device", device);
+    let letter = match grant.caller.bearer() {
+        Some(bearer) => letter.client(&bearer.client),
+        None => letter,
+    };
+    mail::queue(batch, app, &grant.tenant.id, letter);
+}
+
 /// `DELETE /device-credentials/{id}`: ends a key, or a refresh token and all that came of it. Another's entry answers like one that
 /// is not there: it is gone already.
 pub async fn delete(
@@ -170,6 +187,7 @@ pub async fn delete(
     Path(CredentialId(id)): Path<CredentialId>,
 ) -> Result<NoContent, Error> {
     let tenant = &grant.tenant.id;
+    let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
         let mut batch = Batch::new();
         let own = match &grant.reach {
@@ -182,6 +200,12 @@ pub async fn delete(
             user.iter().for_each(|user| users::unchanged(&mut batch, user));
         }
         device_credentials::remove(&mut batch, tenant, &id, own);
+        if policy.sends(Letters::DeviceRemoved)
+            && let Some((owner, device)) = device_credentials::find_device(&app.db, tenant, &id, own).await?
+            && let Some(user) = users::find(&app.db, tenant, &owner).await?
+        {
+            tell(&mut batch, &app, &grant, Letters::DeviceRemoved, &user, &device);
+        }
         grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
         Ok::<_, Error>((batch, ()))
     };

@@ -49,6 +49,26 @@ pub enum Error {
     #[error("User to be acted on does not match subject in bearer token.")]
     UnownedResource,
 
+    /// 403 `self_service_policy`: the rule of the tenant's self-service policy that a person's change breaks, and how.
+    #[error("The self-service policy does not allow this: {rule}: {problem}")]
+    SelfService {
+        /// The rule, as the policy names it.
+        rule: &'static str,
+        /// How it is broken.
+        problem: String,
+    },
+    /// 403 `insufficient_user_authentication`: the policy asks for a later or a surer sign-in (RFC 9470).
+    #[error("{}", unproven_text(.change, .rule, *.max_age))]
+    Unproven {
+        /// The change, as the policy names it.
+        change: &'static str,
+        /// The rule that is not met: `max_age` or `mfa`.
+        rule: &'static str,
+        /// How old a sign-in may be, in seconds.
+        max_age: Option<i64>,
+        /// Whether it must be with a second factor.
+        mfa: bool,
+    },
     /// 403 `unowned_resource`: a device's key for a user or a client that is not the caller's.
     #[error("Cannot create device credentials for that {0}.")]
     ForbiddenDevice(&'static str),
@@ -180,6 +200,8 @@ impl Error {
             Self::InsufficientScope(_) | Self::ForbiddenFields(_) => {
                 (S::FORBIDDEN, Some("insufficient_scope"))
             }
+            Self::SelfService { .. } => (S::FORBIDDEN, Some("self_service_policy")),
+            Self::Unproven { .. } => (S::FORBIDDEN, Some("insufficient_user_authentication")),
             Self::UnownedResource | Self::ForbiddenDevice(_) => (S::FORBIDDEN, Some("unowned_resource")),
             Self::InvalidUri(_) => (S::BAD_REQUEST, Some("invalid_uri")),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, Some("invalid_query_string")),
@@ -235,15 +257,39 @@ impl Error {
         }
     }
 
-    /// The challenge that goes with a 401 (RFC 6750 §3).
+    /// The challenge that goes with a 401 (RFC 6750 §3), and with a sign-in that will not do (RFC 9470 §3).
     fn challenge(&self) -> Option<String> {
         match self {
             Self::MissingAuthentication => Some("Bearer".into()),
             Self::ExpiredToken | Self::InvalidSignature | Self::InvalidToken | Self::BadAudience(_) => {
                 Some(format!("Bearer error=\"{self}\""))
             }
+            Self::Unproven { max_age, mfa, .. } => {
+                let mut challenge = format!(
+                    "Bearer error=\"insufficient_user_authentication\", error_description=\"{self}\""
+                );
+                if let Some(seconds) = max_age {
+                    challenge.push_str(&format!(", max_age=\"{seconds}\""));
+                }
+                if *mfa {
+                    challenge.push_str(&format!(", acr_values=\"{MULTI_FACTOR}\""));
+                }
+                Some(challenge)
+            }
             _ => None,
         }
+    }
+}
+
+/// The `acr_values` that ask for a second factor.
+const MULTI_FACTOR: &str = "http://schemas.openid.net/pape/policies/2007/06/multi-factor";
+
+fn unproven_text(change: &str, rule: &str, max_age: Option<i64>) -> String {
+    match max_age.filter(|_| rule == "max_age") {
+        Some(seconds) => {
+            format!("The self-service policy asks for a later sign-in: {change}.max_age: {seconds} seconds")
+        }
+        None => format!("The self-service policy asks for a sign-in with a second factor: {change}.mfa"),
     }
 }
 

@@ -8,15 +8,16 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use model::tenants::Tenant;
-use model::{App, Model, Peer};
+use model::{App, Model, Peer, self_service};
 
-use crate::access::{self, Grant, Subject};
+use crate::access::{self, Grant, Reach, Subject};
 use crate::audit::{self, Call};
 use crate::bearer;
 use crate::errors::Error;
 use crate::limits::{Exceeded, Limiter, Standing};
 use crate::operations::Operation;
 use crate::paths;
+use crate::self_service::rules::check_proof;
 
 /// Serves one request to an operation of the table. The handler runs only with a [`Grant`] in the request.
 pub async fn serve<H: Handler<T, App>, T: 'static>(
@@ -77,6 +78,10 @@ async fn admit(
     let params = paths::decoded(parts).await.unwrap_or_default();
     let first = params.first().map(|(_, value)| value.as_str());
     let (reach, powers) = access::decide(call.operation(), bearer, first)?;
+    if let (Reach::Own(_), Some(change)) = (&reach, call.operation().asks()) {
+        let policy = self_service::find(app, &tenant.id).await?;
+        check_proof(&policy, change, bearer, app.clock.now())?;
+    }
     Ok(Grant { tenant: tenant.clone(), reach, powers, caller: call.clone() })
 }
 

@@ -29,6 +29,7 @@ pub mod paths;
 pub mod requests;
 pub mod resource_servers;
 mod routes;
+pub mod self_service;
 pub mod signing_keys;
 pub mod tenants;
 pub mod texts;

@@ -1,6 +1,7 @@
 //! What an operation of the table is: its method and path, its scopes, and what holding each of them grants.
 
 use axum::http::Method;
+use model::self_service::Change;
 
 /// One operation of the Management API. The whole table is [`crate::operations`].
 #[derive(Clone, Debug)]
@@ -13,6 +14,13 @@ pub struct Operation {
     pub title: &'static str,
     /// The scopes, in the order of the published list.
     pub scopes: Vec<Scope>,
+}
+
+impl Operation {
+    /// The change of a person's own that it is, where the self-service policy may ask for a proof first.
+    pub fn asks(&self) -> Option<Change> {
+        self.scopes.iter().find_map(|scope| scope.asks)
+    }
 }
 
 /// A scope of an operation and what holding it grants there.
@@ -28,6 +36,8 @@ pub struct Scope {
     pub together_with: Option<&'static str>,
     /// Whether the 403 message names it.
     pub named: bool,
+    /// The change that it lets a person make of what is theirs, where the self-service policy may ask for a proof first.
+    pub asks: Option<Change>,
 }
 
 /// Whose objects a scope reaches.
@@ -71,7 +81,7 @@ impl Power {
 
 /// A scope that reaches everyone's objects.
 pub const fn everyone(name: &'static str) -> Scope {
-    Scope { name, over: Over::Everyone, power: None, together_with: None, named: true }
+    Scope { name, over: Over::Everyone, power: None, together_with: None, named: true, asks: None }
 }
 
 /// A scope that reaches everyone's objects, with a power of its own.
@@ -98,6 +108,11 @@ impl Scope {
     /// The same scope, worth something only to a token that holds `other` too.
     pub const fn and(self, other: &'static str) -> Self {
         Self { together_with: Some(other), ..self }
+    }
+
+    /// The same scope, subject to what the self-service policy asks for before this change.
+    pub const fn asking(self, change: Change) -> Self {
+        Self { asks: Some(change), ..self }
     }
 
     /// The same scope, accepted but left out of the 403 message.

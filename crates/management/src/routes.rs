@@ -9,13 +9,14 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, MethodRouter};
 use model::App;
+use model::self_service::Change;
 
 use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
 use crate::operations::{Operation, Power, Scope, everyone, own_id, own_row, power};
 use crate::{
     anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, gate,
-    grants, jobs, logs, resource_servers, signing_keys, tenants, user_blocks, users,
+    grants, jobs, logs, resource_servers, self_service, signing_keys, tenants, user_blocks, users,
 };
 
 const GET: Method = Method::GET;
@@ -79,6 +80,9 @@ fn table(table: Table) -> Table {
         .op(DELETE, "/device-credentials/{id}", "Delete a device credential", &[everyone("delete:device_credentials"),
             own_row("delete:current_user_device_credentials")], device_credentials::delete)
 
+        .op(GET, "/doorward/self-service", "Get the self-service policy", &[everyone("read:doorward_self_service")], self_service::get)
+        .op(PATCH, "/doorward/self-service", "Update the self-service policy", &[everyone("update:doorward_self_service")], self_service::update)
+
         .op(GET, "/grants", "Get grants", &[everyone("read:grants")], grants::list)
         .op(DELETE, "/grants", "Delete a grant by user_id", &[everyone("delete:grants")], grants::delete_of_user)
         .op(DELETE, "/grants/{id}", "Delete a grant by id", &[everyone("delete:grants")], grants::delete)
@@ -115,9 +119,10 @@ fn table(table: Table) -> Table {
         .op(PATCH, "/users/{id}", "Update a User", &[everyone("update:users"), power("update:users_app_metadata", AppMetadataOnly),
             own_id("update:current_user_metadata"), own_id("create:current_user_metadata").with(AddMetadataOnly).unnamed()], users::update)
         .op(DELETE, "/users/{id}", "Delete a User", &[everyone("delete:users"), own_id("delete:current_user")], users::delete)
-        .op(POST, "/users/{id}/identities", "Link a User Account", &[everyone("update:users"), own_id("update:current_user_identities")], users::link)
+        .op(POST, "/users/{id}/identities", "Link a User Account",
+            &[everyone("update:users"), own_id("update:current_user_identities").asking(Change::LinkIdentity)], users::link)
         .op(DELETE, "/users/{id}/identities/{provider}/{user_id}", "Unlink a User Identity",
-            &[everyone("update:users"), own_id("update:current_user_identities")], users::unlink)
+            &[everyone("update:users"), own_id("update:current_user_identities").asking(Change::UnlinkIdentity)], users::unlink)
         .op(GET, "/users/{id}/logs", "Get user's log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list_of_user)
 }
 

@@ -90,7 +90,7 @@ fn machine_client(random: &Random, tenant: &Tenant, name: &str, scopes: Scopes) 
     }));
     let client = Client::new(clients::new_id(random), &body).expect("all its fields fit");
     let scope: Vec<String> = match scopes {
-        Scopes::All => management_scopes().map(str::to_owned).collect(),
+        Scopes::All => all_scopes().map(str::to_owned).collect(),
         Scopes::These(scopes) => scopes,
     };
     let body = object(json!({
@@ -119,6 +119,11 @@ fn management_api(random: &Random, tenant: &Tenant) -> ResourceServer {
 /// The scopes that the Management API lists.
 pub fn management_scopes() -> impl Iterator<Item = &'static str> {
     described_scopes().map(|(scope, _)| scope)
+}
+
+/// The scopes that a machine client can have on the Management API: those it lists, and Doorward's own.
+pub fn all_scopes() -> impl Iterator<Item = &'static str> {
+    management_scopes().chain(resource_servers::DOORWARD_SCOPES)
 }
 
 fn described_scopes() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -191,7 +196,7 @@ mod tests {
             assert!(grant.allows("read:users") && !grant.allows("update:users"));
             let (id, _) = create_machine_client(&model, &tenant, "All", Scopes::All).await.unwrap();
             let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
-            assert_eq!(grant.unwrap().unwrap().scope.as_ref().map(Vec::len), Some(273));
+            assert_eq!(grant.unwrap().unwrap().scope.as_ref().map(Vec::len), Some(275));
         }
     }
 

@@ -140,6 +140,23 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, key: &PublicKey) {
     );
 }
 
+/// Whose device a key is of, and what it is called; with `of`, only if it is that user's.
+pub async fn find_device(
+    db: &Db,
+    tenant: &TenantId,
+    id: &str,
+    of: Option<&UserId>,
+) -> Result<Option<(UserId, String)>, Error> {
+    let row = db
+        .read_one(
+            "SELECT user_id, device_name FROM device_credentials
+             WHERE tenant = $1 AND id = $2 AND (CAST($3 AS TEXT) IS NULL OR user_id = $3)",
+            params![tenant, id, of.map(UserId::as_str)],
+        )
+        .await?;
+    row.map(|mut row| Ok((row.take()?, row.take()?))).transpose()
+}
+
 /// Ends what an id stands for: a key, or the family of a refresh token. With `of`, only if it is that user's; what is not there, or
 /// not theirs, stays without a word.
 pub fn remove(batch: &mut Batch, tenant: &TenantId, id: &str, of: Option<&UserId>) {

@@ -30,6 +30,7 @@ pub mod refresh_tokens;
 pub mod resource_servers;
 pub mod retention;
 pub mod seal;
+pub mod self_service;
 pub mod sessions;
 pub mod tenants;
 #[cfg(test)]

@@ -24,6 +24,10 @@ pub const CURRENT_USER_SCOPES: [&str; 7] = [
     "delete:current_user_device_credentials",
 ];
 
+/// The scopes of what the Management API has beside Auth0's. They are not in the API's own list either, so that tools find there what
+/// they know.
+pub const DOORWARD_SCOPES: [&str; 2] = ["read:doorward_self_service", "update:doorward_self_service"];
+
 /// An API: the body of `GET /api/v2/resource-servers/{id}`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResourceServer {
@@ -174,9 +178,10 @@ impl ResourceServer {
         self.is_system
     }
 
-    /// Whether it lists the scope.
+    /// Whether it lists the scope, or has it without listing it.
     pub fn has_scope(&self, scope: &str) -> bool {
-        self.scopes.iter().flatten().any(|one| one.value == scope)
+        let listed = self.scopes.iter().flatten().any(|one| one.value == scope);
+        listed || self.is_system && DOORWARD_SCOPES.contains(&scope)
     }
 
     /// What a user's token needs; everyone may have one when nothing is said.

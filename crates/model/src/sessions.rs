@@ -128,6 +128,33 @@ pub async fn find_by_token(
     row.map(from_row).transpose()
 }
 
+/// How, and when, the user of a session proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// When they last did.
+    pub authenticated_at: Timestamp,
+    /// Whether a second factor was part of it.
+    pub mfa: bool,
+}
+
+/// The proof that a session rests on, while it lives.
+pub async fn proof(
+    db: &Db,
+    tenant: &TenantId,
+    sid: &str,
+    user_id: &UserId,
+    now: Timestamp,
+) -> Result<Option<Proof>, db::Error> {
+    let row = db
+        .read_one(
+            "SELECT authenticated_at FROM sessions
+             WHERE tenant = $1 AND sid = $2 AND user_id = $3 AND idle_expires_at > $4 AND expires_at > $4",
+            params![tenant, sid, user_id, now],
+        )
+        .await?;
+    row.map(|mut row| Ok(Proof { authenticated_at: row.take()?, mfa: false })).transpose()
+}
+
 fn from_row(mut row: Row) -> Result<Session, db::Error> {
     Ok(Session {
         sid: row.take()?,

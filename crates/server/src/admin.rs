@@ -83,7 +83,7 @@ async fn create_client(command: CreateClient) -> anyhow::Result<()> {
 /// The scopes, if the Management API has them all.
 fn known(scopes: Vec<String>) -> anyhow::Result<Scopes> {
     for scope in &scopes {
-        if !bootstrap::management_scopes().any(|known| known == scope) {
+        if !bootstrap::all_scopes().any(|known| known == scope) {
             bail!("the Management API has no scope {scope}");
         }
     }

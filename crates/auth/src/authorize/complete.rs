@@ -112,7 +112,7 @@ pub async fn complete(
                     &request.client,
                     &user.id,
                     &request.granted,
-                    issue::Via::FrontChannel,
+                    (issue::Via::FrontChannel, &session.sid),
                 )
                 .await?
             }

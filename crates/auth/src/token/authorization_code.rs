@@ -182,7 +182,8 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
     let scopes = Scopes::parse(&code.scope);
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
-            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Code).await?
+            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, (Via::Code, &code.sid))
+                .await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
     };

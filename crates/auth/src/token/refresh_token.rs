@@ -167,7 +167,8 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
     let Issued { family, user, api, scopes, next, opaque } = issued;
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
-            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, Via::Refresh).await?
+            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, (Via::Refresh, &family.sid))
+                .await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
     };

@@ -8,7 +8,7 @@ use model::connections::{self, Connection};
 use model::mail::{self, Kind, Letter};
 use model::paging::Paging;
 use model::users::{self, User};
-use model::{App, UserId, identities};
+use model::{App, UserId, identities, self_service};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -100,6 +100,7 @@ pub async fn link(
 ) -> Result<Created<Value>, Error> {
     let secondary = body.secondary(&app, &grant).await?;
     let tenant = &grant.tenant.id;
+    let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
         let found = users::find(&app.db, tenant, &id).await?;
         grant.still_good(found.as_ref())?;
@@ -107,7 +108,9 @@ pub async fn link(
         let other = secondary.find(&app, &grant, &primary).await?;
         let mut batch = Batch::new();
         users::link(&mut batch, &mut primary, &other, secondary.session(), app.clock.now());
-        tell_both(&mut batch, &app, &grant, Kind::IdentityLinked, [&primary, &other]);
+        if policy.sends(Kind::IdentityLinked) {
+            tell_both(&mut batch, &app, &grant, Kind::IdentityLinked, [&primary, &other]);
+        }
         let answer = primary.identities_to_wire();
         grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
         Ok::<_, Error>((batch, answer))
@@ -126,6 +129,7 @@ pub async fn unlink(
     Path((id, Provider(provider), account)): Path<(UserId, Provider, String)>,
 ) -> Result<Answer<Value>, Error> {
     let tenant = &grant.tenant.id;
+    let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
         let found = users::find(&app.db, tenant, &id).await?;
         grant.still_good(found.as_ref())?;
@@ -134,7 +138,9 @@ pub async fn unlink(
         let mut batch = Batch::new();
         let restored = users::unlink(&mut batch, &mut user, position, app.clock.now())
             .ok_or(Error::NotSupported("Main identity cannot be removed.".into()))?;
-        tell_both(&mut batch, &app, &grant, Kind::IdentityUnlinked, [&user, &restored]);
+        if policy.sends(Kind::IdentityUnlinked) {
+            tell_both(&mut batch, &app, &grant, Kind::IdentityUnlinked, [&user, &restored]);
+        }
         let answer = user.identities_to_wire();
         grant.wrote(&app, &mut batch, StatusCode::OK, &answer);
         Ok::<_, Error>((batch, answer))

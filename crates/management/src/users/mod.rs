@@ -15,7 +15,8 @@ use model::paging::{Page, Paging};
 use model::users::search::{Filter, USERS};
 use model::users::{self, MetadataError, NewUser, Sort, User};
 use model::{
-    App, UserId, access_tokens, attack_protection, authorization_codes, credentials, refresh_tokens, sessions,
+    App, UserId, access_tokens, attack_protection, authorization_codes, credentials, refresh_tokens,
+    self_service, sessions,
 };
 use serde_json::{Map, Value};
 
@@ -29,6 +30,7 @@ use crate::fields::Fields;
 use crate::lists::Style;
 use crate::paths::Path;
 use crate::requests::{Json, Query};
+use crate::self_service::rules::check_metadata;
 
 const LIST: Style = Style { length: true, first_thousand: true, ..Style::offsets("users").from_zero() };
 
@@ -134,7 +136,7 @@ pub async fn create(
 /// tokens.
 ///
 /// # Errors
-/// 403 `insufficient_scope`, 400 `invalid_body`, 404 `inexistent_user`.
+/// 403 `insufficient_scope` or `self_service_policy`, 400 `invalid_body`, 404 `inexistent_user`.
 pub async fn update(
     State(app): State<App>,
     grant: Grant,
@@ -145,6 +147,10 @@ pub async fn update(
     change::check(&patch)?;
     let tenant = &grant.tenant.id;
     let prepared = change::Prepared::new(&app, tenant, &id, &patch).await?;
+    let policy = match grant.reach {
+        Reach::Own(_) => Some(self_service::find(&app, tenant).await?),
+        Reach::Everyone => None,
+    };
     let decide = async || {
         let found = users::find(&app.db, tenant, &id).await?;
         grant.still_good(found.as_ref())?;
@@ -160,6 +166,10 @@ pub async fn update(
             let before = user.clone();
             user.updated_at = now;
             prepared.apply(&mut user)?;
+            if let (Some(policy), Some(metadata)) = (&policy, &patch.user_metadata) {
+                let [before, after] = [&before, &user].map(|user| user.user_metadata.as_ref());
+                check_metadata(&policy.user_metadata, before, metadata, after)?;
+            }
             let password = prepared.password(&user)?;
             if password.is_some() {
                 user.last_password_reset = Some(now);

@@ -77,6 +77,8 @@ mod tests {
             scopes: Scopes::new(scope),
             token_id: None,
             issued_at: 0,
+            authenticated_at: None,
+            mfa: false,
         };
         decide(&operation, &bearer, Some(subject)).unwrap()
     }

@@ -17,6 +17,7 @@ mod grants;
 mod identities;
 mod jobs;
 mod logs;
+mod self_service;
 pub mod sign_ins;
 mod signing_keys;
 mod tenants;

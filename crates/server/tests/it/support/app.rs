@@ -188,7 +188,7 @@ impl TestApp {
 
     /// A machine's token with every scope of the Management API.
     pub fn admin(&self) -> Caller {
-        self.machine(&bootstrap::management_scopes().collect::<Vec<_>>().join(" "))
+        self.machine(&bootstrap::all_scopes().collect::<Vec<_>>().join(" "))
     }
 
     /// A user's access token for the Management API, issued now to this client.

@@ -32,6 +32,7 @@ const OBJECTS: &[&str] = &[
     "/client-grants/{id}",
     "/clients/{id}",
     "/connections/{id}",
+    "/doorward/self-service",
     "/jobs/{id}",
     "/keys/signing/{kid}",
     "/logs/{id}",

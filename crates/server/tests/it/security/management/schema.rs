@@ -6,7 +6,7 @@ use management::documents::Document;
 use management::validation::{Strict, Validator};
 use management::{
     attack_protection, branding, client_grants, clients, connections, device_credentials, operations,
-    resource_servers, tenants, users,
+    resource_servers, self_service, tenants, users,
 };
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ fn trials(place: &str, schema: &Value) -> Vec<Trial> {
 }
 
 /// The bodies of all operations that have one, and objects to send them to.
-async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 20] {
+async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 21] {
     app.add_user("auth0|alice").await;
     let made = async |path: &str, body: Value, id: &str| {
         let answer = admin.post(&format!("/api/v2/{path}"), body).await;
@@ -204,6 +204,12 @@ async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 20] {
                     "user_id": "auth0|alice" })
             },
             schema!(device_credentials::CreateDeviceCredential),
+        ),
+        body(
+            "PATCH /doorward/self-service",
+            "doorward/self-service",
+            |_| json!({ "notices": {} }),
+            schema!(Document<self_service::UpdateSelfService>),
         ),
         body(
             "POST /resource-servers",
