@@ -4,7 +4,8 @@ import { after, before, test } from 'node:test';
 import { violations } from '../lib/accessibility.js';
 import { enter, focused, HOME, loaded, said } from '../lib/account.js';
 import { launch, signIn, typePassword, visitor } from '../lib/browser.js';
-import { management, newUser } from '../lib/setup.js';
+import { doorward, management, newUser } from '../lib/setup.js';
+import { call, tokenCall } from '../lib/tokens.js';
 
 let browser;
 
@@ -155,5 +156,36 @@ test('what the server refuses is told in its own words', async () => {
   await page.getByText('The server did not accept this: Provided secondary account not found.').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Link account' }).isEnabled(), true);
   assert.deepEqual(await linkedTo(first), []);
+  await page.context().close();
+});
+
+test('where the tenant wants a fresh sign-in, the page leads to one', async () => {
+  const [first, second] = [await newUser(), await newUser()];
+  await management.users.identities.link(first.user_id, { provider: 'auth0', user_id: second.user_id.split('|')[1] });
+  const page = await visitor(browser);
+  await enter(page, first);
+  const { body } = await tokenCall({ grant_type: 'client_credentials', ...doorward.m2m, audience: `${doorward.issuer}api/v2/` });
+  const policy = (rules) => call(body.access_token, 'PATCH', '/doorward/self-service', { unlink_identity: rules });
+  assert.equal((await policy({ max_age: 300 })).status, 200);
+  try {
+    const unlink = async () => {
+      await page.getByRole('button', { name: `Unlink ${second.email}` }).click();
+      await page.getByRole('group', { name: `Unlink ${second.email}?` }).getByRole('button', { name: 'Unlink' }).click();
+    };
+    // The token is from before the rule and does not say when its person signed in.
+    await unlink();
+    await page.getByText('To be sure that it is you, this asks for your password again first.').waitFor();
+    assert.deepEqual(await violations(page), []);
+    assert.deepEqual(await linkedTo(first), [second.user_id]);
+    await page.getByRole('button', { name: 'Sign in again' }).click();
+    await page.locator('#password').waitFor();
+    await signIn(page, first, HOME);
+    await loaded(page);
+    await unlink();
+    await said(page, `${second.email} is unlinked.`);
+    assert.deepEqual(await linkedTo(first), []);
+  } finally {
+    await policy(null);
+  }
   await page.context().close();
 });
