@@ -35,10 +35,10 @@ async function authorize(page, extra = {}) {
   await page.evaluate((options) => void setTimeout(() => new window.auth0.WebAuth(options).authorize(options)), settings(extra));
 }
 
-function parseHash(page) {
+function parseHash(page, extra = {}) {
   return page.evaluate((options) => new Promise((resolve) => {
     new window.auth0.WebAuth(options).parseHash((error, result) => resolve({ error, result }));
-  }), settings());
+  }), settings(extra));
 }
 
 function checkSession(page) {
@@ -75,10 +75,11 @@ test('auth0.Management links an account that its owner signs in to, and the brow
   const { result: mine } = await parseHash(page);
 
   // The same person, at their other account, in the same browser.
-  await authorize(page, { prompt: 'login', audience: undefined, scope: 'openid', responseType: 'id_token' });
+  const proof = { prompt: 'login', audience: undefined, scope: 'openid', responseType: 'id_token' };
+  await authorize(page, proof);
   await typePassword(page, secondary);
   await agreeIfAsked(page, home);
-  const { error, result: other } = await parseHash(page);
+  const { error, result: other } = await parseHash(page, proof);
   assert.equal(error, null);
   assert.equal((await verified(other.idToken, { audience: client.client_id })).claims.sub, secondary.user_id);
 
