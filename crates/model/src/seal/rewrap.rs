@@ -121,10 +121,11 @@ impl SealedColumn {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     use super::*;
     use crate::attack_protection;
+    use crate::jobs::{self, Job};
     use crate::mail::{self, Kind, Letter};
     use crate::seal::MasterKey;
     use crate::testing::{TestModel, object};
@@ -140,6 +141,13 @@ mod tests {
             let mut captcha = attack_protection::load_captcha(&app, &app.tenant).await.unwrap();
             captcha = captcha.patched(&object(json!({ "hcaptcha": { "site_key": "k", "secret": "s" } })));
             attack_protection::save_captcha(&app, &mut batch, &app.tenant, &mut captcha);
+            let job = Job::new(&app, &app.tenant, jobs::Kind::VerificationEmail, Map::new());
+            jobs::insert(&mut batch, &job);
+            let place = context("job_parts", &[app.tenant.as_str(), &job.id, "0"], "data");
+            batch.execute(
+                "INSERT INTO job_parts (tenant, job, number, data) VALUES ($1, $2, '0', $3)",
+                params![&app.tenant, &job.id, app.seal.seal(&place, b"part")],
+            );
             app.db.commit(batch).await.unwrap();
             let new = MasterKey::generate(&app.random);
             let both = Sealer::new(&new, std::slice::from_ref(&app.master_key));
