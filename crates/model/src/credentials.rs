@@ -2,6 +2,7 @@
 
 use db::{Batch, Db, Error, params};
 
+use crate::attack_protection;
 use crate::clock::Timestamp;
 use crate::identities::Identity;
 use crate::ids::TenantId;
@@ -31,7 +32,7 @@ pub async fn find(db: &Db, tenant: &TenantId, identity: &Identity) -> Result<Opt
     Ok(Some(Credential { hash: row.take()?, changed_at: row.take()? }))
 }
 
-/// Sets or changes the password of an identity. In a batch that also writes a new user it comes after [`crate::users::insert`].
+/// Sets or changes the password of an identity, and lifts the blocks of its user: what was guessed was another password. In a batch that also writes a new user it comes after [`crate::users::insert`].
 pub fn set(batch: &mut Batch, tenant: &TenantId, identity: &Identity, hash: &str, now: Timestamp) {
     batch
         .execute(
@@ -40,6 +41,7 @@ pub fn set(batch: &mut Batch, tenant: &TenantId, identity: &Identity, hash: &str
             params![tenant, &identity.provider, &identity.user_id, hash, now],
         )
         .expect(1);
+    attack_protection::lift_identity(batch, tenant, identity);
 }
 
 /// Replaces the hash of a password by one of today's cost. If the password was changed since it was checked this is a

@@ -177,8 +177,6 @@ pub async fn update(
             users::save(&mut batch, &mut user);
             if let Some((position, hash)) = password {
                 credentials::set(&mut batch, tenant, &user.identities[position], hash, now);
-                // What was guessed was another password.
-                attack_protection::lift(&mut batch, tenant, &id);
             }
             if prepared.shuts_out(&before, &user) {
                 sign_out(&mut batch, &user);

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::attempts::{folded, nobody};
 use super::settings::{BruteForce, Shield, find};
 use crate::Model;
-use crate::identities::{fold_email, fold_phone, fold_username};
+use crate::identities::{Identity, fold_email, fold_phone, fold_username};
 use crate::ids::{TenantId, UserId};
 
 /// The most blocks that are told, and users that one name may have: each connection has its own.
@@ -45,6 +45,15 @@ pub async fn of_identifier(
 /// Lifts all blocks of a user: what was wrong so far counts no more.
 pub fn lift(batch: &mut Batch, tenant: &TenantId, user: &UserId) {
     lift_subject(batch, tenant, user.as_str());
+}
+
+/// Lifts all blocks of the user whose identity this is.
+pub fn lift_identity(batch: &mut Batch, tenant: &TenantId, identity: &Identity) {
+    batch.execute(
+        "DELETE FROM login_attempts WHERE tenant = $1 AND subject IN
+             (SELECT i.user_id FROM identities i WHERE i.tenant = $1 AND i.provider = $2 AND i.subject = $3)",
+        params![tenant, &identity.provider, &identity.user_id],
+    );
 }
 
 /// Lifts all blocks of whoever has this name.

@@ -16,7 +16,7 @@ use ipnet::IpNet;
 
 pub use addresses::{Stage, admit, is_blocked, lift_address, note};
 pub use attempts::{Attempt, Refused, Who, begin, cleared, failed, released};
-pub use blocks::{Block, lift, lift_identifier, of_identifier, of_user};
+pub use blocks::{Block, lift, lift_identifier, lift_identity, of_identifier, of_user};
 pub use breaches::{BreachStage, Breached, Breaches, BreachesError, breached};
 pub use captcha::{Captcha, load_captcha, save_captcha};
 pub use settings::{
