@@ -28,6 +28,12 @@ const LISTS: &[(&str, bool, bool)] = &[
 
 /// What answers one object.
 const OBJECTS: &[&str] = &[
+    "/anomaly/blocks/ips/{id}",
+    "/attack-protection/bot-detection",
+    "/attack-protection/breached-password-detection",
+    "/attack-protection/brute-force-protection",
+    "/attack-protection/captcha",
+    "/attack-protection/suspicious-ip-throttling",
     "/branding",
     "/client-grants/{id}",
     "/clients/{id}",
@@ -38,6 +44,8 @@ const OBJECTS: &[&str] = &[
     "/logs/{id}",
     "/resource-servers/{id}",
     "/tenants/settings",
+    "/user-blocks",
+    "/user-blocks/{id}",
     "/users/{id}",
 ];
 
