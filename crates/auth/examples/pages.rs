@@ -182,6 +182,7 @@ fn signup(look: Look, errors: Vec<SignupError>) -> SignupPage {
         email: if errors.is_empty() { String::new() } else { "alice@".to_owned() },
         username: None,
         hints: vec![PasswordHint::Length(8), PasswordHint::LowerUpperNumber],
+        broken: if errors.is_empty() { vec![] } else { vec![PasswordHint::LowerUpperNumber] },
         errors,
         login_url: "/login".to_owned(),
         form_targets: FormTargets::default(),

@@ -8,12 +8,12 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::connections::Connection;
-use model::password_policies::{Kinds, PasswordPolicy};
+use model::password_policies::{self, Class, PasswordPolicy, Refused, Rule, Weakness};
 use model::passwords::HashError;
 use model::sessions::{Limits, Session};
 use model::transactions;
-use model::users::{self, NewUser};
-use model::{App, connections, credentials, logs};
+use model::users::{self, NewUser, User};
+use model::{App, connections, logs};
 
 use crate::authorize::request::{Refusal, Request};
 use crate::authorize::{self, page_url};
@@ -88,7 +88,8 @@ async fn sign_up(
     let Some(connection) = connection else {
         return Ok(Err(vec![SignupError::CannotSignUp]));
     };
-    let errors = check(connection, typed);
+    let user = new_user(visit, connection, typed);
+    let errors = check(connection, typed, &user);
     if !errors.is_empty() {
         return Ok(Err(errors));
     }
@@ -98,17 +99,14 @@ async fn sign_up(
     if protection::is_breached_at_signup(visit, request, &typed.email, &typed.password).await? {
         return Ok(Err(vec![SignupError::BreachedPassword]));
     }
-    let hash = match app.hasher.hash(typed.password.clone()).await {
-        Ok(hash) => hash,
-        Err(HashError::Busy) => return Ok(Err(vec![SignupError::Busy])),
-        Err(HashError::TooLong) => return Ok(Err(vec![SignupError::LongPassword])),
+    let accepted = password_policies::accept(app, connection, &user, user.primary(), &typed.password).await;
+    let password = match accepted {
+        Ok(password) => password,
+        Err(Refused::Weak(weakness)) => return Ok(Err(vec![weak(weakness)])),
+        Err(Refused::Hash(HashError::Busy)) => return Ok(Err(vec![SignupError::Busy])),
+        Err(Refused::Hash(HashError::TooLong)) => return Ok(Err(vec![SignupError::LongPassword])),
+        Err(Refused::Database(error)) => return Err(error),
     };
-    let new = NewUser {
-        email: Some(typed.email.clone()),
-        username: connection.has_usernames().then(|| typed.username.clone()),
-        ..NewUser::default()
-    };
-    let user = users::new_database_user(app, tenant, connection, new);
     let limits = Limits::of(&*visit.settings().await?);
     let (session, token) = Session::begin(app, &visit.peer, user.id.clone(), &connection.name, limits);
     let now = app.clock.now();
@@ -117,7 +115,7 @@ async fn sign_up(
     // A connection that was deleted during the hash gets no user.
     connections::exists(&mut batch, tenant, connection);
     users::insert(&mut batch, &user);
-    credentials::set(&mut batch, tenant, user.primary(), &hash, now);
+    password.set(&mut batch, tenant, user.primary(), now);
     replace_session(visit, &mut batch, &session, &request.client.client_id);
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
     users::touch_login(&mut batch, &user, now, &visit.peer.ip.to_string());
@@ -133,8 +131,18 @@ async fn sign_up(
     }
 }
 
+/// The user whom the fields make.
+fn new_user(visit: &Visit, connection: &Connection, typed: &Typed) -> User {
+    let new = NewUser {
+        email: Some(typed.email.clone()),
+        username: connection.has_usernames().then(|| typed.username.clone()),
+        ..NewUser::default()
+    };
+    users::new_database_user(&visit.app, &visit.tenant.id, connection, new)
+}
+
 /// What is wrong with the fields, before anything is hashed.
-fn check(connection: &Connection, typed: &Typed) -> Vec<SignupError> {
+fn check(connection: &Connection, typed: &Typed, user: &User) -> Vec<SignupError> {
     let mut errors = Vec::new();
     match typed.email.as_str() {
         "" => errors.push(SignupError::NoEmail),
@@ -151,25 +159,55 @@ fn check(connection: &Connection, typed: &Typed) -> Vec<SignupError> {
     }
     match typed.password.as_str() {
         "" => errors.push(SignupError::NoPassword),
-        password if !PasswordPolicy::of(connection).accepts(password) => {
-            errors.push(SignupError::WeakPassword)
+        password => {
+            let checked = PasswordPolicy::of(connection).check(password, user);
+            errors.extend(checked.err().map(weak));
         }
-        _ => {}
     }
     errors
 }
 
-fn hints(policy: PasswordPolicy) -> Vec<PasswordHint> {
-    let mut hints = vec![PasswordHint::Length(u32::try_from(policy.min_length).unwrap_or(u32::MAX))];
-    match policy.kinds {
-        Kinds::Any => {}
-        Kinds::LowerUpperNumber => hints.push(PasswordHint::LowerUpperNumber),
-        Kinds::Three => hints.push(PasswordHint::ThreeKinds),
+fn weak(weakness: Weakness) -> SignupError {
+    match weakness {
+        Weakness::Dictionary => SignupError::CommonPassword,
+        Weakness::UserInfo => SignupError::PersonalPassword,
+        // Who signs up has no history.
+        Weakness::Strength | Weakness::History => SignupError::WeakPassword,
     }
-    if !policy.repeats {
-        hints.push(PasswordHint::NoRepeats);
+}
+
+/// A rule as the page words it: one of several classes is a hint each.
+fn hints(rule: &Rule) -> Vec<PasswordHint> {
+    match rule {
+        Rule::Length(least) => vec![PasswordHint::Length(u32::try_from(*least).unwrap_or(u32::MAX))],
+        Rule::Classes(3, classes) if *classes == [Class::Lower, Class::Upper, Class::Number] => {
+            vec![PasswordHint::LowerUpperNumber]
+        }
+        Rule::Classes(least, classes) if *least < classes.len() => vec![PasswordHint::ThreeKinds],
+        Rule::Classes(_, classes) => classes
+            .iter()
+            .map(|class| match class {
+                Class::Lower => PasswordHint::Lower,
+                Class::Upper => PasswordHint::Upper,
+                Class::Number => PasswordHint::Number,
+                Class::Special => PasswordHint::Special,
+            })
+            .collect(),
+        Rule::NoRepeats => vec![PasswordHint::NoRepeats],
+        Rule::NoSequences => vec![PasswordHint::NoSequences],
+        Rule::NotCommon => vec![PasswordHint::NotCommon],
+        Rule::NotPersonal => vec![PasswordHint::NotPersonal],
     }
-    hints
+}
+
+/// What the connection asks of a password, and what of it the one that was typed does not do.
+fn policy(visit: &Visit, connection: &Connection, typed: &Typed) -> (Vec<PasswordHint>, Vec<PasswordHint>) {
+    let policy = PasswordPolicy::of(connection);
+    let user = new_user(visit, connection, typed);
+    let rules = policy.rules();
+    let broken =
+        rules.iter().filter(|rule| !typed.password.is_empty() && !policy.keeps(rule, &typed.password, &user));
+    (rules.iter().flat_map(hints).collect(), broken.flat_map(hints).collect())
 }
 
 async fn page(
@@ -187,6 +225,7 @@ async fn page(
         }
         Err(refusal) => return authorize::refuse(visit, refusal).await,
     };
+    let (hints, broken) = policy(visit, &connection, &typed);
     SignupPage {
         look: visit.look().await,
         client_name: request.client.name.clone(),
@@ -194,7 +233,8 @@ async fn page(
         csrf: visit.csrf(visit.browser().unwrap_or_default(), &subject(state, None)),
         email: typed.email,
         username: connection.has_usernames().then_some(typed.username),
-        hints: hints(PasswordPolicy::of(&connection)),
+        hints,
+        broken,
         errors,
         login_url: page_url("/u/login", state),
         form_targets: request.target.form_targets.clone(),

@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::paging;
+use model::password_policies::Weakness;
 use serde_json::{Map, Value, json};
 
 use crate::audit::Refused;
@@ -88,8 +89,8 @@ pub enum Error {
     )]
     InvalidPaging,
     /// 400 without an error code: the password does not meet the connection's policy.
-    #[error("PasswordStrengthError: Password is too weak")]
-    WeakPassword,
+    #[error("{0}")]
+    WeakPassword(Weakness),
     /// 400 `operation_not_supported`: what is asked is never done to this object.
     #[error("{0}")]
     NotSupported(Cow<'static, str>),
@@ -122,6 +123,9 @@ pub enum Error {
     /// 429 `too_many_requests`; seconds until the next call may succeed.
     #[error("Global limit has been reached")]
     TooManyRequests(u64),
+    /// 429 `too_many_requests`: as many imports run as may.
+    #[error("{0}")]
+    TooManyJobs(String),
     /// 503: the password pool cannot take more now; seconds to wait.
     #[error("Service Unavailable")]
     Unavailable(u64),
@@ -207,7 +211,7 @@ impl Error {
             Self::InvalidQuery(_) => (S::BAD_REQUEST, Some("invalid_query_string")),
             Self::InvalidBody(_) => (S::BAD_REQUEST, Some("invalid_body")),
             Self::InvalidPaging => (S::BAD_REQUEST, Some("invalid_paging")),
-            Self::WeakPassword => (S::BAD_REQUEST, None),
+            Self::WeakPassword(_) => (S::BAD_REQUEST, None),
             Self::NotSupported(_) => (S::BAD_REQUEST, Some("operation_not_supported")),
             Self::NamedConnectionNotFound => (S::BAD_REQUEST, Some("inexistent_connection")),
             Self::BodyTooLarge(_) => (S::PAYLOAD_TOO_LARGE, None),
@@ -216,7 +220,9 @@ impl Error {
             Self::UserExists => (S::CONFLICT, Some("auth0_idp_error")),
             Self::UsernameExists(_) | Self::IdentifierTaken(_) => (S::BAD_REQUEST, Some("auth0_idp_error")),
             Self::AlreadyExists(_) => (S::CONFLICT, None),
-            Self::TooManyRequests(_) => (S::TOO_MANY_REQUESTS, Some("too_many_requests")),
+            Self::TooManyRequests(_) | Self::TooManyJobs(_) => {
+                (S::TOO_MANY_REQUESTS, Some("too_many_requests"))
+            }
             Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, None),
             Self::Database(error) if is_passing(error) => (S::SERVICE_UNAVAILABLE, None),
             Self::Database(_) | Self::Internal => (S::INTERNAL_SERVER_ERROR, None),

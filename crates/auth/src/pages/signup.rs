@@ -27,6 +27,8 @@ pub struct SignupPage {
     pub username: Option<String>,
     /// What the connection asks of a password.
     pub hints: Vec<PasswordHint>,
+    /// Which of it the last password did not do.
+    pub broken: Vec<PasswordHint>,
     /// What went wrong with the last try.
     pub errors: Vec<SignupError>,
     /// The sign-in page, for those who have an account.
@@ -44,8 +46,22 @@ pub enum PasswordHint {
     LowerUpperNumber,
     /// Three of lower case, upper case, numbers and special characters (`good`, `excellent`).
     ThreeKinds,
+    /// A lower case letter.
+    Lower,
+    /// An upper case letter.
+    Upper,
+    /// A number.
+    Number,
+    /// A special character.
+    Special,
     /// No character more than twice in a row (`excellent`).
     NoRepeats,
+    /// No three characters that follow each other.
+    NoSequences,
+    /// No password that many people have.
+    NotCommon,
+    /// No name or address of the person.
+    NotPersonal,
 }
 
 /// Why an account could not be made, as far as the person may know.
@@ -63,6 +79,10 @@ pub enum SignupError {
     NoPassword,
     /// The password does not do what the hints ask.
     WeakPassword,
+    /// Many people have this password.
+    CommonPassword,
+    /// The password holds the person's name or address.
+    PersonalPassword,
     /// The password is too long.
     LongPassword,
     /// The password is known to have leaked.
@@ -95,6 +115,8 @@ impl SignupError {
             Self::InvalidUsername => "signup/signup/invalid-username",
             Self::NoPassword => "signup/signup/no-password",
             Self::WeakPassword => "signup/signup/password-too-weak",
+            Self::CommonPassword => "signup/signup/password-too-common",
+            Self::PersonalPassword => "signup/signup/password-contains-user-info",
             Self::LongPassword => "signup/signup/password-too-long",
             Self::BreachedPassword => "signup/signup/password-breached",
             Self::CannotSignUp => "signup/signup/cannot-sign-up",
@@ -118,9 +140,12 @@ impl SignupError {
         match self {
             Self::NoEmail | Self::InvalidEmail => Some(Field::Email),
             Self::NoUsername | Self::InvalidUsername => Some(Field::Username),
-            Self::NoPassword | Self::WeakPassword | Self::LongPassword | Self::BreachedPassword => {
-                Some(Field::Password)
-            }
+            Self::NoPassword
+            | Self::WeakPassword
+            | Self::CommonPassword
+            | Self::PersonalPassword
+            | Self::LongPassword
+            | Self::BreachedPassword => Some(Field::Password),
             Self::CannotSignUp | Self::AddressBlocked | Self::Busy | Self::FormExpired => None,
         }
     }
@@ -162,7 +187,14 @@ impl SignupPage {
             }
             PasswordHint::LowerUpperNumber => self.t("signup/signup/passwordLowerUpperNumber"),
             PasswordHint::ThreeKinds => self.t("signup/signup/passwordThreeKinds"),
+            PasswordHint::Lower => self.t("signup/signup/passwordLower"),
+            PasswordHint::Upper => self.t("signup/signup/passwordUpper"),
+            PasswordHint::Number => self.t("signup/signup/passwordNumber"),
+            PasswordHint::Special => self.t("signup/signup/passwordSpecial"),
             PasswordHint::NoRepeats => self.t("signup/signup/passwordNoRepeats"),
+            PasswordHint::NoSequences => self.t("signup/signup/passwordNoSequences"),
+            PasswordHint::NotCommon => self.t("signup/signup/passwordNotCommon"),
+            PasswordHint::NotPersonal => self.t("signup/signup/passwordNotPersonal"),
         }
     }
 }

@@ -80,6 +80,7 @@ fn signup(text: &str) -> SignupPage {
             PasswordHint::ThreeKinds,
             PasswordHint::NoRepeats,
         ],
+        broken: vec![],
         errors: vec![],
         login_url: "/u/login?state=s".into(),
         form_targets: FormTargets::new("https://app.test", []),
@@ -269,6 +270,7 @@ async fn errors_choose_the_status() {
 async fn the_signup_page_ties_each_error_to_its_field() {
     let mut refused = signup("alice");
     refused.errors = vec![SignupError::InvalidEmail, SignupError::WeakPassword];
+    refused.broken = vec![PasswordHint::ThreeKinds];
     let page = render(refused).await;
     assert_eq!(page.status, StatusCode::BAD_REQUEST);
     page.has("id=\"email\" name=\"email\" type=\"email\" autocomplete=\"email\"")
@@ -278,7 +280,8 @@ async fn the_signup_page_ties_each_error_to_its_field() {
         .has("<p class=\"wrong\" id=\"email-error\">")
         .has("aria-invalid=\"true\" aria-describedby=\"password-error password-hints\"")
         .has("<a href=\"#password\">Choose a stronger password.</a>")
-        .has("At least 8 characters")
+        .has("<li>At least 8 characters</li>")
+        .has("<li class=\"broken\">Three of: lower case, upper case, number, special character <b>(not yet)</b></li>")
         .has("type=\"submit\" name=\"action\" value=\"default\">Continue</button>");
     let mut plain = signup("alice");
     plain.username = None;

@@ -2,6 +2,7 @@
 
 use model::connections::{self, Connection};
 use model::identities::{stored_email, stored_username};
+use model::password_policies::NewPassword;
 use model::users::{self, User};
 use model::{Model, TenantId, UserId};
 use serde_json::{Map, Value, json};
@@ -54,7 +55,7 @@ pub fn check(patch: &UpdateUser) -> Result<(), Error> {
 pub struct Prepared<'a> {
     patch: &'a UpdateUser,
     connection: Option<Arc<Connection>>,
-    hash: Option<String>,
+    password: Option<NewPassword>,
 }
 
 impl<'a> Prepared<'a> {
@@ -68,7 +69,7 @@ impl<'a> Prepared<'a> {
         id: &UserId,
         patch: &'a UpdateUser,
     ) -> Result<Self, Error> {
-        let mut prepared = Self { patch, connection: None, hash: None };
+        let mut prepared = Self { patch, connection: None, password: None };
         if !patch.named().iter().any(|name| OF_IDENTITY.contains(name) || *name == "connection") {
             return Ok(prepared);
         }
@@ -81,7 +82,16 @@ impl<'a> Prepared<'a> {
         if let (Change::Set(password), Some(connection)) = (&patch.password, &prepared.connection) {
             let position = prepared.position(&user)?;
             if user.identities[position].is_database() {
-                prepared.hash = Some(passwords::hash(app, connection, password).await?);
+                // A rule about the user's own data looks at what becomes of it.
+                let mut changed = user.clone();
+                patch.name.apply(&mut changed.name);
+                patch.nickname.apply(&mut changed.nickname);
+                if let Some(metadata) = &patch.user_metadata {
+                    changed.user_metadata = merged(changed.user_metadata.take(), metadata)?;
+                }
+                let identity = &user.identities[position];
+                let accepted = passwords::hash(app, connection, &changed, identity, password).await?;
+                prepared.password = Some(accepted);
             }
         }
         Ok(prepared)
@@ -95,10 +105,10 @@ impl<'a> Prepared<'a> {
             .ok_or_else(|| Error::InvalidBody("The specified connection does not belong to the user.".into()))
     }
 
-    /// The identity whose password becomes what hash.
-    pub fn password(&self, user: &User) -> Result<Option<(usize, &str)>, Error> {
-        let Some(hash) = &self.hash else { return Ok(None) };
-        Ok(Some((self.position(user)?, hash)))
+    /// The identity that gets a new password, and which.
+    pub fn password(&self, user: &User) -> Result<Option<(usize, &NewPassword)>, Error> {
+        let Some(password) = &self.password else { return Ok(None) };
+        Ok(Some((self.position(user)?, password)))
     }
 
     /// Changes the user.
@@ -128,7 +138,7 @@ impl<'a> Prepared<'a> {
     /// Whether whoever was signed in as the user is so no longer: after a block, and after a change of the password or
     /// of what the user logs in with.
     pub fn shuts_out(&self, before: &User, after: &User) -> bool {
-        self.hash.is_some()
+        self.password.is_some()
             || after.is_blocked() && !before.is_blocked()
             || identifiers(after) != identifiers(before)
     }
@@ -300,7 +310,7 @@ mod tests {
         let patch: UpdateUser = serde_json::from_value(body).unwrap();
         check(&patch).map_err(|error| error.to_string())?;
         let mut user = alice();
-        let prepared = Prepared { patch: &patch, connection: None, hash: None };
+        let prepared = Prepared { patch: &patch, connection: None, password: None };
         prepared.apply(&mut user).map_err(|error| error.to_string())?;
         Ok(user)
     }
@@ -319,7 +329,7 @@ mod tests {
     fn whoever_logs_in_otherwise_is_signed_out() {
         let signed_out = |body: Value| {
             let patch: UpdateUser = serde_json::from_value(body).unwrap();
-            let prepared = Prepared { patch: &patch, connection: None, hash: None };
+            let prepared = Prepared { patch: &patch, connection: None, password: None };
             let mut user = alice();
             prepared.apply(&mut user).unwrap();
             prepared.shuts_out(&alice(), &user)

@@ -15,8 +15,8 @@ use model::paging::{Page, Paging};
 use model::users::search::{Filter, USERS};
 use model::users::{self, MetadataError, NewUser, Sort, User};
 use model::{
-    App, UserId, access_tokens, attack_protection, authorization_codes, credentials, refresh_tokens,
-    self_service, sessions,
+    App, UserId, access_tokens, attack_protection, authorization_codes, refresh_tokens, self_service,
+    sessions,
 };
 use serde_json::{Map, Value};
 
@@ -106,16 +106,15 @@ pub async fn create(
     let tenant = &grant.tenant.id;
     let connection = connections::find_by_name(&app, tenant, &body.connection).await?;
     let connection = connection.ok_or(Error::NamedConnectionNotFound)?;
-    let password = check_new(&connection, &body)?;
-    let hash = passwords::hash(&app, &connection, password).await?;
-
+    let password = check_new(&connection, &body)?.to_owned();
     let username = body.username.clone();
     let user = users::new_database_user(&app, tenant, &connection, new_user(body));
+    let password = passwords::hash(&app, &connection, &user, user.primary(), &password).await?;
     let answer = user.to_wire();
     let mut batch = Batch::new();
     connections::exists(&mut batch, tenant, &connection);
     users::insert(&mut batch, &user);
-    credentials::set(&mut batch, tenant, user.primary(), &hash, app.clock.now());
+    password.set(&mut batch, tenant, user.primary(), app.clock.now());
     grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
     app.db.commit(batch).await.map_err(|error| match Error::from(error) {
         // It was deleted while the password was hashed.
@@ -175,8 +174,8 @@ pub async fn update(
                 user.last_password_reset = Some(now);
             }
             users::save(&mut batch, &mut user);
-            if let Some((position, hash)) = password {
-                credentials::set(&mut batch, tenant, &user.identities[position], hash, now);
+            if let Some((position, password)) = password {
+                password.set(&mut batch, tenant, &user.identities[position], now);
             }
             if prepared.shuts_out(&before, &user) {
                 sign_out(&mut batch, &user);

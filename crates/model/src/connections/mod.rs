@@ -173,14 +173,6 @@ impl Connection {
         self.option("/passwordPolicy").and_then(Json::as_str).unwrap_or("good")
     }
 
-    /// The length that passwords must have whatever their policy says, if one is set.
-    pub fn password_min_length(&self) -> Option<usize> {
-        let set = self
-            .option("/password_complexity_options/min_length")
-            .or_else(|| self.option("/password_options/complexity/min_length"));
-        set.and_then(Json::as_u64).and_then(|length| usize::try_from(length).ok())
-    }
-
     /// Whether failed logins are counted: unless its option says otherwise.
     pub fn has_brute_force_protection(&self) -> bool {
         self.options.get("brute_force_protection").and_then(Json::as_bool).unwrap_or(true)
@@ -191,7 +183,7 @@ impl Connection {
     }
 
     /// The option at a JSON pointer (RFC 6901).
-    fn option(&self, pointer: &str) -> Option<&Json> {
+    pub(crate) fn option(&self, pointer: &str) -> Option<&Json> {
         let (first, rest) = pointer.strip_prefix('/')?.split_once('/').unwrap_or((&pointer[1..], ""));
         let option = self.options.get(first)?;
         if rest.is_empty() { Some(option) } else { option.pointer(&format!("/{rest}")) }

@@ -3,6 +3,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::paging::Paging;
+use crate::password_policies::PasswordPolicy;
 use crate::testing::{TestModel, object, page};
 
 fn connection(body: Json) -> Connection {
@@ -69,8 +70,8 @@ fn options_say_what_people_may_do() {
     assert!(plain.allows_signup() && plain.is_active());
     assert!(!plain.has_usernames());
     assert_eq!(
-        (plain.username_length(), plain.password_policy(), plain.password_min_length()),
-        ((1, 15), "good", None)
+        (plain.username_length(), plain.password_policy(), PasswordPolicy::of(&plain).min_length),
+        ((1, 15), "good", 8)
     );
     let older = with(json!({
         "disable_signup": true,
@@ -82,15 +83,15 @@ fn options_say_what_people_may_do() {
     }));
     assert!(!older.allows_signup() && older.has_usernames());
     assert_eq!(
-        (older.username_length(), older.password_policy(), older.password_min_length()),
-        ((3, 20), "low", Some(12))
+        (older.username_length(), older.password_policy(), PasswordPolicy::of(&older).min_length),
+        ((3, 20), "low", 12)
     );
     let newer = with(json!({
         "attributes": { "username": { "identifier": { "active": true }, "validation": { "min_length": 4, "max_length": 9 } } },
         "password_options": { "complexity": { "min_length": 15 } }
     }));
     assert!(newer.has_usernames());
-    assert_eq!((newer.username_length(), newer.password_min_length()), ((4, 9), Some(15)));
+    assert_eq!((newer.username_length(), PasswordPolicy::of(&newer).min_length), ((4, 9), 15));
 }
 
 #[tokio::test]

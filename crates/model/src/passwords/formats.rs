@@ -5,6 +5,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
+use super::imported::Imported;
 use super::{Cost, Verdict};
 use crate::random::Random;
 use crate::seal::same;
@@ -17,10 +18,13 @@ const OUTPUT: usize = 32;
 /// MiB or the like, bcrypt cost 15.
 const MOST_MEMORY: u32 = 128 * 1024;
 const MOST_WORK: u64 = 1024 * 1024;
-const MOST_BCRYPT: u32 = 15;
+pub(super) const MOST_BCRYPT: u32 = 15;
+
+/// The least that bcrypt can cost.
+const LEAST_BCRYPT: u32 = 4;
 
 /// The longest password that bcrypt sees whole. It would ignore the rest.
-const BCRYPT_LONGEST: usize = 72;
+pub(super) const BCRYPT_LONGEST: usize = 72;
 
 const NO: Verdict = Verdict { matches: false, rehash: false };
 
@@ -64,9 +68,15 @@ impl Engine {
     }
 
     /// Compares. Without a hash, or with one that cannot be read or asks for too much, it computes one and answers no.
-    pub(super) fn verify(&mut self, password: &[u8], hash: Option<&str>) -> Verdict {
+    pub(super) fn verify(&mut self, password: &str, hash: Option<&str>) -> Verdict {
+        let text = password;
+        let password = text.as_bytes();
         match hash.and_then(Stored::read) {
             Some(Stored::Argon2(stored)) => self.verify_argon2(password, &stored),
+            Some(Stored::Imported(stored)) => {
+                let matches = stored.matches(text);
+                Verdict { matches, rehash: matches }
+            }
             // bcrypt takes 72 bytes and, in its first implementations, what stands before a NUL: beyond that
             // passwords would be interchangeable.
             Some(Stored::Bcrypt(hash)) if password.len() <= BCRYPT_LONGEST && !password.contains(&0) => {
@@ -114,6 +124,27 @@ fn params(cost: Cost) -> Params {
 enum Stored<'a> {
     Argon2(Box<StoredArgon2>),
     Bcrypt(&'a str),
+    Imported(Box<Imported>),
+}
+
+/// Why an imported argon2 hash is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// It is no PHC string of argon2.
+    Malformed,
+    /// It asks for too much.
+    Unbearable,
+}
+
+/// Whether a hash is one of argon2 that a login can compute.
+pub(super) fn read_argon2(hash: &str) -> Result<(), Unreadable> {
+    StoredArgon2::read(hash).map(drop)
+}
+
+/// Whether a bcrypt hash (`$2b$10$…`) costs no more than a login may take.
+pub(super) fn is_bearable_bcrypt(hash: &str) -> bool {
+    let cost = hash.strip_prefix("$2").and_then(|rest| rest.get(2..4)).and_then(|cost| cost.parse().ok());
+    cost.is_some_and(|cost: u32| (LEAST_BCRYPT..=MOST_BCRYPT).contains(&cost))
 }
 
 struct StoredArgon2 {
@@ -127,28 +158,31 @@ struct StoredArgon2 {
 impl<'a> Stored<'a> {
     fn read(hash: &'a str) -> Option<Self> {
         if hash.starts_with("$argon2") {
-            return StoredArgon2::read(hash).map(Box::new).map(Self::Argon2);
+            return StoredArgon2::read(hash).ok().map(Box::new).map(Self::Argon2);
         }
-        // `$2b$10$…`: the crate reads `$2a$`, `$2b$`, `$2x$` and `$2y$`.
-        let cost: u32 = hash.strip_prefix("$2")?.get(2..4)?.parse().ok()?;
-        (cost <= MOST_BCRYPT).then_some(Self::Bcrypt(hash))
+        if hash.starts_with('{') {
+            return Imported::read(hash).map(Box::new).map(Self::Imported);
+        }
+        // The crate reads `$2a$`, `$2b$`, `$2x$` and `$2y$`.
+        is_bearable_bcrypt(hash).then_some(Self::Bcrypt(hash))
     }
 }
 
 impl StoredArgon2 {
-    fn read(hash: &str) -> Option<Self> {
-        let hash = PasswordHash::new(hash).ok()?;
-        let params = Params::try_from(&hash).ok()?;
+    fn read(hash: &str) -> Result<Self, Unreadable> {
+        const NOT: Unreadable = Unreadable::Malformed;
+        let hash = PasswordHash::new(hash).map_err(|_| NOT)?;
+        let params = Params::try_from(&hash).map_err(|_| NOT)?;
         let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
         if params.m_cost() > MOST_MEMORY || work > MOST_WORK {
-            return None;
+            return Err(Unreadable::Unbearable);
         }
-        Some(Self {
-            algorithm: Algorithm::try_from(hash.algorithm.as_str()).ok()?,
-            version: hash.version.map_or(Ok(Version::V0x10), Version::try_from).ok()?,
+        Ok(Self {
+            algorithm: Algorithm::try_from(hash.algorithm.as_str()).map_err(|_| NOT)?,
+            version: hash.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| NOT)?,
             params,
-            salt: hash.salt?.as_ref().to_vec(),
-            output: hash.hash?.as_bytes().to_vec(),
+            salt: hash.salt.ok_or(NOT)?.as_ref().to_vec(),
+            output: hash.hash.ok_or(NOT)?.as_bytes().to_vec(),
         })
     }
 
@@ -179,7 +213,7 @@ mod tests {
     const BCRYPT: &str = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW";
 
     fn verify(password: &str, hash: &str) -> Verdict {
-        Engine::new(TINY).verify(password.as_bytes(), Some(hash))
+        Engine::new(TINY).verify(password, Some(hash))
     }
 
     #[test]
@@ -200,8 +234,8 @@ mod tests {
             assert_eq!(verify("Password", hash), NO, "{hash}");
         }
         let same_cost = Cost { memory: 256, passes: 2, lanes: 1 };
-        assert_eq!(Engine::new(same_cost).verify(b"password", Some(ARGON2ID)), YES);
-        assert_eq!(Engine::new(same_cost).verify(b"password", Some(ARGON2I)), YES_OF_OLD, "another variant");
+        assert_eq!(Engine::new(same_cost).verify("password", Some(ARGON2ID)), YES);
+        assert_eq!(Engine::new(same_cost).verify("password", Some(ARGON2I)), YES_OF_OLD, "another variant");
     }
 
     #[test]
@@ -209,12 +243,12 @@ mod tests {
         let mut used = Engine::new(Cost { memory: 64, passes: 1, lanes: 1 });
         let hash = used.hash(b"one");
         for other in ["two", "three"] {
-            used.verify(other.as_bytes(), Some(ARGON2ID));
+            used.verify(other, Some(ARGON2ID));
             used.hash(other.as_bytes());
-            assert_eq!(used.verify(b"one", Some(&hash)), YES);
+            assert_eq!(used.verify("one", Some(&hash)), YES);
         }
         assert_eq!(used.memory.len(), 64, "what one hash needed beyond is given back");
-        assert_eq!(Engine::new(TINY).verify(b"one", Some(&hash)), YES_OF_OLD);
+        assert_eq!(Engine::new(TINY).verify("one", Some(&hash)), YES_OF_OLD);
     }
 
     #[test]
@@ -225,7 +259,7 @@ mod tests {
         assert!(!engine.is_rested());
         engine.rest();
         assert!(engine.is_rested() && engine.memory.capacity() == 0);
-        assert_eq!(engine.verify(b"one", Some(&hash)), YES);
+        assert_eq!(engine.verify("one", Some(&hash)), YES);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Password hashing on its own bounded pool.
 //!
-//! New hashes are argon2id in PHC strings (RFC 9106); bcrypt is verified, to be replaced at the next login. Passwords
-//! are bytes, used as they came: not trimmed, not normalised, never cut.
+//! New hashes are argon2id in PHC strings (RFC 9106); bcrypt and the [`imported`] kinds are verified, to be replaced at the next
+//! login. Passwords are bytes, used as they came: not trimmed, not normalised, never cut.
 //!
 //! Threads of its own and a bounded queue keep a storm of logins away from everything else: who comes when the queue
 //! is full is told so at once.
 
+mod digests;
 mod formats;
+pub mod imported;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -246,7 +248,7 @@ fn work(shared: &Shared, mut engine: Engine) {
                 let _ = answer.send(hash);
             }
             Next::Work(Job::Verify { password, hash, answer }) => {
-                let verdict = engine.verify(password.as_bytes(), hash.as_deref());
+                let verdict = engine.verify(&password, hash.as_deref());
                 shared.done.fetch_add(1, Ordering::Relaxed);
                 let _ = answer.send(verdict);
             }

@@ -9,6 +9,7 @@ mod guessing;
 mod jwt;
 mod linking;
 mod management;
+mod passwords;
 mod refresh;
 pub mod refusals;
 mod rights;
