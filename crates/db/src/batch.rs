@@ -68,6 +68,16 @@ impl Batch {
         Added(self.add(sql.into(), params, Expect::Any))
     }
 
+    /// Adds all of another batch behind what is there.
+    pub fn append(&mut self, other: Self) {
+        self.statements.extend(other.statements);
+        for key in other.changes {
+            if !self.changes.contains(&key) {
+                self.changes.push(key);
+            }
+        }
+    }
+
     /// Goes on only if `select` finds a row, and holds the rows it finds unchanged to the commit (`FOR SHARE` on PostgreSQL, which
     /// is appended here). It names one table and has no aggregate. Otherwise: `Conflict` with `affected` 0.
     pub fn guard(&mut self, select: impl Into<Sql>, params: Vec<Value>) {

@@ -94,7 +94,10 @@ pub fn refuse(app: &Model, error: Error) -> Response {
 
 /// What every answer carries, one without a body too.
 fn finish(app: &Model, headers: &mut HeaderMap, standing: Standing) {
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    // Recorded: what is passed through from a job names no charset.
+    headers
+        .entry(header::CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     standing.write(headers, app.clock.now().seconds() + 1);
 }

@@ -27,12 +27,17 @@ pub struct Rate {
 pub struct Limits {
     /// For each person with a current-user token; `None` for no limit.
     pub user: Option<Rate>,
+    /// The most bytes of the form that brings in users: 500 KB unless told, as Auth0's.
+    pub import: u64,
 }
+
+/// The default of [`Limits::import`].
+pub const LARGEST_IMPORT: u64 = 512_000;
 
 impl Default for Limits {
     fn default() -> Self {
         let [per_second, burst] = [10, 50].map(|calls| NonZeroU32::new(calls).expect("it is not zero"));
-        Self { user: Some(Rate { per_second, burst }) }
+        Self { user: Some(Rate { per_second, burst }), import: LARGEST_IMPORT }
     }
 }
 
@@ -161,7 +166,7 @@ mod tests {
     #[test]
     fn without_a_limit_the_bucket_is_always_full() {
         let clock = Clock::fixed(Timestamp::from_millis(0));
-        let limiter = Limiter::new(Limits { user: None });
+        let limiter = Limiter::new(Limits { user: None, ..Limits::default() });
         for _ in 0..2000 {
             assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(UNLIMITED.remaining));
         }

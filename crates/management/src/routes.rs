@@ -11,6 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter};
 use model::App;
 use model::self_service::Change;
 
+use crate::access::Grant;
 use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
 use crate::operations::{Operation, Power, Scope, everyone, own_id, own_row, power};
@@ -29,6 +30,7 @@ const DELETE: Method = Method::DELETE;
 #[rustfmt::skip]
 fn table(table: Table) -> Table {
     use Power::*;
+    let largest_import = table.largest_import;
 
     table
         .op(GET, "/anomaly/blocks/ips/{id}", "Check if an IP address is blocked", &[everyone("read:anomaly_blocks")], anomaly::check)
@@ -87,7 +89,11 @@ fn table(table: Table) -> Table {
         .op(DELETE, "/grants", "Delete a grant by user_id", &[everyone("delete:grants")], grants::delete_of_user)
         .op(DELETE, "/grants/{id}", "Delete a grant by id", &[everyone("delete:grants")], grants::delete)
 
+        .op(POST, "/jobs/users-exports", "Create export users job", &[everyone("read:users")], jobs::create_export)
+        .op(POST, "/jobs/users-imports", "Create import users job", &[everyone("create:users")],
+            move |State(app): State<App>, grant: Grant, request: Request| jobs::create_import(app, grant, largest_import, request))
         .op(GET, "/jobs/{id}", "Get a job", &[everyone("create:users"), everyone("read:users")], jobs::get)
+        .op(GET, "/jobs/{id}/errors", "Get job error details", &[everyone("create:users"), everyone("read:users")], jobs::errors)
 
         .op(GET, "/keys/signing", "Get all Application Signing Keys", &[everyone("read:signing_keys")], signing_keys::list)
         .op(POST, "/keys/signing/rotate", "Rotate the Application Signing Key", &[everyone("create:signing_keys").and("update:signing_keys"),
@@ -141,7 +147,7 @@ pub fn routes_with(limits: Limits) -> Router<App> {
             methods.fallback(async |State(app): State<App>| gate::refuse(&app, Error::NoMethod)),
         );
     }
-    Router::new()
+    jobs::downloads()
         .nest("/api/v2", api.fallback(async |State(app): State<App>| gate::refuse(&app, Error::NoRoute)))
 }
 
@@ -157,13 +163,20 @@ pub fn operations() -> &'static [Operation] {
 /// The table in the making.
 struct Table {
     limiter: Arc<Limiter>,
+    /// Bytes.
+    largest_import: u64,
     operations: Vec<Arc<Operation>>,
     paths: BTreeMap<&'static str, MethodRouter<App>>,
 }
 
 impl Table {
     fn new(limits: Limits) -> Self {
-        Self { limiter: Arc::new(Limiter::new(limits)), operations: Vec::new(), paths: BTreeMap::new() }
+        Self {
+            limiter: Arc::new(Limiter::new(limits)),
+            largest_import: limits.import,
+            operations: Vec::new(),
+            paths: BTreeMap::new(),
+        }
     }
 
     /// Adds an operation. Its handler runs only after the access rule.

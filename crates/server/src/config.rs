@@ -24,6 +24,7 @@ const VARIABLES: [&str; 12] = [
     "DOORWARD_BREACHED_PASSWORDS_FILE",
     "DOORWARD_SELF_SERVICE_CALLS_PER_SECOND",
     "DOORWARD_SELF_SERVICE_BURST",
+    "DOORWARD_IMPORTS_LARGEST_FILE",
     "DOORWARD_LOG",
 ];
 
@@ -46,7 +47,7 @@ pub struct Config {
     pub master_key: MasterKeySource,
     /// Digests of passwords that have leaked, in their order.
     pub breached_passwords: Option<PathBuf>,
-    /// How fast one person may call the Management API with their own token.
+    /// How fast one person may call the Management API with their own token, and how large a file of users may be.
     pub self_service: Limits,
     /// The log filter, `info` by default.
     pub log: String,
@@ -126,6 +127,7 @@ struct File {
     master_key_file: Option<PathBuf>,
     breached_passwords_file: Option<PathBuf>,
     self_service: Option<SelfService>,
+    imports: Option<Imports>,
     log: Option<String>,
 }
 
@@ -134,6 +136,12 @@ struct File {
 struct SelfService {
     calls_per_second: Option<u32>,
     burst: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Imports {
+    largest_file: Option<u32>,
 }
 
 #[derive(Default, Deserialize)]
@@ -204,6 +212,9 @@ impl Config {
             calls("DOORWARD_SELF_SERVICE_CALLS_PER_SECOND")?.or(limit.calls_per_second),
             calls("DOORWARD_SELF_SERVICE_BURST")?.or(limit.burst),
         );
+        let largest =
+            calls("DOORWARD_IMPORTS_LARGEST_FILE")?.or(file.imports.and_then(|imports| imports.largest_file));
+        let self_service = Limits { import: largest.map_or(self_service.import, u64::from), ..self_service };
         Ok(Self {
             database,
             listen,
@@ -355,7 +366,7 @@ fn self_service(calls_per_second: Option<u32>, burst: Option<u32>) -> Limits {
             NonZeroU32::new(burst.unwrap_or(usual_burst)).map_or(per_second, |burst| burst.max(per_second));
         Rate { per_second, burst }
     });
-    Limits { user }
+    Limits { user, ..Limits::default() }
 }
 
 fn master_key(file: Option<PathBuf>, value: Option<String>) -> Result<MasterKeySource, Error> {

@@ -1,8 +1,9 @@
-//! What runs beside the requests: following other nodes' configuration changes, and deleting what has ended.
+//! What runs beside the requests: following other nodes' configuration changes, deleting what has ended, and the jobs that callers of
+//! the Management API asked for.
 
 use std::time::Duration;
 
-use model::{App, retention};
+use model::{App, jobs, retention};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -11,12 +12,18 @@ const SWEEP: Duration = Duration::from_secs(10 * 60);
 /// The first time: after the start, when the caches are warm.
 const FIRST_SWEEP: Duration = Duration::from_secs(30);
 
+/// How often waiting jobs are looked for, and how many run at a time on a node.
+const LOOK: Duration = Duration::from_secs(1);
+const RUNNERS: usize = 2;
+
 /// The running jobs.
 pub struct Jobs(Vec<JoinHandle<()>>);
 
 /// Starts all of them.
 pub fn start(app: &App) -> Jobs {
-    Jobs(vec![app.db.follow_changes(), tokio::spawn(sweep(app.clone()))])
+    let mut running = vec![app.db.follow_changes(), tokio::spawn(sweep(app.clone()))];
+    running.extend((0..RUNNERS).map(|_| tokio::spawn(run(app.clone()))));
+    Jobs(running)
 }
 
 impl Jobs {
@@ -39,6 +46,24 @@ async fn sweep(app: App) {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "deleted what has ended"),
             Err(error) => tracing::warn!(%error, "cannot delete what has ended; trying again later"),
+        }
+    }
+}
+
+/// Runs what waits. A job that is cut off goes on here or on another node, where its last step ended.
+async fn run(app: App) {
+    let mut clock = interval_at(Instant::now() + LOOK, LOOK);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        match jobs::run_next(&app).await {
+            Ok(true) => {}
+            Ok(false) => {
+                clock.tick().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a job did not come to its end; it goes on later");
+                clock.tick().await;
+            }
         }
     }
 }

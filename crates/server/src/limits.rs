@@ -22,10 +22,15 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 
 /// The request with a cap on what a handler can read of its body.
 pub fn capped(request: Request) -> Request {
-    match request.body().is_end_stream() {
+    match request.body().is_end_stream() || counts_itself(request.uri()) {
         true => request,
         false => request.map(|body| axum::body::Body::new(Limited::new(body, BODY_BYTES))),
     }
+}
+
+/// Whether the handler of this path limits its body itself.
+fn counts_itself(uri: &Uri) -> bool {
+    uri.path() == management::jobs::IMPORTS
 }
 
 /// Looks at a request's line and headers.
@@ -48,7 +53,7 @@ pub fn check(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "The URL is malformed."));
     }
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > BODY_BYTES as u64) {
+    if declared.is_some_and(|length| length > BODY_BYTES as u64) && !counts_itself(uri) {
         return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large."));
     }
     Ok(())
@@ -108,6 +113,7 @@ mod tests {
         let mut body = HeaderMap::new();
         body.insert(CONTENT_LENGTH, (BODY_BYTES + 1).into());
         assert_eq!(status("/", &body), Some(413));
+        assert_eq!(status("/api/v2/jobs/users-imports", &body), None, "it has a limit of its own");
         assert_eq!(status("/%zz", &none), Some(400));
         assert_eq!(status("/?x=%ff", &none), Some(400));
     }

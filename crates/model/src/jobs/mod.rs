@@ -3,6 +3,9 @@
 //! A job is a row that says what was asked for and how far it is. Whoever runs it holds a lease and goes on in steps, each one
 //! batch that writes rows together with the progress they make: a step is done once, whoever is killed meanwhile.
 
+pub mod export;
+pub mod import;
+mod runner;
 mod store;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +15,8 @@ use crate::Model;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
 
-pub use store::{find, insert};
+pub use runner::{run_next, step_next};
+pub use store::{errors, find, insert};
 
 /// Seconds that all of a job is kept after it was made.
 pub const KEPT: i64 = 24 * 3600;
@@ -82,6 +86,19 @@ pub struct Progress {
     pub failed: u64,
     /// Pieces of the file that are there.
     pub parts: u64,
+    /// Of an import: the piece at hand, and how many of its rows are through.
+    pub part: u64,
+    /// See `part`.
+    pub row: u64,
+    /// Of an import: whether users who are there already are changed.
+    pub upsert: bool,
+    /// Of an export: the last user in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Of an export: the checksum and the length of the file before it is compressed.
+    pub checksum: u32,
+    /// See `checksum`.
+    pub bytes: u64,
     /// When it was first taken up, in milliseconds since the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<i64>,

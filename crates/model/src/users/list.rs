@@ -150,6 +150,45 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
     Ok(Page { users, total })
 }
 
+/// How many users there are, of a connection where one is named.
+pub async fn count(db: &Db, tenant: &TenantId, connection: Option<&str>) -> Result<i64, Error> {
+    let rows = match connection {
+        None => db.scan("SELECT COUNT(*) FROM users WHERE tenant = $1", params![tenant]),
+        Some(connection) => db.scan(
+            "SELECT COUNT(DISTINCT user_id) FROM identities WHERE tenant = $1 AND connection = $2",
+            params![tenant, connection],
+        ),
+    };
+    rows.await?.into_iter().next().map_or(Ok(0), |mut row| row.take())
+}
+
+/// The next users after an id, in the order of ids, of a connection where one is named.
+pub async fn after(
+    db: &Db,
+    tenant: &TenantId,
+    connection: Option<&str>,
+    id: &str,
+    limit: i64,
+) -> Result<Vec<User>, Error> {
+    let rows = db
+        .scan(
+            concat!(
+                "SELECT ",
+                columns!(),
+                " FROM (SELECT u.id FROM users u WHERE u.tenant = $1 AND u.id > $2
+                          AND (CAST($3 AS TEXT) IS NULL OR EXISTS (SELECT 1 FROM identities x
+                            WHERE x.tenant = u.tenant AND x.user_id = u.id AND x.connection = $3))
+                        ORDER BY u.id LIMIT $4) AS page
+                    CROSS JOIN users u CROSS JOIN identities i
+                  WHERE u.tenant = $1 AND u.id = page.id AND i.tenant = $1 AND i.user_id = page.id
+                  ORDER BY u.id, i.position"
+            ),
+            params![tenant, id, connection, limit],
+        )
+        .await?;
+    collect(tenant, rows)
+}
+
 /// The users with this e-mail address, as stored; at most 100. The comparison is exact: the caller decides about case.
 pub async fn find_by_email(db: &Db, tenant: &TenantId, email: &str) -> Result<Vec<User>, Error> {
     let rows = db

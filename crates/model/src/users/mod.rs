@@ -27,7 +27,7 @@ use crate::ids::{TenantId, UserId};
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
 pub use identifiers::{is_email, is_username};
 pub use linking::{link, unlink};
-pub use list::{Page, Query, Sort, SortColumn, UnknownSort, find_by_email, list};
+pub use list::{Page, Query, Sort, SortColumn, UnknownSort, after, count, find_by_email, list};
 pub use login::{Found, find_by_login, find_login};
 pub use metadata::{
     FORBIDDEN_APP_METADATA, MOST_METADATA, MetadataError, check_app_metadata, check_metadata_size,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::Method;
 use db::{Batch, params};
 use model::bootstrap::{self, NewTenant, Scopes};
+use model::jobs;
 use model::jose::Algorithm;
 use serde_json::{Value, json};
 
@@ -110,6 +111,9 @@ pub async fn replay(app: &TestApp, number: usize, exchanges: &[Exchange], tally:
             before::restore_logs(&app.app, &tenant, &names, &sent, exchange).await;
         }
         let answer = send(&admin, &names, exchange).await;
+        if exchange.family() == "jobs" {
+            while jobs::run_next(&app.app).await.expect("the job runs") {}
+        }
         let mut comparison = Comparison {
             exchange,
             family: exchange.family(),
@@ -153,6 +157,12 @@ async fn send(admin: &Caller, names: &Names, exchange: &Exchange) -> Answer {
     let path = names.path(exchange);
     match &exchange.request_body {
         Value::Null => admin.send(method, &path, None, String::new()).await,
+        // A form, which names its boundary in its first line.
+        Value::String(form) => {
+            let boundary = form.lines().next().unwrap_or_default().trim_start_matches("--");
+            let kind = format!("multipart/form-data; boundary={boundary}");
+            admin.send(method, &path, Some(&kind), form.clone()).await
+        }
         body => admin.json(method, &path, names.value(body)).await,
     }
 }

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 
 /// The families that are replayed.
-pub const FAMILIES: [&str; 13] = [
+pub const FAMILIES: [&str; 14] = [
     "users",
     "users-by-email",
     "clients",
@@ -17,6 +17,7 @@ pub const FAMILIES: [&str; 13] = [
     "branding",
     "attack-protection",
     "user-blocks",
+    "jobs",
 ];
 
 /// What a rule lets pass at its fields.
@@ -100,7 +101,7 @@ impl Rule {
 pub const RULES: &[Rule] = &[
     rule(&["users", "users-by-email"], &["user_id", "identities[].user_id"], Accept::Made, "each service makes its own ids"),
     rule(&["clients", "connections", "client-grants"], &["client_id"], Accept::Made, "each service makes its own ids"),
-    rule(&["connections", "client-grants", "resource-servers"], &["id"], Accept::Made, "each service makes its own ids"),
+    rule(&["connections", "client-grants", "resource-servers", "jobs"], &["id"], Accept::Made, "each service makes its own ids"),
     rule(&["clients"], &["client_authentication_methods.*", "signed_request_object.*"], Accept::Made, "each service makes its own ids"),
     rule(&[], &["created_at", "updated_at", "deleted_at"], Accept::Moment, "the clock has moved on"),
     rule(&["clients"], &["client_authentication_methods.*"], Accept::Moment, "the clock has moved on"),

@@ -1,6 +1,7 @@
 //! What the storage owes when things go wrong: the built binary is killed and stopped while it works.
 
 mod crash;
+mod imports;
 mod shutdown;
 
 use std::path::{Path, PathBuf};

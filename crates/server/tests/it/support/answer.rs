@@ -16,6 +16,8 @@ pub struct Answer {
     pub body: Value,
     /// As it came.
     pub text: String,
+    /// The same, where it is no text.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -25,7 +27,7 @@ impl Answer {
         let bytes = to_bytes(body, usize::MAX).await.expect("an answer in memory is read whole");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Self { status: parts.status.as_u16(), headers: parts.headers, body, text }
+        Self { status: parts.status.as_u16(), headers: parts.headers, body, text, bytes: bytes.to_vec() }
     }
 
     /// A header as text; empty when it is absent.

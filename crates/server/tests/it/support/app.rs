@@ -94,7 +94,7 @@ impl TestApp {
 
     /// Without the limit on a person's calls, for tests that make many.
     pub fn without_limits(mut self) -> Self {
-        let limits = Limits { user: None };
+        let limits = Limits { user: None, ..Limits::default() };
         self.router = router::layered(self.app.clone(), Proxies::default(), limits, |routes| routes);
         self
     }

@@ -123,6 +123,17 @@ impl Caller {
         caller.stream(method, path, content_type, Body::from(body)).await
     }
 
+    /// A request whose body is no text.
+    pub async fn send_bytes(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Answer {
+        let chunked = self.headers.iter().any(|(name, _)| name == "transfer-encoding");
+        let length = body.len().to_string();
+        let caller = if chunked { self.clone() } else { self.with("content-length", &length) };
+        let pieces: Vec<_> =
+            body.chunks(8192).map(|piece| Ok::<_, std::convert::Infallible>(piece.to_vec())).collect();
+        let body = Body::from_stream(futures_util::stream::iter(pieces));
+        caller.stream(method, path, Some(content_type), body).await
+    }
+
     async fn stream(&self, method: Method, path: &str, content_type: Option<&str>, body: Body) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if !self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {

@@ -5,7 +5,7 @@ use axum::http::Method;
 use management::documents::Document;
 use management::validation::{Strict, Validator};
 use management::{
-    attack_protection, branding, client_grants, clients, connections, device_credentials, operations,
+    attack_protection, branding, client_grants, clients, connections, device_credentials, jobs, operations,
     resource_servers, self_service, tenants, users,
 };
 use serde_json::{Value, json};
@@ -14,8 +14,13 @@ use crate::support::app::CONNECTION;
 use crate::support::{Caller, TestApp};
 
 /// Operations that write and read no body.
-const BODILESS: [&str; 3] =
-    ["POST /clients/{id}/rotate-secret", "POST /keys/signing/rotate", "PUT /keys/signing/{kid}/revoke"];
+const BODILESS: [&str; 4] = [
+    "POST /clients/{id}/rotate-secret",
+    "POST /keys/signing/rotate",
+    "PUT /keys/signing/{kid}/revoke",
+    // A form, which `management/jobs.rs` looks at.
+    "POST /jobs/users-imports",
+];
 
 /// Texts that may be of any length that a body has: pages, and names that nothing looks up.
 const LONG: [&str; 8] = [
@@ -196,6 +201,7 @@ async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 21] {
             |_| json!([{ "client_id": "spa", "status": true }]),
             schema!(connections::EnableClients),
         ),
+        body("POST /jobs/users-exports", "jobs/users-exports", |_| json!({}), schema!(jobs::CreateExport)),
         body(
             "POST /device-credentials",
             "device-credentials",
