@@ -16,7 +16,7 @@ const MIB: u64 = 1024 * 1024;
 fn size() -> (usize, usize) {
     match std::env::var("KILLS").ok().and_then(|text| text.parse::<usize>().ok()) {
         Some(100..) => (100_000, 5),
-        _ => (5_000, 2),
+        _ => (12_000, 2),
     }
 }
 
