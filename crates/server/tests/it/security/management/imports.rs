@@ -67,7 +67,7 @@ both_databases! {
             "FORMAT", "FORMAT", "FORMAT", "INVALID_TYPE", "INVALID_TYPE", "FORMAT", "FORMAT", "FORMAT",
             "PATTERN", "MAXIMUM", "MAXIMUM", "MAXIMUM", "MAXIMUM", "DUPLICATED_USER", "PATTERN",
         ]);
-        assert!(!errors.text.contains("$2b$") && !errors.text.contains("$argon2"), "{}", errors.text);
+        assert!(!errors.text.contains("CCCC") && !errors.text.contains("$argon2"), "{}", errors.text);
         let users = app.admin().get("/api/v2/users?fields=email").await.body;
         assert_eq!(users.as_array().map(Vec::len), Some(2));
     }
