@@ -12,7 +12,7 @@ use management::{Limits, Rate};
 use serde::Deserialize;
 
 /// The variables that override a key, in the order of the file's documentation.
-const VARIABLES: [&str; 12] = [
+const VARIABLES: [&str; 13] = [
     "DOORWARD_DATABASE",
     "DOORWARD_LISTEN",
     "DOORWARD_ISSUER",

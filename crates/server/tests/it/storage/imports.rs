@@ -32,7 +32,9 @@ fn form(connection: &str, users: usize) -> String {
     )
 }
 
-async fn token(site: &Site, server: &Server) -> String {
+/// A running server and, as a header line, the token of a machine that may do everything.
+async fn serving(site: &Site) -> (Server, String) {
+    // Before it runs: the file belongs to one process.
     let made = site.command(&["admin", "create-client", "--all-scopes"]);
     let text = String::from_utf8(made.stdout).expect("is text");
     let printed = |name: &str| {
@@ -45,10 +47,12 @@ async fn token(site: &Site, server: &Server) -> String {
         "client_secret": printed("client_secret"),
         "audience": printed("audience"),
     });
+    let server = site.serve();
     let headers = "content-type: application/json\r\n";
     let token = server.json("POST", "/oauth/token", headers, &credentials.to_string()).await;
     let token = token["access_token"].as_str().unwrap_or_else(|| panic!("{token}"));
-    format!("authorization: Bearer {token}\r\n")
+    let header = format!("authorization: Bearer {token}\r\n");
+    (server, header)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,8 +60,7 @@ async fn a_large_import_survives_kills_and_takes_little_memory() {
     let (users, kills) = size();
     let lines = "issuer = \"https://id.test/\"\n[imports]\nlargest_file = 100000000";
     let site = Site::with(&Engine::Sqlite.database().await, lines);
-    let mut server = site.serve();
-    let header = token(&site, &server).await;
+    let (mut server, header) = serving(&site).await;
     let connections = server.json("GET", "/api/v2/connections", &header, "").await;
     let connection = connections[0]["id"].as_str().expect("every tenant has one");
     let before = server.memory();
