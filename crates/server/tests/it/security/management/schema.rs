@@ -114,7 +114,7 @@ fn trials(place: &str, schema: &Value) -> Vec<Trial> {
 }
 
 /// The bodies of all operations that have one, and objects to send them to.
-async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 21] {
+async fn bodies(app: &TestApp, admin: &Caller) -> [Body; 22] {
     app.add_user("auth0|alice").await;
     let made = async |path: &str, body: Value, id: &str| {
         let answer = admin.post(&format!("/api/v2/{path}"), body).await;
