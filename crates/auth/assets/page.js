@@ -28,6 +28,26 @@ for (const form of document.forms) {
       (event.submitter || buttons[0]).textContent = form.dataset.busy;
     });
   });
+  // A whole code is sent at once, but not the same one again.
+  for (const field of form.querySelectorAll('[data-digits]')) {
+    let sent = '';
+    field.addEventListener('input', () => {
+      const digits = field.value.replace(/\D/g, '');
+      if (digits.length !== Number(field.dataset.digits) || digits === sent) return;
+      sent = digits;
+      form.requestSubmit(buttons[0]);
+    });
+  }
+  // Another e-mail may be asked for after a while; the server asks for patience too.
+  for (const button of form.querySelectorAll('[data-wait]')) {
+    const seconds = Number(button.dataset.wait);
+    if (!seconds) continue;
+    button.disabled = true;
+    setTimeout(() => {
+      button.disabled = false;
+      button.nextElementSibling?.remove();
+    }, seconds * 1000);
+  }
   // The page may come back from the browser's memory.
   addEventListener('pageshow', () => {
     form.ariaBusy = null;

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use auth::pages::{
-    ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage, LoginError,
-    LoginPage, LogoutConfirmPage, Look, PasswordHint, ScopeLine, SignupError, SignupPage, Unblock,
-    UnblockPage, WebMessagePage, assets,
+    CodeError, CodePage, ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage,
+    LoginError, LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, OtpEnrollmentPage,
+    PasswordHint, RecoveryCodePage, ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, WebMessagePage,
+    assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -15,12 +16,18 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 20] = [
     "login",
     "login-hint",
     "login-error",
     "signup",
     "signup-error",
+    "mfa-otp-challenge",
+    "mfa-email-challenge",
+    "mfa-recovery-code-challenge",
+    "mfa-otp-enrollment",
+    "mfa-recovery-code-enrollment",
+    "mfa-login-options",
     "consent",
     "consent-long",
     "error",
@@ -73,6 +80,37 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
         "signup-error" => {
             signup(look, vec![SignupError::InvalidEmail, SignupError::WeakPassword]).into_response()
         }
+        "mfa-otp-challenge" => code(look, LoginWay::Otp, None).into_response(),
+        "mfa-email-challenge" => code(look, LoginWay::Email, None).into_response(),
+        "mfa-recovery-code-challenge" => {
+            code(look, LoginWay::RecoveryCode, Some(CodeError::Wrong)).into_response()
+        }
+        "mfa-otp-enrollment" => OtpEnrollmentPage {
+            uri: model::factors::totp::key_uri(&look.tenant_name, "alice@example.com", SEED),
+            secret: model::factors::totp::encode(SEED),
+            look,
+            path: "/u/mfa-otp-enrollment",
+            state: "state".to_owned(),
+            csrf: "csrf".to_owned(),
+            error: None,
+            form_targets: FormTargets::default(),
+        }
+        .into_response(),
+        "mfa-recovery-code-enrollment" => RecoveryCodePage {
+            look,
+            code: "32YCGV1JUE9G7MDJ71UTN12W".to_owned(),
+            form: Some(("state".to_owned(), "csrf".to_owned())),
+            unsaved: false,
+            form_targets: FormTargets::default(),
+        }
+        .into_response(),
+        "mfa-login-options" => LoginOptionsPage {
+            look,
+            ways: [LoginWay::Otp, LoginWay::Email, LoginWay::RecoveryCode]
+                .map(|way| (way, "/mfa-otp-challenge".to_owned()))
+                .to_vec(),
+        }
+        .into_response(),
         "consent" => consent(
             look,
             &[
@@ -185,6 +223,23 @@ fn signup(look: Look, errors: Vec<SignupError>) -> SignupPage {
         broken: if errors.is_empty() { vec![] } else { vec![PasswordHint::LowerUpperNumber] },
         errors,
         login_url: "/login".to_owned(),
+        form_targets: FormTargets::default(),
+    }
+}
+
+/// The seed of RFC 6238's examples.
+const SEED: &[u8] = b"12345678901234567890";
+
+fn code(look: Look, way: LoginWay, error: Option<CodeError>) -> CodePage {
+    CodePage {
+        look,
+        way,
+        address: "al***@example.com".to_owned(),
+        state: "state".to_owned(),
+        csrf: "csrf".to_owned(),
+        pause: 20,
+        error,
+        options_url: Some("/mfa-login-options".to_owned()),
         form_targets: FormTargets::default(),
     }
 }

@@ -13,6 +13,7 @@ use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
 use crate::authorize::{self, page_url};
 use crate::events;
+use crate::factors;
 use crate::login::{Form, state_of, subject};
 use crate::pages::{ConsentPage, ErrorKind, ScopeLine};
 use crate::visit::Visit;
@@ -20,12 +21,18 @@ use crate::visit::Visit;
 /// `GET /u/consent?state=…`: the page. Without a session it leads back to the start of the sign-in.
 pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
     let state = state_of(query.as_deref());
-    let (visit, _, request) = match authorize::open(visit, &state).await {
+    let (visit, transaction, request) = match authorize::open(visit, &state).await {
         Ok(opened) => opened,
         Err(response) => return response,
     };
     match visit.session().await {
-        Ok(Some((session, user))) => page(&visit, &request, &session, &user, &state).await,
+        Ok(Some((session, user))) => {
+            match factors::outstanding(&visit, &request, &transaction, &session, &user).await {
+                Ok(false) => page(&visit, &request, &session, &user, &state).await,
+                Ok(true) => redirect(&page_url("/authorize/resume", &state)),
+                Err(error) => visit.failure_page(error).await,
+            }
+        }
         Ok(None) => redirect(&page_url("/authorize/resume", &state)),
         Err(error) => visit.failure_page(error).await,
     }
@@ -55,6 +62,11 @@ pub async fn submit(
         Ok(form) => form,
         Err(response) => return response,
     };
+    match factors::outstanding(&form.visit, &form.request, &form.transaction, &session, &user).await {
+        Ok(false) => {}
+        Ok(true) => return redirect(&page_url("/authorize/resume", &form.state)),
+        Err(error) => return form.visit.failure_page(error).await,
+    }
     let accepted = form.params.get("action") == Some("accept");
     match answer(&form, &session, &user, accepted).await {
         Ok(()) if accepted => redirect(&page_url("/authorize/resume", &form.state)),

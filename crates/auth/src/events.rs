@@ -37,6 +37,15 @@ pub fn request_refused(visit: &Visit, page: &ErrorPage, tracking: &str) -> Event
     }
 }
 
+/// An event of a second factor: asked for within a sign-in, or on a page of its own.
+pub fn factor(visit: &Visit, kind: Kind, request: Option<&Request>, user: &User, factor: &str) -> Event {
+    let event = match request {
+        Some(request) => of_request(visit, kind, request),
+        None => event(visit, kind),
+    };
+    event.user(user).details(json!({ "factor": factor }))
+}
+
 /// `s`: a user proved who they are.
 pub fn login(visit: &Visit, request: &Request, user: &User, connection: &str) -> Event {
     of_request(visit, Kind::Login, request).user(user).connection_name(connection)

@@ -176,6 +176,15 @@ pub struct FrontChannel {
     pub code: Option<String>,
 }
 
+/// How a user proved who they are, besides a password.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// Whether by a second factor (`amr`).
+    pub multi_factor: bool,
+    /// The `acr` that was asked for and met.
+    pub acr: Option<String>,
+}
+
 /// What an ID token says.
 pub struct IdToken<'a> {
     /// Whom it is for.
@@ -190,6 +199,8 @@ pub struct IdToken<'a> {
     pub sid: Option<&'a str>,
     /// When the user proved who they are, if that was asked for.
     pub auth_time: Option<Timestamp>,
+    /// How they proved it.
+    pub proof: Proof,
     /// What is issued beside it from `/authorize`.
     pub front: FrontChannel,
 }
@@ -216,6 +227,12 @@ impl IdToken<'_> {
         put("sub", self.user.id.as_str().into());
         if let Some(auth_time) = self.auth_time {
             put("auth_time", auth_time.seconds().into());
+        }
+        if let Some(acr) = &self.proof.acr {
+            put("acr", acr.as_str().into());
+        }
+        if self.proof.multi_factor {
+            put("amr", json!(["mfa"]));
         }
         if let Some(token) = &self.front.access_token {
             put("at_hash", half_hash(token).into());

@@ -6,6 +6,7 @@ mod consent;
 mod discovery;
 mod errors;
 mod events;
+mod factors;
 mod hints;
 mod issue;
 mod login;
@@ -34,6 +35,16 @@ pub fn routes() -> Router<App> {
         .route("/u/signup", get(signup::show).post(signup::submit))
         .route("/u/unblock", get(unblock::show).post(unblock::submit))
         .route("/u/consent", get(consent::show).post(consent::submit))
+        .route("/u/mfa-otp-challenge", get(factors::otp::show).post(factors::otp::submit))
+        .route("/u/mfa-otp-enrollment", get(factors::enrollment::show).post(factors::enrollment::submit))
+        .route("/u/mfa-email-challenge", get(factors::email::show).post(factors::email::submit))
+        .route("/u/mfa-recovery-code-challenge", get(factors::recovery::show).post(factors::recovery::submit))
+        .route(
+            "/u/mfa-recovery-code-enrollment",
+            get(factors::recovery::show_new).post(factors::recovery::saved),
+        )
+        .route("/u/mfa-login-options", get(factors::options::show))
+        .route("/mfa/enrollment", get(factors::tickets::show).post(factors::tickets::submit))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))

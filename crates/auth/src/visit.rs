@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
+use model::factors::remembered;
 use model::sessions::{self, Limits, Session};
 use model::tenants::{Settings, Tenant};
 use model::users::{self, User};
@@ -22,6 +23,8 @@ use crate::params::Params;
 const SESSION: &str = "__Host-auth0";
 /// The cookie that binds login transactions to the browser.
 const BROWSER: &str = "__Host-auth0-txn";
+/// The cookie of a browser in which a second factor is not asked for again for a while.
+const REMEMBERED: &str = "__Host-auth0-mf";
 
 /// A request as these endpoints see it.
 #[derive(Clone)]
@@ -34,6 +37,7 @@ pub struct Visit {
     pub peer: Peer,
     session_token: Option<String>,
     browser: Option<String>,
+    remembered: Option<String>,
     /// What the request says of itself.
     pub asked: Asked,
 }
@@ -60,7 +64,9 @@ impl FromRequestParts<App> for Visit {
             return Err(StatusCode::INTERNAL_SERVER_ERROR.into_response());
         };
         let (session_token, browser) = (cookie(&parts.headers, SESSION), cookie(&parts.headers, BROWSER));
-        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, asked: Asked::default() })
+        let remembered = cookie(&parts.headers, REMEMBERED);
+        let asked = Asked::default();
+        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, remembered, asked })
     }
 }
 
@@ -185,6 +191,11 @@ impl Visit {
         (browser, Some(cookie))
     }
 
+    /// The token of a browser in which a second factor is not asked for again, if it has one.
+    pub fn remembered(&self) -> Option<&str> {
+        self.remembered.as_deref()
+    }
+
     /// The token that a form of ours must bring back: known to this browser's cookie alone, and good for `subject`, which is a
     /// sign-in's `state`, what stands for a session, or both.
     pub fn csrf(&self, browser: &str, subject: &str) -> String {
@@ -209,6 +220,11 @@ impl Visit {
 pub fn session_cookie(settings: &Settings, session: &Session, token: &str, now: Timestamp) -> HeaderValue {
     let left = (session.cookie_expires_at().seconds() - now.seconds()).max(0);
     set_cookie(SESSION, token, settings.sessions_persist().then_some(left))
+}
+
+/// The `Set-Cookie` of a browser that is remembered.
+pub fn remembered_cookie(token: &str) -> HeaderValue {
+    set_cookie(REMEMBERED, token, Some(remembered::LIFETIME))
 }
 
 /// The `Set-Cookie` that takes the session's cookie away.

@@ -70,6 +70,10 @@ pub struct Code {
     pub audience: String,
     /// When the user proved who they are, if the ID token must say so.
     pub auth_time: Option<Timestamp>,
+    /// Whether the user gave a second factor (`amr`).
+    pub mfa: bool,
+    /// The `acr` that the ID token tells.
+    pub acr: Option<String>,
     /// When the code was issued.
     pub issued_at: Timestamp,
     /// When the code ends.
@@ -83,8 +87,9 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
     batch
         .execute(
             "INSERT INTO authorization_codes (tenant, hash, client_id, user_id, sid, redirect_uri, code_challenge,
-                 code_challenge_method, nonce, scope, requested_scope, audience, auth_time, issued_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                 code_challenge_method, nonce, scope, requested_scope, audience, auth_time, issued_at, expires_at,
+                 mfa, acr)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
             params![
                 tenant,
                 code.hash,
@@ -100,7 +105,9 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
                 &code.audience,
                 code.auth_time,
                 code.issued_at,
-                code.expires_at
+                code.expires_at,
+                code.mfa,
+                code.acr.clone()
             ],
         )
         .expect(1);
@@ -111,7 +118,7 @@ pub async fn find(db: &Db, tenant: &TenantId, hash: &[u8; 32]) -> Result<Option<
     let row = db
         .read_one(
             "SELECT client_id, user_id, sid, redirect_uri, code_challenge, code_challenge_method, nonce, scope,
-                 requested_scope, audience, auth_time, issued_at, expires_at, spent_at
+                 requested_scope, audience, auth_time, mfa, acr, issued_at, expires_at, spent_at
              FROM authorization_codes WHERE tenant = $1 AND hash = $2",
             params![tenant, *hash],
         )
@@ -132,6 +139,8 @@ fn from_row(hash: [u8; 32], mut row: Row) -> Result<Code, db::Error> {
         requested_scope: row.take()?,
         audience: row.take()?,
         auth_time: row.take()?,
+        mfa: row.take::<Option<bool>>()?.unwrap_or_default(),
+        acr: row.take()?,
         issued_at: row.take()?,
         expires_at: row.take()?,
         spent_at: row.take()?,

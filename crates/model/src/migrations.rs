@@ -17,6 +17,7 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(6, "keys", include_str!("../migrations/0006_keys.sql")),
     shared(7, "idle_refresh_tokens", include_str!("../migrations/0007_idle_refresh_tokens.sql")),
     shared(8, "device_credentials", include_str!("../migrations/0008_device_credentials.sql")),
+    shared(9, "factors", include_str!("../migrations/0009_factors.sql")),
     shared(10, "mail", include_str!("../migrations/0010_mail.sql")),
     shared(12, "jobs", include_str!("../migrations/0012_jobs.sql")),
     shared(13, "password_history", include_str!("../migrations/0013_password_history.sql")),

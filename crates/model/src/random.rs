@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+const UPPER_ALPHANUMERIC: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
 /// Without the four that look like others.
 const BASE58: &[u8; 58] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
@@ -70,6 +72,11 @@ impl Random {
         self.characters(ALPHANUMERIC, length)
     }
 
+    /// `length` characters of `A-Z0-9`, each equally likely (about 5.17 bits a character).
+    pub fn upper_alphanumeric(&self, length: usize) -> String {
+        self.characters(UPPER_ALPHANUMERIC, length)
+    }
+
     /// `length` characters of base58, each equally likely (about 5.86 bits a character).
     pub fn base58(&self, length: usize) -> String {
         self.characters(BASE58, length)
@@ -114,6 +121,7 @@ mod tests {
     fn lengths_are_as_asked() {
         let random = Random::system();
         assert_eq!(random.alphanumeric(33).len(), 33);
+        assert_eq!(random.upper_alphanumeric(24).len(), 24);
         assert_eq!(random.base58(22).len(), 22);
         assert_eq!(random.hex(24).len(), 24);
         assert_eq!(random.token().len(), 43);

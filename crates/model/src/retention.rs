@@ -18,6 +18,9 @@ const CODES: i64 = 24 * 3600;
 /// Seconds that a full bucket of an address is kept: until then its emptiness is not put into the log again.
 const ADDRESSES: i64 = 3600;
 
+/// Seconds that the enrolment of a second factor may take: a day, which is longer than any sign-in.
+const ENROLMENTS: i64 = 24 * 3600;
+
 /// A table whose rows end, and how long they are kept then.
 struct Expiring {
     delete: &'static str,
@@ -26,7 +29,7 @@ struct Expiring {
 }
 
 /// Children before nobody: what hangs on a row goes with it.
-const EXPIRING: [Expiring; 10] = [
+const EXPIRING: &[Expiring] = &[
     Expiring {
         delete: "DELETE FROM transactions WHERE tenant = $1 AND id IN
                  (SELECT id FROM transactions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
@@ -54,6 +57,30 @@ const EXPIRING: [Expiring; 10] = [
         delete: "DELETE FROM refresh_token_families WHERE tenant = $1 AND id IN
                  (SELECT id FROM refresh_token_families WHERE tenant = $1 AND idle_expires_at < $2
                   ORDER BY idle_expires_at, id LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM factor_codes WHERE tenant = $1 AND purpose IN
+                 (SELECT purpose FROM factor_codes WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, purpose LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM factors WHERE tenant = $1 AND confirmed_at IS NULL AND id IN
+                 (SELECT id FROM factors WHERE tenant = $1 AND confirmed_at IS NULL AND created_at < $2
+                  ORDER BY created_at, id LIMIT $3)",
+        kept: ENROLMENTS,
+    },
+    Expiring {
+        delete: "DELETE FROM remembered_browsers WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM remembered_browsers WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3) AND expires_at < $2",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM enrollment_tickets WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM enrollment_tickets WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
         kept: 0,
     },
     Expiring {
@@ -92,7 +119,7 @@ pub async fn sweep(app: &Model) -> Result<u64, db::Error> {
     let now = app.clock.now();
     let mut removed = 0;
     for tenant in tenants::all(app).await? {
-        for table in &EXPIRING {
+        for table in EXPIRING {
             removed += clear(app, table, &tenant.id, now.plus_seconds(-table.kept)).await?;
         }
     }

@@ -23,6 +23,8 @@ pub struct Session {
     pub created_at: Timestamp,
     /// When the user last proved who they are.
     pub authenticated_at: Timestamp,
+    /// When the user gave a second factor in this session.
+    pub mfa_at: Option<Timestamp>,
     /// When the session was last used.
     pub last_interacted_at: Timestamp,
     /// When it ends unless it is used.
@@ -70,6 +72,7 @@ impl Session {
             connection: connection.to_owned(),
             created_at: now,
             authenticated_at: now,
+            mfa_at: None,
             last_interacted_at: now,
             idle_expires_at: now.plus_seconds(limits.idle),
             expires_at: now.plus_seconds(limits.absolute),
@@ -119,8 +122,8 @@ pub async fn find_by_token(
 ) -> Result<Option<Session>, db::Error> {
     let row = db
         .read_one(
-            "SELECT sid, hash, user_id, connection, created_at, authenticated_at, last_interacted_at,
-                 idle_expires_at, expires_at, ip, user_agent
+            "SELECT sid, hash, user_id, connection, created_at, authenticated_at, mfa_at,
+                 last_interacted_at, idle_expires_at, expires_at, ip, user_agent
              FROM sessions WHERE tenant = $1 AND hash = $2 AND idle_expires_at > $3 AND expires_at > $3",
             params![tenant, digest(token), now],
         )
@@ -163,12 +166,32 @@ fn from_row(mut row: Row) -> Result<Session, db::Error> {
         connection: row.take()?,
         created_at: row.take()?,
         authenticated_at: row.take()?,
+        mfa_at: row.take()?,
         last_interacted_at: row.take()?,
         idle_expires_at: row.take()?,
         expires_at: row.take()?,
         ip: row.take()?,
         user_agent: row.take()?,
     })
+}
+
+/// Notes that the user gave a second factor, and gives the session another token for its cookie, which it answers: what was
+/// known before opens nothing more. A session that has ended, or has another token by now, is a `Conflict`.
+pub fn stepped_up(
+    batch: &mut Batch,
+    app: &Model,
+    tenant: &TenantId,
+    session: &Session,
+    now: Timestamp,
+) -> String {
+    let token = app.random.token();
+    batch
+        .execute(
+            "UPDATE sessions SET hash = $1, mfa_at = $2 WHERE tenant = $3 AND sid = $4 AND hash = $5",
+            params![digest(&token), now, tenant, &session.sid, session.hash],
+        )
+        .expect(1);
+    token
 }
 
 /// Notes that the session was used for `client_id`, and moves its idle limit. An ended session is a `Conflict`.

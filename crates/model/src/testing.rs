@@ -11,6 +11,7 @@ use crate::client_grants::{self, ClientGrant};
 use crate::clients::{self, Client};
 use crate::clock::{Clock, Timestamp};
 use crate::connections::{self, Connection};
+use crate::factors::{self, Factor, Kind};
 use crate::ids::TenantId;
 use crate::keys::Keys;
 use crate::migrations::MIGRATIONS;
@@ -19,6 +20,7 @@ use crate::passwords::Hasher;
 use crate::random::Random;
 use crate::resource_servers::{self, ResourceServer};
 use crate::seal::{MasterKey, Sealer};
+use crate::users::{self, NewUser, User};
 use crate::{Model, logs};
 
 /// A model and its tenant `acme` at `acme.test`.
@@ -84,6 +86,27 @@ impl TestModel {
         connections::insert(self, &mut batch, &self.tenant, &connection, self.clock.now());
         self.db.commit(batch).await.unwrap();
         connection
+    }
+
+    /// A stored user `a@example.com` of a connection of their own.
+    pub(crate) async fn add_user(&self) -> User {
+        let connection = self.add_connection(serde_json::json!({ "name": "db", "strategy": "auth0" })).await;
+        let new = NewUser { email: Some("a@example.com".into()), ..NewUser::default() };
+        let user = users::new_database_user(self, &self.tenant, &connection, new);
+        let mut batch = Batch::new();
+        users::insert(&mut batch, &user);
+        self.db.commit(batch).await.unwrap();
+        user
+    }
+
+    /// An authenticator app of a user of their own.
+    pub(crate) async fn add_factor(&self) -> Factor {
+        let user = self.add_user().await;
+        let factor = Factor::confirmed(self, &user.id, Kind::Totp).with_seed(self, &self.tenant, b"seed");
+        let mut batch = Batch::new();
+        factors::insert(&mut batch, &self.tenant, &factor);
+        self.db.commit(batch).await.unwrap();
+        factor
     }
 
     pub(crate) async fn add_api(&self, body: Json) -> ResourceServer {

@@ -35,6 +35,8 @@ pub struct Progress {
     pub authenticated: bool,
     /// Whether the user answered the consent page within this transaction.
     pub consented: bool,
+    /// A recovery code that the user has yet to be shown, sealed ([`recovery_code`]).
+    pub recovery_code: Option<String>,
     /// Whether it has been completed.
     pub done: bool,
 }
@@ -99,7 +101,7 @@ fn context(tenant: &TenantId) -> String {
 pub async fn progress(db: &Db, tenant: &TenantId, id: &str) -> Result<Option<Progress>, db::Error> {
     let row = db
         .read_one(
-            "SELECT sid, authenticated, consented, done_at FROM transactions WHERE tenant = $1 AND id = $2",
+            "SELECT sid, authenticated, consented, recovery_code, done_at FROM transactions WHERE tenant = $1 AND id = $2",
             params![tenant, id],
         )
         .await?;
@@ -108,6 +110,7 @@ pub async fn progress(db: &Db, tenant: &TenantId, id: &str) -> Result<Option<Pro
             sid: row.take()?,
             authenticated: row.take()?,
             consented: row.take()?,
+            recovery_code: row.take()?,
             done: row.take::<Option<i64>>()?.is_some(),
         })
     })
@@ -121,9 +124,9 @@ pub fn authenticated(batch: &mut Batch, tenant: &TenantId, transaction: &Transac
         .execute(
             "INSERT INTO transactions (tenant, id, sid, authenticated, consented, expires_at)
              VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (tenant, id) DO UPDATE SET sid = $3, authenticated = $4, consented = $5
+             ON CONFLICT (tenant, id) DO UPDATE SET sid = $3, authenticated = $4, consented = $5, recovery_code = $7
              WHERE transactions.done_at IS NULL",
-            params![tenant, &transaction.id, sid, true, false, transaction.expires_at()],
+            params![tenant, &transaction.id, sid, true, false, transaction.expires_at(), None::<String>],
         )
         .expect(1);
 }
@@ -139,6 +142,59 @@ pub fn consented(batch: &mut Batch, tenant: &TenantId, transaction: &Transaction
             params![tenant, &transaction.id, sid, false, true, transaction.expires_at()],
         )
         .expect(1);
+}
+
+/// Keeps a new recovery code of the user of session `sid` until they have seen it. A completed transaction is a `Conflict`.
+pub fn show_recovery_code(
+    batch: &mut Batch,
+    app: &Model,
+    tenant: &TenantId,
+    transaction: &Transaction,
+    sid: &str,
+    code: &str,
+) {
+    let sealed = app.seal.seal_text(&code_context(tenant, &transaction.id, sid), code);
+    batch
+        .execute(
+            "INSERT INTO transactions (tenant, id, sid, authenticated, consented, recovery_code, expires_at)
+             VALUES ($1, $2, $3, $4, $4, $5, $6)
+             ON CONFLICT (tenant, id) DO UPDATE SET recovery_code = $5
+             WHERE transactions.done_at IS NULL AND transactions.sid = $3",
+            params![tenant, &transaction.id, sid, false, sealed, transaction.expires_at()],
+        )
+        .expect(1);
+}
+
+/// The recovery code that the user of this transaction has yet to be shown.
+pub fn recovery_code(
+    app: &Model,
+    tenant: &TenantId,
+    transaction: &Transaction,
+    progress: &Progress,
+) -> Option<String> {
+    let context = code_context(tenant, &transaction.id, &progress.sid);
+    let opened = app.seal.open_text(&context, progress.recovery_code.as_deref()?);
+    opened.ok().map(|code| code.to_string())
+}
+
+/// Notes that the user has seen their recovery code, once.
+pub fn saw_recovery_code(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    transaction: &Transaction,
+    progress: &Progress,
+) {
+    batch
+        .execute(
+            "UPDATE transactions SET recovery_code = $1
+             WHERE tenant = $2 AND id = $3 AND sid = $4 AND recovery_code = $5 AND done_at IS NULL",
+            params![None::<String>, tenant, &transaction.id, &progress.sid, &progress.recovery_code],
+        )
+        .expect(1);
+}
+
+fn code_context(tenant: &TenantId, id: &str, sid: &str) -> String {
+    crate::seal::context("transactions", &[tenant.as_str(), id, sid], "recovery_code")
 }
 
 /// Completes a transaction, once.

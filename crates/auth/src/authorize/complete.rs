@@ -10,9 +10,9 @@ use model::{access_tokens, grants, transactions};
 use serde_json::Map;
 
 use super::needs_consent;
-use super::request::{Refusal, Request};
+use super::request::{MULTI_FACTOR, Refusal, Request};
 use crate::events;
-use crate::issue::{self, FrontChannel, IdToken};
+use crate::issue::{self, FrontChannel, IdToken, Proof};
 use crate::visit::{Visit, with_cookie};
 
 /// Why nothing was issued.
@@ -44,7 +44,9 @@ pub async fn complete(
     let now = app.clock.now();
     let settings = visit.settings().await?;
     let limits = Limits::of(&settings);
-    let auth_time = (request.max_age.is_some() || request.prompt.login).then_some(session.authenticated_at);
+    let tells_when = request.max_age.is_some() || request.prompt.login || request.multi_factor;
+    let auth_time = tells_when.then_some(session.authenticated_at);
+    let proof = Proof::of(request, session);
     let (code_token, access_token) = (app.random.token(), app.random.token());
     let opaque = request.response_type.token && request.audience.api().is_none();
 
@@ -136,12 +138,21 @@ pub async fn complete(
             nonce: request.nonce.as_deref(),
             sid: Some(&session.sid),
             auth_time,
+            proof,
             front,
         };
         params.insert("id_token".into(), id_token.sign(app, tenant).await?.into());
     }
     let response = request.target.respond(visit.look().await, params);
     Ok(with_cookie(response, visit.moved_session_cookie(&settings, session, limits, now)))
+}
+
+impl Proof {
+    /// What the session and the request tell (authentication contract §2.4).
+    fn of(request: &Request, session: &Session) -> Self {
+        let acr = request.multi_factor.then(|| MULTI_FACTOR.to_owned());
+        Self { multi_factor: session.mfa_at.is_some(), acr }
+    }
 }
 
 fn code(
@@ -163,6 +174,8 @@ fn code(
         requested_scope: request.requested.to_string(),
         audience: request.audience.identifier().to_owned(),
         auth_time,
+        mfa: session.mfa_at.is_some(),
+        acr: request.multi_factor.then(|| MULTI_FACTOR.to_owned()),
         issued_at: now,
         expires_at: now.plus_seconds(authorization_codes::LIFETIME),
         spent_at: None,

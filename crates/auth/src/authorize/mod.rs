@@ -19,6 +19,7 @@ use model::sessions::Session;
 use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
 
+use crate::factors::{self, Missing};
 use crate::hints;
 use crate::login::{directories, usable_directories};
 use crate::pages::ErrorKind;
@@ -119,6 +120,7 @@ pub fn page_url(path: &str, state: &str) -> String {
 /// What a request needs before it can be answered.
 enum Standing {
     Login,
+    Factor(Missing),
     Consent,
     Ready(Box<(Session, User)>),
 }
@@ -161,6 +163,15 @@ async fn ask(visit: &Visit, request: &Request, arrival: Arrival, missing: &Stand
             silent_failure(visit, request, "consent_required", "Consent required").await
         }
         Standing::Consent => arrival.leading_to(visit, "/u/consent").await,
+        Standing::Factor(_) if request.prompt.none => {
+            silent_failure(visit, request, "login_required", "Multifactor authentication required").await
+        }
+        Standing::Factor(Missing::Impossible) => {
+            let description = "The user has no second factor to sign in with";
+            refuse(visit, Refusal::client(&request.target, "unmet_authentication_requirements", description))
+                .await
+        }
+        Standing::Factor(missing) => arrival.leading_to(visit, missing.page()).await,
         _ if request.prompt.none => silent_failure(visit, request, "login_required", "Login required").await,
         _ => match directories(visit, request).await {
             Err(refusal) => refuse(visit, refusal).await,
@@ -185,12 +196,8 @@ async fn standing(
     if !hinted_user(visit, request, &session).await? {
         return Ok(Standing::Login);
     }
-    if request.multi_factor {
-        let (error, description) = match request.prompt.none {
-            true => ("login_required", "Multifactor authentication required"),
-            false => ("unmet_authentication_requirements", "The user has no second factor to sign in with"),
-        };
-        return Err(Refusal::client(&request.target, error, description));
+    if let Some(missing) = factors::missing(visit, request, &session, &user, here).await? {
+        return Ok(Standing::Factor(missing));
     }
     let consented_here = here.is_some_and(|progress| progress.consented);
     if request.prompt.consent && !consented_here || consent_missing(visit, request, &user).await? {

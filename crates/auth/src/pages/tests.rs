@@ -122,6 +122,43 @@ fn logout(text: &str) -> LogoutConfirmPage {
     }
 }
 
+fn code(text: &str, way: LoginWay) -> CodePage {
+    CodePage {
+        look: look(text),
+        way,
+        address: text.into(),
+        state: text.into(),
+        csrf: text.into(),
+        pause: 17,
+        error: None,
+        options_url: Some("/u/mfa-login-options?state=s".into()),
+        form_targets: FormTargets::new("https://app.test", []),
+    }
+}
+
+fn otp_enrollment(text: &str) -> OtpEnrollmentPage {
+    OtpEnrollmentPage {
+        look: look(text),
+        uri: model::factors::totp::key_uri(text, text, b"12345678901234567890"),
+        secret: "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ".into(),
+        path: "/u/mfa-otp-enrollment",
+        state: text.into(),
+        csrf: text.into(),
+        error: None,
+        form_targets: FormTargets::new("https://app.test", []),
+    }
+}
+
+fn recovery_code(text: &str, goes_on: bool) -> RecoveryCodePage {
+    RecoveryCodePage {
+        look: look(text),
+        code: "32YCGV1JUE9G7MDJ71UTN12W".into(),
+        form: goes_on.then(|| (text.into(), text.into())),
+        unsaved: false,
+        form_targets: FormTargets::new("https://app.test", []),
+    }
+}
+
 fn error(text: &str) -> ErrorPage {
     ErrorPage::new(look(text), ErrorKind::InvalidRequest)
         .with_error(text, text)
@@ -145,7 +182,19 @@ async fn all(text: &str) -> Vec<Rendered> {
     failed.error = Some(LoginError::WrongCredentials);
     let mut refused = signup(text);
     refused.errors = vec![SignupError::InvalidEmail, SignupError::WeakPassword];
+    let mut wrong = otp_enrollment(text);
+    wrong.error = Some(CodeError::Wrong);
+    let ways = vec![(LoginWay::Otp, text.to_owned()), (LoginWay::RecoveryCode, "/u/x".into())];
     vec![
+        render(code(text, LoginWay::Otp)).await,
+        render(code(text, LoginWay::Email)).await,
+        render(code(text, LoginWay::RecoveryCode)).await,
+        render(otp_enrollment(text)).await,
+        render(wrong).await,
+        render(recovery_code(text, true)).await,
+        render(recovery_code(text, false)).await,
+        render(RecoveryCodePage { code: String::new(), ..recovery_code(text, false) }).await,
+        render(LoginOptionsPage { look: look(text), ways }).await,
         render(login(text)).await,
         render(failed).await,
         render(signup(text)).await,
@@ -246,6 +295,69 @@ async fn a_failed_login_says_so_and_keeps_what_was_typed() {
         .has("value=\"alice@example.com\" required aria-invalid=\"true\" aria-describedby=\"error\"")
         .lacks("Create an account");
     assert_eq!(page.body.matches(" autofocus").count(), 1);
+}
+
+#[tokio::test]
+async fn a_code_is_typed_into_one_field_that_phones_fill_in() {
+    let field = "id=\"code\" name=\"code\" type=\"text\" class=\"code\"";
+    for way in [LoginWay::Otp, LoginWay::Email] {
+        let page = render(code("s", way)).await;
+        assert_eq!(page.status, StatusCode::OK);
+        page.has(&format!("{field} inputmode=\"numeric\" autocomplete=\"one-time-code\""))
+            .has("<label for=\"code\">One-time code</label>")
+            .has("name=\"rememberBrowser\"")
+            .has("href=\"/u/mfa-login-options?state=s\"");
+    }
+    let page = render(code("s", LoginWay::RecoveryCode)).await;
+    page.has(&format!("{field} autocomplete=\"off\"")).lacks("rememberBrowser").lacks("resend");
+    render(code("a***@example.com", LoginWay::Email))
+        .await
+        .has("We sent a code to a***@example.com.")
+        .has("name=\"action\" value=\"resend\"")
+        .has("(in 17 seconds)");
+}
+
+#[tokio::test]
+async fn a_wrong_code_says_so_and_another_status_says_too_many() {
+    for (error, status, told) in [
+        (CodeError::NoCode, 400, "Enter the six digits of your code."),
+        (CodeError::Wrong, 400, "That code is not right, or was used already."),
+        (CodeError::TooMany, 429, "Too many wrong codes."),
+        (CodeError::TooSoon, 429, "We just sent a code."),
+        (CodeError::TooManyMails, 429, "We have sent many codes."),
+    ] {
+        let mut page = code("s", LoginWay::Otp);
+        page.error = Some(error);
+        let page = render(page).await;
+        assert_eq!(page.status, status, "{told}");
+        page.has("role=\"alert\"").has(told);
+        assert_eq!(page.body.contains("aria-invalid"), status == 400, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_seed_is_shown_as_an_image_and_as_text() {
+    let page = render(otp_enrollment("Acme")).await;
+    page.has("<img class=\"qr\" src=\"data:image/svg+xml;base64,")
+        .has("<code class=\"plain\">GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ</code>")
+        .has("action=\"/u/mfa-otp-enrollment?state=Acme\"");
+    assert!(page.policy().contains("img-src 'self' data:"), "{}", page.policy());
+    let mut endless = otp_enrollment("Acme");
+    endless.uri = "x".repeat(10_000);
+    render(endless).await.lacks("<img class=\"qr\"").has("GEZD GNBV");
+}
+
+#[tokio::test]
+async fn a_recovery_code_is_to_be_confirmed_where_a_sign_in_goes_on() {
+    render(recovery_code("s", true))
+        .await
+        .has("32YC GV1J UE9G 7MDJ 71UT N12W")
+        .has("<input type=\"checkbox\" name=\"saved\" value=\"true\" required>")
+        .has("I have saved this code");
+    render(recovery_code("s", false)).await.has("32YC GV1J").lacks("<form");
+    let unsaved = render(RecoveryCodePage { unsaved: true, ..recovery_code("s", true) }).await;
+    assert_eq!(unsaved.status, StatusCode::BAD_REQUEST);
+    unsaved.has("Store the code first, then tick the box.");
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "connections", key: &["tenant", "id"], column: "options" },
     SealedColumn { table: "letters", key: &["tenant", "id"], column: "variables" },
     SealedColumn { table: "job_parts", key: &["tenant", "job", "number"], column: "data" },
+    SealedColumn { table: "factors", key: &["tenant", "id"], column: "secret" },
+    SealedColumn { table: "guardian", key: &["tenant"], column: "providers" },
     SealedColumn { table: "resource_servers", key: &["tenant", "id"], column: "signing_secret" },
     SealedColumn { table: "signing_keys", key: &["tenant", "kid"], column: "private" },
 ];
@@ -148,6 +150,10 @@ mod tests {
                 "INSERT INTO job_parts (tenant, job, number, data) VALUES ($1, $2, '0', $3)",
                 params![&app.tenant, &job.id, app.seal.seal(&place, b"part")],
             );
+            app.add_factor().await;
+            let mut guardian = crate::guardian::load(&app, &app.tenant).await.unwrap();
+            guardian.set_provider("duo", json!({ "skey": "s" }).as_object().cloned().unwrap());
+            crate::guardian::save(&mut batch, &app, &app.tenant, &mut guardian);
             app.db.commit(batch).await.unwrap();
             let new = MasterKey::generate(&app.random);
             let both = Sealer::new(&new, std::slice::from_ref(&app.master_key));

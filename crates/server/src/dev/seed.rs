@@ -11,7 +11,7 @@ use model::paging::Paging;
 use model::resource_servers::{self, ResourceServer};
 use model::tenants::{self, Tenant};
 use model::users::{self, NewUser};
-use model::{App, ClientId, connections, credentials};
+use model::{App, ClientId, connections, credentials, guardian};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -71,6 +71,7 @@ pub struct Person {
 /// Makes sure that the tenant of `host` holds all of it, and writes `file`.
 pub async fn seed(app: &App, host: &str, file: &Path) -> anyhow::Result<(Tenant, Credentials)> {
     let tenant = tenant(app, host).await?;
+    second_factors(app, &tenant).await?;
     let spa = spa(app, &tenant).await?;
     demo_api(app, &tenant).await?;
     let m2m = machine(app, &tenant).await?;
@@ -102,6 +103,19 @@ async fn tenant(app: &App, host: &str) -> anyhow::Result<Tenant> {
     let id = host.replace(|char: char| !char.is_ascii_alphanumeric(), "-");
     let new = NewTenant { id: id.as_str().into(), host: host.into(), name: "Doorward".into() };
     Ok(bootstrap::create_tenant(app, new).await?)
+}
+
+/// An app that asks for a second factor gets one: authenticator apps, with recovery codes. No policy asks by itself.
+async fn second_factors(app: &App, tenant: &Tenant) -> anyhow::Result<()> {
+    let mut guardian = guardian::load(app, &tenant.id).await?;
+    if guardian.version == 0 {
+        guardian.enable("otp", true);
+        guardian.enable("recovery-code", true);
+        let mut batch = Batch::new();
+        guardian::save(&mut batch, app, &tenant.id, &mut guardian);
+        app.db.commit(batch).await?;
+    }
+    Ok(())
 }
 
 async fn client_named(app: &App, tenant: &Tenant, name: &str) -> anyhow::Result<Option<Client>> {

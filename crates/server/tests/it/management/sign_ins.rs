@@ -49,6 +49,8 @@ impl SignIn {
             requested_scope: "openid".into(),
             audience: audience.into(),
             auth_time: None,
+            mfa: false,
+            acr: None,
             issued_at: now,
             expires_at: now.plus_seconds(60),
             spent_at: None,

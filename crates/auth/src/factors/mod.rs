@@ -1,0 +1,164 @@
+//! The second factor of a sign-in: when one is missing, and the pages that ask for it (authentication contract §1.2 step 8).
+//!
+//! [`missing`] decides. A page asks for a code, and a right one goes through [`step::Step::passed`], which gives the session
+//! another token; then the browser goes back through `/authorize/resume` as after every page.
+
+pub mod email;
+pub mod enrollment;
+pub mod options;
+pub mod otp;
+pub mod recovery;
+mod step;
+pub mod tickets;
+
+use model::factors::{self, Factor, Kind, remembered};
+use model::guardian::{self, Guardian};
+use model::sessions::Session;
+use model::transactions::{self, Progress, Transaction};
+use model::users::User;
+
+use crate::authorize::request::Request;
+use crate::visit::Visit;
+
+/// What a sign-in needs besides the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// A code of this kind, or of another that the user has.
+    Challenge(Kind),
+    /// The user has nothing yet, and sets up an authenticator app.
+    Enrollment,
+    /// The user has yet to see their new recovery code.
+    RecoveryCode,
+    /// A factor that the user has none of and cannot get here.
+    Impossible,
+}
+
+impl Missing {
+    /// The page that asks for it.
+    pub fn page(self) -> &'static str {
+        match self {
+            Self::Challenge(kind) => challenge_page(kind),
+            Self::Enrollment => "/u/mfa-otp-enrollment",
+            Self::RecoveryCode => "/u/mfa-recovery-code-enrollment",
+            Self::Impossible => "/authorize/resume",
+        }
+    }
+}
+
+/// The page that asks for a code of this kind.
+fn challenge_page(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Email => "/u/mfa-email-challenge",
+        Kind::RecoveryCode => "/u/mfa-recovery-code-challenge",
+        Kind::Totp | Kind::Phone => "/u/mfa-otp-challenge",
+    }
+}
+
+/// Decides whether the user of `session` must give a second factor before `request` is answered, and which.
+///
+/// `acr_values` asks for one that was given in this session. The tenant's policy asks too, but not in a browser that the user
+/// had remembered. `here` is how far this very sign-in has come.
+pub async fn missing(
+    visit: &Visit,
+    request: &Request,
+    session: &Session,
+    user: &User,
+    here: Option<&Progress>,
+) -> Result<Option<Missing>, db::Error> {
+    if here.is_some_and(|progress| progress.recovery_code.is_some()) {
+        return Ok(Some(Missing::RecoveryCode));
+    }
+    if session.mfa_at.is_some() {
+        return Ok(None);
+    }
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let guardian = guardian::find(app, tenant).await?;
+    if !request.multi_factor && (!guardian.asks_everywhere() || is_remembered(visit, user).await?) {
+        return Ok(None);
+    }
+    let factors = factors::list(&app.db, tenant, &user.id).await?;
+    Ok(Some(next(&guardian, &factors, user)))
+}
+
+/// [`missing`] for a page that comes after the second factor.
+pub async fn outstanding(
+    visit: &Visit,
+    request: &Request,
+    transaction: &Transaction,
+    session: &Session,
+    user: &User,
+) -> Result<bool, db::Error> {
+    let progress = transactions::progress(&visit.app.db, &visit.tenant.id, &transaction.id).await?;
+    let here = progress.as_ref().filter(|progress| progress.sid == session.sid);
+    Ok(missing(visit, request, session, user, here).await?.is_some())
+}
+
+async fn is_remembered(visit: &Visit, user: &User) -> Result<bool, db::Error> {
+    let Some(token) = visit.remembered() else { return Ok(false) };
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    remembered::holds(&app.db, tenant, &user.id, token, app.clock.now()).await
+}
+
+/// What is asked for first. Whoever has a factor is asked for one, and enrols none instead: not even when theirs is none that
+/// can be asked for here.
+fn next(guardian: &Guardian, factors: &[Factor], user: &User) -> Missing {
+    let ways = ways(guardian, factors, user);
+    let protected = factors.iter().any(Factor::protects);
+    match ways.first() {
+        Some(way) if protected => Missing::Challenge(*way),
+        None if protected => Missing::Impossible,
+        _ if guardian.offers(Kind::Totp) => Missing::Enrollment,
+        Some(way) => Missing::Challenge(*way),
+        None => Missing::Impossible,
+    }
+}
+
+/// The kinds of codes that the user can give, the best first. A verified address gets codes wherever the tenant has e-mail among
+/// its factors; a recovery code stands in for a factor, and so is nothing without one.
+fn ways(guardian: &Guardian, factors: &[Factor], user: &User) -> Vec<Kind> {
+    let has = |kind: Kind| factors.iter().any(|factor| factor.kind == kind && factor.is_confirmed());
+    let is_there = |kind: &Kind| match kind {
+        Kind::Totp => has(Kind::Totp),
+        Kind::Email => address(factors, user).is_some(),
+        Kind::Phone => false,
+        Kind::RecoveryCode => {
+            factors.iter().any(Factor::protects)
+                && factors.iter().any(|factor| factor.kind == Kind::RecoveryCode && !factor.is_spent())
+        }
+    };
+    let all = [Kind::Totp, Kind::Email, Kind::RecoveryCode];
+    all.into_iter().filter(|kind| guardian.offers(*kind) && is_there(kind)).collect()
+}
+
+/// Where codes by e-mail go: to the address that was enrolled, else to the user's own, once it is verified.
+fn address(factors: &[Factor], user: &User) -> Option<String> {
+    let enrolled = factors.iter().find(|factor| factor.kind == Kind::Email && factor.is_confirmed());
+    match enrolled.and_then(|factor| factor.address.clone()) {
+        Some(address) => Some(address),
+        None => user.email.clone().filter(|_| user.email_verified),
+    }
+}
+
+/// An address of which only as much shows as its owner needs to know it by: `al***@example.com`.
+fn masked(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let shown: String = local.chars().take(if local.chars().count() > 3 { 2 } else { 1 }).collect();
+    format!("{shown}***@{domain}")
+}
+
+/// How people know the user.
+fn label(user: &User) -> String {
+    user.email.clone().or_else(|| user.name.clone()).unwrap_or_else(|| user.id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_an_address_the_beginning_and_the_domain_show() {
+        assert_eq!(masked("alice@example.com"), "al***@example.com");
+        assert_eq!(masked("bob@example.com"), "b***@example.com");
+        assert_eq!(masked("é@example.com"), "é***@example.com");
+    }
+}

@@ -1,0 +1,93 @@
+//! `/u/mfa-otp-challenge`: a code of the user's authenticator app.
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use db::Batch;
+use model::factors::{Kind, totp};
+use model::{App, logs, users};
+
+use super::step::{Passed, Step};
+use crate::pages::{CodeError, CodePage, LoginWay};
+use crate::visit::Visit;
+
+/// `GET /u/mfa-otp-challenge?state=…`: the page.
+pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
+    match Step::open(visit, query.as_deref()).await {
+        Ok(step) if step.ways().contains(&Kind::Totp) => page(&step, None).await,
+        Ok(step) => step.back(),
+        Err(response) => response,
+    }
+}
+
+/// `POST /u/mfa-otp-challenge`: `code`, and `rememberBrowser` where it is not to be asked for again here.
+pub async fn submit(
+    State(_): State<App>,
+    visit: Visit,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let (step, params) = match Step::posted(visit, query.as_deref(), &headers, &body).await {
+        Ok(posted) => posted,
+        Err(response) => return response,
+    };
+    if !step.ways().contains(&Kind::Totp) {
+        return step.back();
+    }
+    let Some(code) = totp::typed(params.get("code").unwrap_or_default()) else {
+        return page(&step, Some(CodeError::NoCode)).await;
+    };
+    match step.may_try().await {
+        Ok(true) => {}
+        Ok(false) => return page(&step, Some(CodeError::TooMany)).await,
+        Err(error) => return step.visit.failure_page(error).await,
+    }
+    match prove(&step, &code, params.get("rememberBrowser").is_some()).await {
+        Ok(Some(passed)) => step.enter(passed).await,
+        Ok(None) => {
+            let error = step.failed(Kind::Totp);
+            page(&step, Some(error)).await
+        }
+        Err(error) => step.failure(error).await,
+    }
+}
+
+/// Spends the code's time step. A code that was used, by whomever else at the same moment, is a wrong one.
+async fn prove(step: &Step, code: &str, remember: bool) -> Result<Option<Passed>, db::Error> {
+    let app = &step.visit.app;
+    let decide = async || {
+        let nothing = (Batch::new(), None);
+        let Some(step) = step.again().await? else { return Ok(nothing) };
+        let (tenant, now) = (&step.visit.tenant.id, app.clock.now());
+        for factor in step.factors.iter().filter(|factor| factor.kind == Kind::Totp && factor.is_confirmed())
+        {
+            let seed = factor.seed(app, tenant)?;
+            if let Some(at) = factor.step_of(&seed, code, now) {
+                let mut batch = Batch::new();
+                users::unchanged(&mut batch, &step.user);
+                totp::spend(&mut batch, tenant, factor, at, now);
+                let passed = step.passed(&mut batch, remember, logs::Kind::FactorSucceeded, Kind::Totp);
+                return Ok::<_, db::Error>((batch, Some(passed)));
+            }
+        }
+        Ok(nothing)
+    };
+    app.db.retry(decide).await
+}
+
+async fn page(step: &Step, error: Option<CodeError>) -> Response {
+    CodePage {
+        look: step.visit.look().await,
+        way: LoginWay::Otp,
+        address: String::new(),
+        state: step.state.clone(),
+        csrf: step.csrf(),
+        pause: 0,
+        error,
+        options_url: step.other_ways(Kind::Totp),
+        form_targets: step.request.target.form_targets.clone(),
+    }
+    .into_response()
+}

@@ -1,0 +1,78 @@
+//! How often a user may try a code, and be sent one: one account of it for each user, over all sign-ins, addresses and kinds
+//! of codes.
+
+use db::{Batch, params};
+
+use crate::app::Model;
+use crate::ids::{TenantId, UserId};
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Trying a code.
+    Check,
+    /// Being sent one.
+    Mail,
+}
+
+impl Limited {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Mail => "mail",
+        }
+    }
+}
+
+/// How many in a row.
+pub const MOST: i64 = 10;
+
+/// Seconds after which one more is free.
+pub const EVERY: i64 = 360;
+
+/// Takes one of the user's attempts, before what is tried is looked at: so that a hundred at once are not more than ten.
+/// Answers whether there was one left.
+pub async fn take(
+    app: &Model,
+    tenant: &TenantId,
+    user_id: &UserId,
+    what: Limited,
+) -> Result<bool, db::Error> {
+    let now = app.clock.now();
+    let mut batch = Batch::new();
+    batch
+        .execute(
+            "INSERT INTO factor_limits (tenant, user_id, kind, free_at) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (tenant, user_id, kind) DO UPDATE
+             SET free_at = CASE WHEN factor_limits.free_at > $5 THEN factor_limits.free_at + $6 ELSE $4 END
+             WHERE factor_limits.free_at <= $7",
+            params![
+                tenant,
+                user_id,
+                what.as_str(),
+                now.plus_seconds(EVERY),
+                now,
+                EVERY * 1000,
+                now.plus_seconds((MOST - 1) * EVERY),
+            ],
+        )
+        .expect(1);
+    match app.db.commit(batch).await {
+        Ok(_) => Ok(true),
+        Err(db::Error::Conflict { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives all attempts back: the right code was among them.
+pub fn forgive(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
+    batch.execute(
+        "DELETE FROM factor_limits WHERE tenant = $1 AND user_id = $2 AND kind = $3",
+        params![tenant, user_id, Limited::Check.as_str()],
+    );
+}
+
+/// Gives all attempts of every kind back, when an administrator or the user resets what is enrolled.
+pub fn reset(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
+    batch.execute("DELETE FROM factor_limits WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
+}

@@ -1,0 +1,141 @@
+//! Codes that are sent: six digits, bound to the sign-in or enrolment they were sent for, five minutes, few tries.
+
+use db::{Batch, Db, params};
+
+use crate::app::Model;
+use crate::clock::Timestamp;
+use crate::ids::{TenantId, UserId};
+use crate::random::Random;
+use crate::seal::{digest, same};
+
+/// Seconds that a code lives (authentication contract §2.2).
+pub const LIFETIME: i64 = 300;
+
+/// Seconds before another may be sent.
+pub const PAUSE: i64 = 30;
+
+/// How often one code may be tried.
+const MOST_TRIES: i64 = 5;
+
+/// A code that was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// SHA-256 of purpose and code.
+    hash: [u8; 32],
+    /// Whom it was sent to.
+    pub user_id: UserId,
+    /// Where it was sent to.
+    pub address: String,
+    /// When.
+    pub sent_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+impl Sent {
+    /// Whether `code` is the one that was sent for `purpose`, and still good.
+    pub fn is(&self, purpose: &str, code: &str, now: Timestamp) -> bool {
+        same(&self.hash, &hash(purpose, code)) && self.expires_at > now
+    }
+
+    /// Seconds until another may be sent; 0 when it may be now.
+    pub fn pause(&self, now: Timestamp) -> i64 {
+        (self.sent_at.plus_seconds(PAUSE).seconds() - now.seconds()).max(0)
+    }
+}
+
+/// Six random digits, each number equally likely.
+fn new(random: &Random) -> String {
+    loop {
+        let number = u32::from_be_bytes(random.bytes());
+        // What is above the greatest multiple is thrown away, so that no code is favoured.
+        if number < u32::MAX / 1_000_000 * 1_000_000 {
+            return format!("{:06}", number % 1_000_000);
+        }
+    }
+}
+
+/// The code alone would be found by trying them all; with the purpose a table made in advance is of no use.
+fn hash(purpose: &str, code: &str) -> [u8; 32] {
+    digest(&format!("{purpose}\n{code}"))
+}
+
+/// The code that was last sent for `purpose`.
+pub async fn find(db: &Db, tenant: &TenantId, purpose: &str) -> Result<Option<Sent>, db::Error> {
+    let row = db
+        .read_one(
+            "SELECT hash, user_id, address, sent_at, expires_at FROM factor_codes WHERE tenant = $1 AND purpose = $2",
+            params![tenant, digest(purpose)],
+        )
+        .await?;
+    row.map(|mut row| {
+        Ok(Sent {
+            hash: row.take()?,
+            user_id: row.take()?,
+            address: row.take()?,
+            sent_at: row.take()?,
+            expires_at: row.take()?,
+        })
+    })
+    .transpose()
+}
+
+/// Makes a code for `purpose`, in the place of the one before, and answers it: to be sent to `address` in the same batch. Of
+/// two at once the later is a `Conflict`, since the pause is not over.
+pub fn send(
+    batch: &mut Batch,
+    app: &Model,
+    tenant: &TenantId,
+    purpose: &str,
+    user_id: &UserId,
+    address: &str,
+) -> String {
+    let (code, now) = (new(&app.random), app.clock.now());
+    batch
+        .execute(
+            "INSERT INTO factor_codes (tenant, purpose, user_id, address, hash, tries, sent_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             ON CONFLICT (tenant, purpose) DO UPDATE
+             SET user_id = $3, address = $4, hash = $5, tries = $6, sent_at = $7, expires_at = $8
+             WHERE factor_codes.sent_at <= $9",
+            params![
+                tenant,
+                digest(purpose),
+                user_id,
+                address,
+                hash(purpose, &code),
+                0_i64,
+                now,
+                now.plus_seconds(LIFETIME),
+                now.plus_seconds(-PAUSE),
+            ],
+        )
+        .expect(1);
+    code
+}
+
+/// Counts a try, before the code is looked at. Answers whether it may be made.
+pub async fn try_once(app: &Model, tenant: &TenantId, purpose: &str) -> Result<bool, db::Error> {
+    let mut batch = Batch::new();
+    batch
+        .execute(
+            "UPDATE factor_codes SET tries = tries + 1 WHERE tenant = $1 AND purpose = $2 AND tries < $3",
+            params![tenant, digest(purpose), MOST_TRIES],
+        )
+        .expect(1);
+    match app.db.commit(batch).await {
+        Ok(_) => Ok(true),
+        Err(db::Error::Conflict { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Spends a code, once.
+pub fn spend(batch: &mut Batch, tenant: &TenantId, purpose: &str, sent: &Sent) {
+    batch
+        .execute(
+            "DELETE FROM factor_codes WHERE tenant = $1 AND purpose = $2 AND hash = $3",
+            params![tenant, digest(purpose), sent.hash],
+        )
+        .expect(1);
+}
