@@ -74,6 +74,15 @@ impl Call {
         let _ = self.body.set(logs::excerpt(body));
     }
 
+    /// An event of this call besides the call itself.
+    pub fn of(&self, app: &Model, kind: Kind) -> Event {
+        let event = Event::new(app, &self.tenant, kind).peer(&self.peer);
+        match self.bearer.get() {
+            Some(bearer) => event.client_id(&bearer.client),
+            None => event,
+        }
+    }
+
     fn event(&self, app: &Model, kind: Kind, status: StatusCode, answer: Value) -> Event {
         let details = json!({ "request": self.request(), "response": { "statusCode": status.as_u16(), "body": answer } });
         let event = Event::new(app, &self.tenant, kind).peer(&self.peer).description(self.operation.title);

@@ -120,6 +120,10 @@ pub enum Error {
     #[error("{0}")]
     AlreadyExists(&'static str),
 
+    /// 403 `too_many_entities`: the user has as many authentication methods as one may.
+    #[error("You reached the limit of entities of this type for this user.")]
+    TooManyMethods,
+
     /// 429 `too_many_requests`; seconds until the next call may succeed.
     #[error("Global limit has been reached")]
     TooManyRequests(u64),
@@ -155,6 +159,12 @@ pub enum Missing {
     /// `inexistent_client_grant`.
     #[error("The grant does not exist.")]
     ClientGrant,
+    /// `enrollment_not_found`.
+    #[error("Enrollment not found")]
+    Enrollment,
+    /// No code.
+    #[error("The authentication method could not be found.")]
+    AuthenticationMethod,
     /// `inexistent_log`.
     #[error("Log not found.")]
     Log,
@@ -182,8 +192,9 @@ impl Missing {
             Self::ResourceServer => Some("inexistent_resource_server"),
             Self::ClientGrant => Some("inexistent_client_grant"),
             Self::Log => Some("inexistent_log"),
+            Self::Enrollment => Some("enrollment_not_found"),
             Self::Job | Self::JobErrors => Some("inexistent_job"),
-            Self::SigningKey | Self::AddressBlock => None,
+            Self::SigningKey | Self::AddressBlock | Self::AuthenticationMethod => None,
         }
     }
 }
@@ -223,6 +234,7 @@ impl Error {
             Self::TooManyRequests(_) | Self::TooManyJobs(_) => {
                 (S::TOO_MANY_REQUESTS, Some("too_many_requests"))
             }
+            Self::TooManyMethods => (S::FORBIDDEN, Some("too_many_entities")),
             Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, None),
             Self::Database(error) if is_passing(error) => (S::SERVICE_UNAVAILABLE, None),
             Self::Database(_) | Self::Internal => (S::INTERNAL_SERVER_ERROR, None),

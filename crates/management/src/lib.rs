@@ -19,6 +19,7 @@ pub mod errors;
 pub mod fields;
 mod gate;
 pub mod grants;
+pub mod guardian;
 pub mod jobs;
 mod json;
 pub mod limits;

@@ -87,6 +87,12 @@ fn malformed(format: &str, name: &str, value: &str) -> Error {
     ))
 }
 
+/// A parameter that is none of those that there are.
+pub fn no_match(name: &str, value: &str) -> Error {
+    let shown: String = value.chars().take(255).collect();
+    Error::InvalidUri(format!("Path validation error: 'No enum match for: {shown}' on property {name}."))
+}
+
 impl<T: Parameter, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Error;
 

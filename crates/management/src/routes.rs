@@ -15,9 +15,10 @@ use crate::access::Grant;
 use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
 use crate::operations::{Operation, Power, Scope, everyone, own_id, own_row, power};
+use crate::users::authentication_methods as methods;
 use crate::{
     anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, gate,
-    grants, jobs, logs, resource_servers, self_service, signing_keys, tenants, user_blocks, users,
+    grants, guardian, jobs, logs, resource_servers, self_service, signing_keys, tenants, user_blocks, users,
 };
 
 const GET: Method = Method::GET;
@@ -92,6 +93,43 @@ fn table(table: Table) -> Table {
         .op(POST, "/jobs/users-exports", "Create export users job", &[everyone("read:users")], jobs::create_export)
         .op(POST, "/jobs/users-imports", "Create import users job", &[everyone("create:users")],
             move |State(app): State<App>, grant: Grant, request: Request| jobs::create_import(app, grant, largest_import, request))
+        .op(POST, "/guardian/enrollments/ticket", "Create a multi-factor authentication enrollment ticket", &[everyone("create:guardian_enrollment_tickets")], guardian::create_ticket)
+        .op(GET, "/guardian/enrollments/{id}", "Retrieve a multi-factor authentication enrollment", &[everyone("read:guardian_enrollments")], guardian::get_enrollment)
+        .op(DELETE, "/guardian/enrollments/{id}", "Delete a multi-factor authentication enrollment", &[everyone("delete:guardian_enrollments")], guardian::remove_enrollment)
+        .op(GET, "/guardian/factors", "Retrieve factors and multi-factor authentication status", &[everyone("read:guardian_factors")], guardian::list_factors)
+        .op(GET, "/guardian/factors/duo/settings", "Get Duo configuration", &[everyone("read:guardian_factors")], guardian::duo)
+        .op(PUT, "/guardian/factors/duo/settings", "Set Duo configuration", &[everyone("update:guardian_factors")], guardian::set_duo)
+        .op(PATCH, "/guardian/factors/duo/settings", "Update Duo configuration", &[everyone("update:guardian_factors")], guardian::update_duo)
+        .op(GET, "/guardian/factors/phone/message-types", "Retrieve enabled phone factors", &[everyone("read:guardian_factors")], guardian::message_types)
+        .op(PUT, "/guardian/factors/phone/message-types", "Update enabled phone factors", &[everyone("update:guardian_factors")], guardian::set_message_types)
+        .op(GET, "/guardian/factors/phone/providers/twilio", "Retrieve Twilio Phone configuration", &[everyone("read:guardian_factors")], guardian::twilio)
+        .op(PUT, "/guardian/factors/phone/providers/twilio", "Update Twilio Phone configuration", &[everyone("update:guardian_factors")], guardian::set_twilio)
+        .op(GET, "/guardian/factors/phone/selected-provider", "Retrieve Phone configuration", &[everyone("read:guardian_factors")], guardian::phone_provider)
+        .op(PUT, "/guardian/factors/phone/selected-provider", "Update Phone configuration", &[everyone("update:guardian_factors")], guardian::set_phone_provider)
+        .op(GET, "/guardian/factors/phone/templates", "Retrieve Phone enrollment and verification templates", &[everyone("read:guardian_factors")], guardian::phone_templates)
+        .op(PUT, "/guardian/factors/phone/templates", "Update Phone enrollment and verification templates", &[everyone("update:guardian_factors")], guardian::set_phone_templates)
+        .op(GET, "/guardian/factors/sms/providers/twilio", "Retrieve Twilio SMS configuration", &[everyone("read:guardian_factors")], guardian::twilio)
+        .op(PUT, "/guardian/factors/sms/providers/twilio", "Update Twilio SMS configuration", &[everyone("update:guardian_factors")], guardian::set_twilio)
+        .op(GET, "/guardian/factors/sms/selected-provider", "Retrieve SMS configuration", &[everyone("read:guardian_factors")], guardian::phone_provider)
+        .op(PUT, "/guardian/factors/sms/selected-provider", "Update SMS configuration", &[everyone("update:guardian_factors")], guardian::set_phone_provider)
+        .op(GET, "/guardian/factors/sms/templates", "Retrieve SMS enrollment and verification templates", &[everyone("read:guardian_factors")], guardian::phone_templates)
+        .op(PUT, "/guardian/factors/sms/templates", "Update SMS enrollment and verification templates", &[everyone("update:guardian_factors")], guardian::set_phone_templates)
+        .op(GET, "/guardian/factors/push-notification/providers/apns", "Retrieve APNS push notification configuration", &[everyone("read:guardian_factors")], guardian::apns)
+        .op(PUT, "/guardian/factors/push-notification/providers/apns", "Set APNS configuration", &[everyone("update:guardian_factors")], guardian::set_apns)
+        .op(PATCH, "/guardian/factors/push-notification/providers/apns", "Update APNS configuration", &[everyone("update:guardian_factors")], guardian::update_apns)
+        .op(PUT, "/guardian/factors/push-notification/providers/fcm", "Set FCM configuration", &[everyone("update:guardian_factors")], guardian::set_fcm)
+        .op(PATCH, "/guardian/factors/push-notification/providers/fcm", "Update FCM configuration", &[everyone("update:guardian_factors")], guardian::update_fcm)
+        .op(PUT, "/guardian/factors/push-notification/providers/fcmv1", "Set FCM v1 configuration", &[everyone("update:guardian_factors")], guardian::set_fcmv1)
+        .op(PATCH, "/guardian/factors/push-notification/providers/fcmv1", "Update FCM v1 configuration", &[everyone("update:guardian_factors")], guardian::update_fcmv1)
+        .op(GET, "/guardian/factors/push-notification/providers/sns", "Retrieve AWS SNS push notification configuration", &[everyone("read:guardian_factors")], guardian::sns)
+        .op(PUT, "/guardian/factors/push-notification/providers/sns", "Set SNS configuration", &[everyone("update:guardian_factors")], guardian::set_sns)
+        .op(PATCH, "/guardian/factors/push-notification/providers/sns", "Update SNS configuration", &[everyone("update:guardian_factors")], guardian::update_sns)
+        .op(GET, "/guardian/factors/push-notification/selected-provider", "Retrieve push notification provider", &[everyone("read:guardian_factors")], guardian::push_provider)
+        .op(PUT, "/guardian/factors/push-notification/selected-provider", "Update push notification configuration", &[everyone("update:guardian_factors")], guardian::set_push_provider)
+        .op(PUT, "/guardian/factors/{name}", "Update multi-factor authentication type", &[everyone("update:guardian_factors")], guardian::set_factor)
+        .op(GET, "/guardian/policies", "Get multi-factor authentication policies", &[everyone("read:mfa_policies")], guardian::policies)
+        .op(PUT, "/guardian/policies", "Update multi-factor authentication policies", &[everyone("update:mfa_policies")], guardian::set_policies)
+
         .op(GET, "/jobs/{id}", "Get a job", &[everyone("create:users"), everyone("read:users")], jobs::get)
         .op(GET, "/jobs/{id}/errors", "Get job error details", &[everyone("create:users"), everyone("read:users")], jobs::errors)
 
@@ -125,11 +163,24 @@ fn table(table: Table) -> Table {
         .op(PATCH, "/users/{id}", "Update a User", &[everyone("update:users"), power("update:users_app_metadata", AppMetadataOnly),
             own_id("update:current_user_metadata"), own_id("create:current_user_metadata").with(AddMetadataOnly).unnamed()], users::update)
         .op(DELETE, "/users/{id}", "Delete a User", &[everyone("delete:users"), own_id("delete:current_user")], users::delete)
+        .op(GET, "/users/{id}/authentication-methods", "Get a list of authentication methods", &[everyone("read:authentication_methods")], methods::list)
+        .op(POST, "/users/{id}/authentication-methods", "Creates an authentication method for a given user", &[everyone("create:authentication_methods")], methods::create)
+        .op(PUT, "/users/{id}/authentication-methods", "Update all authentication methods by replacing them with the given ones", &[everyone("update:authentication_methods")], methods::set)
+        .op(DELETE, "/users/{id}/authentication-methods", "Delete all authentication methods for the given user", &[everyone("delete:authentication_methods")], methods::remove_all)
+        .op(GET, "/users/{id}/authentication-methods/{authentication_method_id}", "Get an authentication method by ID", &[everyone("read:authentication_methods")], methods::get)
+        .op(PATCH, "/users/{id}/authentication-methods/{authentication_method_id}", "Update an authentication method", &[everyone("update:authentication_methods")], methods::update)
+        .op(DELETE, "/users/{id}/authentication-methods/{authentication_method_id}", "Delete an authentication method by ID", &[everyone("delete:authentication_methods")], methods::remove)
+        .op(DELETE, "/users/{id}/authenticators", "Delete All Authenticators", &[everyone("delete:guardian_enrollments")], users::factors::remove_authenticators)
+        .op(GET, "/users/{id}/enrollments", "Get the First Confirmed Multi-factor Authentication Enrollment", &[everyone("read:users"), own_id("read:current_user")], users::factors::enrollments)
         .op(POST, "/users/{id}/identities", "Link a User Account",
             &[everyone("update:users"), own_id("update:current_user_identities").asking(Change::LinkIdentity)], users::link)
         .op(DELETE, "/users/{id}/identities/{provider}/{user_id}", "Unlink a User Identity",
             &[everyone("update:users"), own_id("update:current_user_identities").asking(Change::UnlinkIdentity)], users::unlink)
         .op(GET, "/users/{id}/logs", "Get user's log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list_of_user)
+        .op(POST, "/users/{id}/multifactor/actions/invalidate-remember-browser", "Invalidate All Remembered Browsers for Multi-factor Authentication", &[everyone("update:users")], users::factors::forget_browsers)
+        .op(DELETE, "/users/{id}/multifactor/{provider}", "Delete a User's Multi-factor Provider", &[everyone("update:users"),
+            own_id("delete:current_user_metadata").unnamed()], users::factors::remove_multifactor)
+        .op(POST, "/users/{id}/recovery-code-regeneration", "Generate New Multi-factor Authentication Recovery Code", &[everyone("update:users")], users::factors::regenerate_recovery_code)
 }
 
 /// The routes of the Management API, to be merged at the root.

@@ -1,7 +1,9 @@
 //! `/api/v2/users` and `/api/v2/users-by-email` (management contract §1, §4.3).
 
+pub mod authentication_methods;
 mod bodies;
 mod change;
+pub mod factors;
 mod identities;
 mod link_with;
 mod own;
@@ -19,6 +21,8 @@ use model::{
     sessions,
 };
 use serde_json::{Map, Value};
+
+pub(crate) use factors::{end_factors, shown_number, shows_whole};
 
 pub use bodies::{CreateUser, FindByEmail, ListUsers, UpdateUser};
 pub use identities::{LinkIdentity, link, unlink};

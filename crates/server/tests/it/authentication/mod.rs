@@ -4,5 +4,6 @@ mod at_once;
 mod claims;
 mod connections;
 mod error_pages;
+mod factors;
 mod logout;
 mod pages;

@@ -88,6 +88,42 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ("DELETE /grants/{id}", "delete:grants", 204, 204),
     ("POST /jobs/users-exports", "read:users", 200, 200),
     ("POST /jobs/users-imports", "create:users", 202, 202),
+    ("POST /guardian/enrollments/ticket", "create:guardian_enrollment_tickets", 200, 200),
+    ("GET /guardian/enrollments/{id}", "read:guardian_enrollments", 200, 404),
+    ("DELETE /guardian/enrollments/{id}", "delete:guardian_enrollments", 204, 404),
+    ("GET /guardian/factors", "read:guardian_factors", 200, 200),
+    ("GET /guardian/factors/duo/settings", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/duo/settings", "update:guardian_factors", 200, 200),
+    ("PATCH /guardian/factors/duo/settings", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/phone/message-types", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/phone/message-types", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/phone/providers/twilio", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/phone/providers/twilio", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/phone/selected-provider", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/phone/selected-provider", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/phone/templates", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/phone/templates", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/sms/providers/twilio", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/sms/providers/twilio", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/sms/selected-provider", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/sms/selected-provider", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/sms/templates", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/sms/templates", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/push-notification/providers/apns", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/push-notification/providers/apns", "update:guardian_factors", 200, 200),
+    ("PATCH /guardian/factors/push-notification/providers/apns", "update:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/push-notification/providers/fcm", "update:guardian_factors", 200, 200),
+    ("PATCH /guardian/factors/push-notification/providers/fcm", "update:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/push-notification/providers/fcmv1", "update:guardian_factors", 200, 200),
+    ("PATCH /guardian/factors/push-notification/providers/fcmv1", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/push-notification/providers/sns", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/push-notification/providers/sns", "update:guardian_factors", 200, 200),
+    ("PATCH /guardian/factors/push-notification/providers/sns", "update:guardian_factors", 200, 200),
+    ("GET /guardian/factors/push-notification/selected-provider", "read:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/push-notification/selected-provider", "update:guardian_factors", 200, 200),
+    ("PUT /guardian/factors/{name}", "update:guardian_factors", 200, 400),
+    ("GET /guardian/policies", "read:mfa_policies", 200, 200),
+    ("PUT /guardian/policies", "update:mfa_policies", 200, 200),
     ("GET /jobs/{id}", "create:users read:users", 200, 404),
     ("GET /jobs/{id}/errors", "create:users read:users", 204, 404),
     ("GET /keys/signing", "read:signing_keys", 200, 200),
@@ -131,7 +167,37 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
         404,
     ),
     ("GET /users/{id}/logs", "read:logs read:logs_users", 200, 200),
+    ("GET /users/{id}/authentication-methods", "read:authentication_methods", 200, 404),
+    ("POST /users/{id}/authentication-methods", "create:authentication_methods", 201, 404),
+    ("PUT /users/{id}/authentication-methods", "update:authentication_methods", 200, 404),
+    ("DELETE /users/{id}/authentication-methods", "delete:authentication_methods", 204, 204),
+    (
+        "GET /users/{id}/authentication-methods/{authentication_method_id}",
+        "read:authentication_methods",
+        200,
+        404,
+    ),
+    (
+        "PATCH /users/{id}/authentication-methods/{authentication_method_id}",
+        "update:authentication_methods",
+        200,
+        404,
+    ),
+    (
+        "DELETE /users/{id}/authentication-methods/{authentication_method_id}",
+        "delete:authentication_methods",
+        204,
+        404,
+    ),
+    ("DELETE /users/{id}/authenticators", "delete:guardian_enrollments", 204, 204),
+    ("GET /users/{id}/enrollments", "read:users *read:current_user", 200, 404),
+    ("POST /users/{id}/multifactor/actions/invalidate-remember-browser", "update:users", 204, 204),
+    ("DELETE /users/{id}/multifactor/{provider}", "update:users *+delete:current_user_metadata", 204, 404),
+    ("POST /users/{id}/recovery-code-regeneration", "update:users", 200, 404),
 ];
+
+/// Where a user's factors are.
+const METHODS: &str = "/users/{id}/authentication-methods";
 
 /// One line of [`CELLS`], read.
 struct Row {
@@ -310,6 +376,14 @@ impl World {
         }
     }
 
+    /// The id of the only factor of a user.
+    async fn factor(&self, user: &str) -> String {
+        let path = format!("/api/v2{}", METHODS.replace("{id}", user));
+        self.admin.delete(&path).await;
+        let made = self.made(&path, json!({ "type": "phone", "phone_number": "+15551234567" })).await;
+        made["id"].as_str().expect("it has an id").replace("phone|", "")
+    }
+
     /// What Alice consented to.
     async fn consent(&self) -> String {
         let mut batch = db::Batch::new();
@@ -395,9 +469,21 @@ impl World {
             ("jobs", Whose::Missing) => "job_0000000000000000".to_owned(),
             ("device-credentials", Whose::Missing) => "dcr_0000000000000000".to_owned(),
             (_, Whose::Missing) => "000000000000000000000000".to_owned(),
+            ("guardian", _) if operation.path == "/guardian/factors/{name}" => "otp".to_owned(),
+            ("guardian", _) => self.factor("auth0%7Calice").await,
             (family, _) => self.object(family).await,
         };
-        let path = operation.path.replace("{id}", &id).replace("{kid}", &id);
+        let path = operation.path.replace("{id}", &id).replace("{kid}", &id).replace("{name}", &id);
+        let path = path.replace("/multifactor/{provider}", "/multifactor/google-authenticator");
+        let path = match path.split_once("{authentication_method_id}") {
+            Some((before, _)) if whose == Whose::Missing => format!("{before}totp%7Cdev_0000000000000000"),
+            Some((before, _)) => format!("{before}{}", self.factor(&id).await),
+            None => path,
+        };
+        if (operation.method.as_str(), operation.path) == ("POST", METHODS) && whose != Whose::Missing {
+            // A user may have only so many.
+            self.admin.delete(&format!("/api/v2{path}")).await;
+        }
         let path = match (operation.method.as_str(), operation.path) {
             ("GET", "/users-by-email") => format!("{path}?email=alice@example.com"),
             (_, "/user-blocks") => format!("{path}?identifier=alice@example.com"),
@@ -409,6 +495,28 @@ impl World {
             _ => path,
         };
         let body = match (operation.method.as_str(), operation.path) {
+            ("PUT", "/guardian/policies") => Some(json!([])),
+            ("PUT", "/guardian/factors/{name}") => Some(json!({ "enabled": true })),
+            ("PUT", METHODS) => Some(json!([{ "type": "email", "email": "a@example.com" }])),
+            ("PUT", path) if path.ends_with("/push-notification/selected-provider") => {
+                Some(json!({ "provider": "sns" }))
+            }
+            ("PUT", path) if path.ends_with("/selected-provider") => Some(json!({ "provider": "auth0" })),
+            ("PUT", path) if path.ends_with("/message-types") => Some(json!({ "message_types": ["sms"] })),
+            ("PUT", path) if path.ends_with("/templates") => {
+                Some(json!({ "enrollment_message": "a", "verification_message": "b" }))
+            }
+            ("PUT" | "PATCH", path) if path.starts_with("/guardian") => Some(json!({})),
+            ("POST", "/guardian/enrollments/ticket") => Some(json!({ "user_id": "auth0|alice" })),
+            ("POST", METHODS) => Some(json!({ "type": "email", "email": "a@example.com" })),
+            ("PATCH", "/users/{id}/authentication-methods/{authentication_method_id}") => {
+                Some(json!({ "name": self.unique("n") }))
+            }
+            (
+                _,
+                "/users/{id}/multifactor/actions/invalidate-remember-browser"
+                | "/users/{id}/recovery-code-regeneration",
+            ) => None,
             ("GET" | "DELETE" | "PUT", _) | (_, "/keys/signing/rotate" | "/clients/{id}/rotate-secret") => {
                 None
             }
@@ -589,7 +697,9 @@ both_databases! {
         let theirs = world.admin.at(other).claiming("azp", client.as_str()).claiming("sub", format!("{client}@clients"));
         let theirs =
             theirs.claiming("iss", other.issuer.clone()).claiming("aud", other.management_audience());
-        for row in Row::all().iter().filter(|row| row.operation.path.contains('{')) {
+        // The names of factors are the same everywhere.
+        let named = |row: &&Row| row.operation.path.contains('{') && row.operation.path != "/guardian/factors/{name}";
+        for row in Row::all().iter().filter(named) {
             let call = world.call(row.operation, Whose::Other, "").await;
             let upto = row.operation.path.split('/').position(|part| part.starts_with('{'));
             let object: Vec<_> = call.path.split('/').take(upto.expect("it has a parameter") + 1).collect();

@@ -7,6 +7,7 @@
 mod access;
 mod anomaly;
 mod attack_protection;
+mod authentication_methods;
 mod branding;
 mod client_grants;
 mod configuration;

@@ -13,6 +13,7 @@ use model::client_grants::{self, ClientGrant};
 use model::clients::{self, Client};
 use model::connections::{self, Connection};
 use model::document::object;
+use model::guardian;
 use model::logs::{self, Event, Kind};
 use model::resource_servers::{self, ResourceServer};
 use model::tenants::{self, Tenant};
@@ -58,6 +59,7 @@ pub async fn restore(
     before.settings().await;
     before.branding().await;
     before.attack_protection().await;
+    before.guardian().await;
     restored
 }
 
@@ -305,6 +307,54 @@ impl Before<'_> {
         let mut batch = Batch::new();
         attack_protection::save(&mut batch, &self.tenant.id, &mut Stored { settings, version: 0 });
         self.commit(batch).await;
+    }
+
+    /// What is read of second factors before it is written.
+    async fn guardian(&self) {
+        let mut guardian = guardian::load(self.app, &self.tenant.id).await.expect("reads");
+        let mut seen = BTreeSet::new();
+        for exchange in self.exchanges.iter().filter(|exchange| exchange.family() == "guardian") {
+            let path = exchange.segments().split_off(1).join("/");
+            if !seen.insert(path.clone()) || exchange.method != "GET" || exchange.status != 200 {
+                continue;
+            }
+            match (path.as_str(), &exchange.response_body) {
+                ("factors", Value::Array(factors)) => {
+                    let written = |name: &str| seen.contains(&format!("factors/{name}"));
+                    for factor in factors {
+                        let name = factor["name"].as_str().expect("it has a name");
+                        guardian.enable(name, factor["enabled"] == true && !written(name));
+                    }
+                }
+                ("policies", Value::Array(policies)) => {
+                    let names = policies.iter().filter_map(Value::as_str);
+                    guardian.policies = names.map(str::to_owned).collect();
+                }
+                ("factors/sms/templates", Value::Object(templates)) => {
+                    guardian.phone_templates = Some(templates.clone());
+                }
+                ("factors/sms/providers/twilio", Value::Object(kept)) => {
+                    guardian.set_provider("twilio", kept.clone());
+                }
+                ("factors/push-notification/providers/sns", Value::Object(kept)) => {
+                    guardian.set_provider("sns", kept.clone());
+                }
+                ("factors/push-notification/providers/apns", Value::Object(kept)) => {
+                    let mut kept = kept.clone();
+                    if kept.shift_remove("enabled") == Some(true.into()) {
+                        kept.insert("p12".into(), "a certificate".into());
+                    }
+                    guardian.set_provider("apns", kept);
+                }
+                ("factors/duo/settings", Value::Object(kept)) => guardian.set_provider("duo", kept.clone()),
+                _ => {}
+            }
+        }
+        if !seen.is_empty() {
+            let mut batch = Batch::new();
+            guardian::save(&mut batch, self.app, &self.tenant.id, &mut guardian);
+            self.commit(batch).await;
+        }
     }
 
     /// What the first request of a family that has one object answered.

@@ -18,6 +18,7 @@ pub const FAMILIES: [&str; 14] = [
     "attack-protection",
     "user-blocks",
     "jobs",
+    "guardian",
 ];
 
 /// What a rule lets pass at its fields.
@@ -146,6 +147,9 @@ pub const RULES: &[Rule] = &[
     rule(&["connections"], &["options.authentication_methods", "options.authentication_methods.password.*", "options.passkey_options"], Accept::Extra,
         "newer than some recordings"),
     rule(&["attack-protection"], &["stage.pre-custom-token-exchange"], Accept::Extra, "newer than some recordings"),
+
+    rule(&["guardian"], &["ticket_id", "ticket_url"], Accept::Value, "each ticket is a secret of its own"),
+    rule(&["users"], &["recovery_code"], Accept::Value, "each code is a secret of its own"),
 
     // What is not there yet.
     rule(&["clients"], &["signing_keys[].key"], Accept::Missing, "the tenant's private key is shown to nobody"),

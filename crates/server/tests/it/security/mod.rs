@@ -5,6 +5,7 @@ mod crypto;
 mod current_user;
 mod documented;
 pub mod exchange;
+mod factors;
 mod guessing;
 mod jwt;
 mod linking;
@@ -103,6 +104,13 @@ pub fn assert_returned(answer: &Answer, error: &str, description: &str) {
     let returned: Vec<_> = answer.returned().into_iter().collect();
     let expected = [("error", error), ("error_description", description), ("state", "st")];
     assert_eq!(returned, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+/// What the exchange of a code of `web` answers.
+pub async fn exchanged(app: &TestApp, code: &str) -> Answer {
+    let answer = exchange::Exchange::code("web", code).send(app).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer
 }
 
 /// The claims of a JWT, unproven.

@@ -116,7 +116,10 @@ impl Form {
         let (form, _) = form.split_once("</form>").expect("the form ends");
         let action = attribute(form, "action").expect("the form leads somewhere");
         let inputs = form.split("<input").skip(1).map(|input| &input[..input.find('>').expect("ends")]);
-        let fields = inputs.filter_map(|input| {
+        let ticked = |input: &&str| {
+            attribute(input, "type").as_deref() != Some("checkbox") || input.contains(" checked")
+        };
+        let fields = inputs.filter(ticked).filter_map(|input| {
             Some((attribute(input, "name")?, attribute(input, "value").unwrap_or_default()))
         });
         Self { action, fields: fields.collect() }

@@ -20,6 +20,7 @@ pub mod browser;
 pub mod caller;
 #[macro_use]
 pub mod engine;
+pub mod factors;
 pub mod socket;
 pub mod tls;
 

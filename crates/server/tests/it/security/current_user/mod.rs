@@ -2,6 +2,7 @@
 
 mod bounds;
 mod devices;
+mod factors;
 mod metadata;
 mod ownership;
 mod tokens;
@@ -13,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::support::app::CONNECTION;
 use crate::support::{Caller, TestApp};
 
-const ALICE: &str = "/api/v2/users/auth0%7Calice";
+pub const ALICE: &str = "/api/v2/users/auth0%7Calice";
 const BOB: &str = "/api/v2/users/auth0%7Cbob";
 
 /// With alice, who has something of everything, and bob.
