@@ -178,7 +178,7 @@ pub struct FrontChannel {
 
 /// How a user proved who they are, besides a password.
 #[derive(Clone, Debug, Default)]
-pub struct Proof {
+pub struct Assurance {
     /// Whether by a second factor (`amr`).
     pub multi_factor: bool,
     /// The `acr` that was asked for and met.
@@ -200,7 +200,7 @@ pub struct IdToken<'a> {
     /// When the user proved who they are, if that was asked for.
     pub auth_time: Option<Timestamp>,
     /// How they proved it.
-    pub proof: Proof,
+    pub assurance: Assurance,
     /// What is issued beside it from `/authorize`.
     pub front: FrontChannel,
 }
@@ -228,10 +228,10 @@ impl IdToken<'_> {
         if let Some(auth_time) = self.auth_time {
             put("auth_time", auth_time.seconds().into());
         }
-        if let Some(acr) = &self.proof.acr {
+        if let Some(acr) = &self.assurance.acr {
             put("acr", acr.as_str().into());
         }
-        if self.proof.multi_factor {
+        if self.assurance.multi_factor {
             put("amr", json!(["mfa"]));
         }
         if let Some(token) = &self.front.access_token {

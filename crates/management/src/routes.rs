@@ -179,7 +179,7 @@ fn table(table: Table) -> Table {
         .op(GET, "/users/{id}/logs", "Get user's log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list_of_user)
         .op(POST, "/users/{id}/multifactor/actions/invalidate-remember-browser", "Invalidate All Remembered Browsers for Multi-factor Authentication", &[everyone("update:users")], users::factors::forget_browsers)
         .op(DELETE, "/users/{id}/multifactor/{provider}", "Delete a User's Multi-factor Provider", &[everyone("update:users"),
-            own_id("delete:current_user_metadata").unnamed()], users::factors::remove_multifactor)
+            own_id("delete:current_user_metadata").unnamed().asking(Change::RemoveFactor)], users::factors::remove_multifactor)
         .op(POST, "/users/{id}/recovery-code-regeneration", "Generate New Multi-factor Authentication Recovery Code", &[everyone("update:users")], users::factors::regenerate_recovery_code)
 }
 

@@ -150,12 +150,15 @@ pub async fn proof(
 ) -> Result<Option<Proof>, db::Error> {
     let row = db
         .read_one(
-            "SELECT authenticated_at FROM sessions
+            "SELECT authenticated_at, mfa_at FROM sessions
              WHERE tenant = $1 AND sid = $2 AND user_id = $3 AND idle_expires_at > $4 AND expires_at > $4",
             params![tenant, sid, user_id, now],
         )
         .await?;
-    row.map(|mut row| Ok(Proof { authenticated_at: row.take()?, mfa: false })).transpose()
+    row.map(|mut row| {
+        Ok(Proof { authenticated_at: row.take()?, mfa: row.take::<Option<Timestamp>>()?.is_some() })
+    })
+    .transpose()
 }
 
 fn from_row(mut row: Row) -> Result<Session, db::Error> {

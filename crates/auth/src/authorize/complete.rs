@@ -12,7 +12,7 @@ use serde_json::Map;
 use super::needs_consent;
 use super::request::{MULTI_FACTOR, Refusal, Request};
 use crate::events;
-use crate::issue::{self, FrontChannel, IdToken, Proof};
+use crate::issue::{self, Assurance, FrontChannel, IdToken};
 use crate::visit::{Visit, with_cookie};
 
 /// Why nothing was issued.
@@ -46,7 +46,7 @@ pub async fn complete(
     let limits = Limits::of(&settings);
     let tells_when = request.max_age.is_some() || request.prompt.login || request.multi_factor;
     let auth_time = tells_when.then_some(session.authenticated_at);
-    let proof = Proof::of(request, session);
+    let assurance = Assurance::of(request, session);
     let (code_token, access_token) = (app.random.token(), app.random.token());
     let opaque = request.response_type.token && request.audience.api().is_none();
 
@@ -138,7 +138,7 @@ pub async fn complete(
             nonce: request.nonce.as_deref(),
             sid: Some(&session.sid),
             auth_time,
-            proof,
+            assurance,
             front,
         };
         params.insert("id_token".into(), id_token.sign(app, tenant).await?.into());
@@ -147,7 +147,7 @@ pub async fn complete(
     Ok(with_cookie(response, visit.moved_session_cookie(&settings, session, limits, now)))
 }
 
-impl Proof {
+impl Assurance {
     /// What the session and the request tell (authentication contract §2.4).
     fn of(request: &Request, session: &Session) -> Self {
         let acr = request.multi_factor.then(|| MULTI_FACTOR.to_owned());

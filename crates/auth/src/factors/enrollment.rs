@@ -75,7 +75,8 @@ async fn confirm(step: &Step, code: &str) -> Result<Option<Passed>, db::Error> {
         factors::confirm(&mut batch, &step.visit.tenant.id, &factor, at, now);
         let passed = step.passed(&mut batch, false, logs::Kind::FactorEnrolled, Kind::Totp);
         let client = &step.request.client.client_id;
-        factors::notify(&mut batch, app, &step.user, mail::Kind::FactorAdded, Kind::Totp, Some(client));
+        factors::notify(&mut batch, app, &step.user, mail::Kind::FactorAdded, Kind::Totp, Some(client))
+            .await?;
         Ok::<_, db::Error>((batch, Some(passed)))
     };
     app.db.retry(decide).await

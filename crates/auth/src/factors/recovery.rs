@@ -71,7 +71,7 @@ async fn prove(step: &Step, code: &str) -> Result<Option<Passed>, db::Error> {
         let passed = step.passed(&mut batch, false, logs::Kind::RecoverySucceeded, Kind::RecoveryCode);
         let client = &step.request.client.client_id;
         let notice = mail::Kind::RecoveryCodeChanged;
-        factors::notify(&mut batch, app, &step.user, notice, Kind::RecoveryCode, Some(client));
+        factors::notify(&mut batch, app, &step.user, notice, Kind::RecoveryCode, Some(client)).await?;
         Ok::<_, db::Error>((batch, Some(passed)))
     };
     app.db.retry(decide).await

@@ -116,7 +116,7 @@ async fn confirm(visit: &Visit, id: &str, code: &str) -> Result<Option<Option<St
             let kept = Factor::recovery_code(app, &user.id, recovery);
             recovery_code::replace(&mut batch, tenant, &kept);
         }
-        factors::notify(&mut batch, app, user, mail::Kind::FactorAdded, Kind::Totp, None);
+        factors::notify(&mut batch, app, user, mail::Kind::FactorAdded, Kind::Totp, None).await?;
         let event = events::factor(visit, logs::Kind::FactorEnrolled, None, user, Kind::Totp.as_str());
         logs::record(&mut batch, event);
         Ok::<_, db::Error>((batch, Some(recovery)))

@@ -17,7 +17,7 @@ use model::users::{self, User};
 use super::{Tokens, granted_now};
 use crate::errors::OAuthError;
 use crate::events;
-use crate::issue::{self, FrontChannel, IdToken, Proof, Via};
+use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
 use crate::params::Params;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
@@ -197,7 +197,7 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
                 nonce: code.nonce.as_deref(),
                 sid: Some(&code.sid),
                 auth_time: code.auth_time,
-                proof: Proof { multi_factor: code.mfa, acr: code.acr.clone() },
+                assurance: Assurance { multi_factor: code.mfa, acr: code.acr.clone() },
                 front: FrontChannel::default(),
             };
             Some(id_token.sign(app, tenant).await?)

@@ -14,7 +14,7 @@ use model::{Timestamp, grants};
 use super::{Tokens, granted_now};
 use crate::errors::OAuthError;
 use crate::events;
-use crate::issue::{self, FrontChannel, IdToken, Proof, Via};
+use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
 use crate::params::Params;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
@@ -182,7 +182,7 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
                 nonce: None,
                 sid: Some(&family.sid),
                 auth_time: None,
-                proof: Proof::default(),
+                assurance: Assurance::default(),
                 front: FrontChannel::default(),
             };
             Some(id_token.sign(app, tenant).await?)

@@ -122,7 +122,7 @@ pub async fn remove_enrollment(
             return Err(missing());
         }
         let mut batch = Batch::new();
-        end_factors(&app, &grant, &mut batch, user, &all, &gone);
+        end_factors(&app, &grant, &mut batch, user, &all, &gone).await?;
         grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
         Ok::<_, Error>((batch, ()))
     };

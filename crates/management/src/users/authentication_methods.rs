@@ -299,7 +299,7 @@ pub async fn create(
         let answer = to_wire_as_set(&factor, whole);
         let mut batch = Batch::new();
         factors::enrolled(&mut batch, &mut user, app.clock.now());
-        added(&app, &grant, &mut batch, &user, &factor);
+        added(&app, &grant, &mut batch, &user, &factor).await?;
         grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
         Ok::<_, Error>((batch, answer))
     };
@@ -307,12 +307,19 @@ pub async fn create(
 }
 
 /// Adds a factor in the batch, with the event and the letter that tell of it.
-fn added(app: &App, grant: &Grant, batch: &mut Batch, user: &User, factor: &Factor) {
+async fn added(
+    app: &App,
+    grant: &Grant,
+    batch: &mut Batch,
+    user: &User,
+    factor: &Factor,
+) -> Result<(), db::Error> {
     factors::insert(batch, &user.tenant, factor);
     let client = grant.caller.bearer().map(|bearer| &bearer.client);
-    factors::notify(batch, app, user, mail::Kind::FactorAdded, factor.kind, client);
+    factors::notify(batch, app, user, mail::Kind::FactorAdded, factor.kind, client).await?;
     let event = grant.caller.of(app, logs::Kind::FactorEnrolled).user(user);
     logs::record(batch, event.details(json!({ "factor": factor.kind.as_str() })));
+    Ok(())
 }
 
 /// `PUT /users/{id}/authentication-methods`: these in the place of all that the user has.
@@ -347,14 +354,14 @@ pub async fn set(
         }
         let all = factors::list(&app.db, tenant, &id).await?;
         let mut batch = Batch::new();
-        end_factors(&app, &grant, &mut batch, user.clone(), &all, &all.iter().collect::<Vec<_>>());
+        end_factors(&app, &grant, &mut batch, user.clone(), &all, &all.iter().collect::<Vec<_>>()).await?;
         if !wanted.is_empty() {
             // The statement before has saved the user once.
             user.version += 1;
             factors::enrolled(&mut batch, &mut user, app.clock.now());
         }
         for factor in &wanted {
-            added(&app, &grant, &mut batch, &user, factor);
+            added(&app, &grant, &mut batch, &user, factor).await?;
         }
         let answer: Vec<_> = wanted.iter().map(|factor| to_wire_as_set(factor, whole)).collect();
         grant.wrote(&app, &mut batch, StatusCode::OK, &answer);

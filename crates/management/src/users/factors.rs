@@ -62,24 +62,25 @@ pub fn shown_address(factor: &Factor, whole: bool) -> Option<String> {
 }
 
 /// Ends factors of a user in the batch, with the events and the letters that tell of it.
-pub fn end_factors(
+pub async fn end_factors(
     app: &App,
     grant: &Grant,
     batch: &mut Batch,
     mut user: User,
     all: &[Factor],
     gone: &[&Factor],
-) {
+) -> Result<(), db::Error> {
     factors::ended(batch, &mut user, all, gone, app.clock.now());
     if user.multifactor.is_empty() {
         attempts::reset(batch, &user.tenant, &user.id);
     }
     for factor in gone.iter().filter(|factor| factor.is_confirmed()) {
         let client = grant.caller.bearer().map(|bearer| &bearer.client);
-        factors::notify(batch, app, &user, mail::Kind::FactorRemoved, factor.kind, client);
+        factors::notify(batch, app, &user, mail::Kind::FactorRemoved, factor.kind, client).await?;
         let event = grant.caller.of(app, logs::Kind::FactorRemoved).user(&user);
         logs::record(batch, event.details(json!({ "factor": factor.kind.as_str() })));
     }
+    Ok(())
 }
 
 /// Ends what `ends` chooses of a user's factors. An unknown user is `missing`, or nobody whose factors could end.
@@ -104,7 +105,7 @@ pub async fn end(
                 if gone.is_empty() {
                     users::unchanged(&mut batch, &user);
                 } else {
-                    end_factors(app, grant, &mut batch, user, &all, &gone);
+                    end_factors(app, grant, &mut batch, user, &all, &gone).await?;
                 }
             }
         }
@@ -190,7 +191,7 @@ pub async fn regenerate_recovery_code(
         recovery_code::replace(&mut batch, tenant, &Factor::recovery_code(&app, &id, &code));
         let client = grant.caller.bearer().map(|bearer| &bearer.client);
         let notice = mail::Kind::RecoveryCodeChanged;
-        factors::notify(&mut batch, &app, &user, notice, Kind::RecoveryCode, client);
+        factors::notify(&mut batch, &app, &user, notice, Kind::RecoveryCode, client).await?;
         grant.wrote(&app, &mut batch, StatusCode::OK, &json!({ "recovery_code": Value::Null }));
         Ok::<_, Error>((batch, json!({ "recovery_code": code })))
     };

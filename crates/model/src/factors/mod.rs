@@ -17,6 +17,7 @@ use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
 use crate::mail::{self, Letter};
 use crate::seal::{context, digest};
+use crate::self_service;
 use crate::users::{self, User};
 
 /// The most factors that a user may have, enrolments under way included.
@@ -328,22 +329,27 @@ pub fn ended(batch: &mut Batch, user: &mut User, all: &[Factor], gone: &[&Factor
     }
 }
 
-/// Writes to the user that a factor of theirs was added, removed or, of a recovery code, replaced; where they have an address.
-pub fn notify(
+/// Writes to the user that a factor of theirs was added, removed or, of a recovery code, replaced; where they have an address and
+/// the tenant's policy sends such letters.
+pub async fn notify(
     batch: &mut Batch,
     app: &Model,
     user: &User,
     notice: mail::Kind,
     factor: Kind,
     client_id: Option<&ClientId>,
-) {
-    let Some(letter) = Letter::to_user(notice, user) else { return };
+) -> Result<(), db::Error> {
+    if !self_service::find(app, &user.tenant).await?.sends(notice) {
+        return Ok(());
+    }
+    let Some(letter) = Letter::to_user(notice, user) else { return Ok(()) };
     let letter = letter.with("factor", factor.words());
     let letter = match client_id {
         Some(client_id) => letter.client(client_id),
         None => letter,
     };
     mail::queue(batch, app, &user.tenant, letter);
+    Ok(())
 }
 
 #[cfg(test)]
