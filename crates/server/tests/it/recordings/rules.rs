@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 
 /// The families that are replayed.
-pub const FAMILIES: [&str; 14] = [
+pub const FAMILIES: [&str; 15] = [
     "users",
     "users-by-email",
     "clients",
