@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { serveApp } from '../lib/app.js';
+import { codeOf } from '../lib/authenticator.js';
 import { launch, signIn, typePassword, visitor } from '../lib/browser.js';
 import { doorward, management, newApp, newUser } from '../lib/setup.js';
 
@@ -81,5 +82,24 @@ test('linking, unlinking and a device', async () => {
   assert.match(await step(page, 'device'), /^dcr_/);
   assert.deepEqual((await management.deviceCredentials.list({ user_id: user.user_id, type: 'public_key' })).data, []);
   assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
+test('the second step', async () => {
+  const user = await newUser();
+  const page = await open(user);
+  assert.equal(await step(page, 'secondStep'), undefined);
+  await page.locator('#setUpButton').click();
+  await page.locator('#code').waitFor();
+  await page.locator('#code').fill(codeOf(await page.locator('.secret code').textContent()));
+  await page.locator('input[name=saved]').check();
+  await page.locator('button[value=default]').click();
+  await page.waitForURL((url) => url.href.startsWith(app.origin));
+  await page.waitForFunction(() => window.steps);
+  assert.equal((await step(page, 'secondStep')).auth_method, 'authenticator');
+  const reset = page.waitForResponse((response) => response.url().endsWith('/multifactor/google-authenticator'));
+  await page.locator('#resetButton').click();
+  assert.equal((await reset).status(), 204);
+  assert.deepEqual(await management.users.enrollments.get(user.user_id), []);
   await page.context().close();
 });
