@@ -1,10 +1,10 @@
 // Second factors as people meet them: an authenticator app set up and used, the recovery code, and every page of it.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { overflows, violations } from '../lib/accessibility.js';
 import { serveApp } from '../lib/app.js';
+import { codeOf } from '../lib/authenticator.js';
 import { launch, typePassword, visitor } from '../lib/browser.js';
 import { doorward, newApp, newUser } from '../lib/setup.js';
 
@@ -31,18 +31,6 @@ function authorize(extra = {}) {
     scope: 'openid', acr_values: MULTI_FACTOR, ...extra,
   });
   return `${doorward.issuer}authorize?${query}`;
-}
-
-/** What an authenticator app shows for a base32 secret, so many steps from now (RFC 6238). */
-function codeOf(secret, steps = 0) {
-  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...secret.replace(/\s/g, '')].map((letter) => letters.indexOf(letter).toString(2).padStart(5, '0')).join('');
-  const seed = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
-  const tag = createHmac('sha1', seed).update(counter).digest();
-  const number = tag.readUInt32BE(tag.at(-1) & 15) & 0x7fffffff;
-  return String(number % 1_000_000).padStart(6, '0');
 }
 
 /** Signs in with a password and stops at the page that asks for more. */
