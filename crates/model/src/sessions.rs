@@ -223,7 +223,8 @@ pub fn add_client(batch: &mut Batch, tenant: &TenantId, sid: &str, client_id: &C
     );
 }
 
-/// Gives a living session of `from` to `to`, whose identity it was begun with is from now on. One that has ended, or is somebody
+/// Gives a living session of `from` to `to`, whose identity it was begun with is from now on: a second factor that was
+/// given in it was `from`'s, and counts no more. One that has ended, or is somebody
 /// else's, stays as it is.
 pub(crate) fn hand_over(
     batch: &mut Batch,
@@ -233,7 +234,7 @@ pub(crate) fn hand_over(
     now: Timestamp,
 ) {
     batch.execute(
-        "UPDATE sessions SET user_id = $1
+        "UPDATE sessions SET user_id = $1, mfa_at = NULL
          WHERE tenant = $2 AND sid = $3 AND user_id = $4 AND idle_expires_at > $5 AND expires_at > $5",
         params![to, tenant, sid, from, now],
     );
