@@ -386,16 +386,16 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
             schema!(methods::CreateMethod),
         ),
         body(
-            "PUT /users/{id}/authentication-methods",
-            "users/auth0%7Calice/authentication-methods",
-            |_| json!([{ "type": "email", "email": "a@example.com" }]),
-            schema!(methods::SetMethods),
-        ),
-        body(
             "PATCH /users/{id}/authentication-methods/{authentication_method_id}",
             &format!("users/auth0%7Calice/authentication-methods/{method}"),
             |_| json!({ "name": "n" }),
             schema!(methods::UpdateMethod),
+        ),
+        body(
+            "PUT /users/{id}/authentication-methods",
+            "users/auth0%7Calice/authentication-methods",
+            |_| json!([{ "type": "email", "email": "a@example.com" }]),
+            schema!(methods::SetMethods),
         ),
     ]
 }
