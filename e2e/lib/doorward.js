@@ -77,3 +77,22 @@ export async function advanceClock(tools, seconds) {
   });
   if (!response.ok) throw new Error(`the clock answered ${response.status}: ${await response.text()}`);
 }
+
+/** The newest letter of a kind to an address, once it is in the outbox: `subject`, `html`, `text`. */
+export async function letterTo(tools, address, kind) {
+  const { origin, searchParams } = new URL(tools);
+  const headers = { authorization: `Bearer ${searchParams.get('token')}`, accept: 'application/json' };
+  for (const end = Date.now() + PATIENCE; Date.now() < end; ) {
+    const response = await fetch(`${origin}/dev/outbox`, { headers });
+    if (!response.ok) throw new Error(`the outbox answered ${response.status}: ${await response.text()}`);
+    const letter = (await response.json()).find((one) => one.to === address && one.kind === kind && one.text);
+    if (letter) return letter;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`no ${kind} came to ${address}`);
+}
+
+/** The link of a letter. */
+export function linkOf(letter) {
+  return /https:\S+/.exec(letter.text)[0];
+}

@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 import { overflows, violations } from '../lib/accessibility.js';
 import { serveApp } from '../lib/app.js';
 import { agreeIfAsked, launch, typePassword, visitor } from '../lib/browser.js';
-import { doorward, MANAGEMENT, newApp, newUser } from '../lib/setup.js';
+import { doorward, management, MANAGEMENT, newApp, newUser, word } from '../lib/setup.js';
 
 const RESULTS = path.join(import.meta.dirname, '..', 'results');
 const LOOKS = ['light', 'dark'].flatMap((colorScheme) => [1280, 390, 320].map((width) => ({ colorScheme, viewport: { width, height: 844 } })));
@@ -53,6 +53,33 @@ const PAGES = {
   },
   error: async (page) => {
     await page.goto(authorize({ redirect_uri: 'https://evil.example/"><script>alert(1)</script>' }));
+    await page.locator('h1').waitFor();
+  },
+  'reset-request': async (page) => {
+    await page.goto(authorize());
+    await page.getByRole('link', { name: 'Forgot password?' }).click();
+    await page.locator('#email').waitFor();
+  },
+  'reset-sent': async (page) => {
+    await PAGES['reset-request'](page);
+    await page.locator('#email').fill(`${word()}@example.com`);
+    await page.locator('button[type=submit]').click();
+    await page.getByRole('heading', { name: 'Check your email' }).waitFor();
+  },
+  'reset-password': async (page) => {
+    const { user_id } = await newUser();
+    const { ticket } = await management.tickets.changePassword({ user_id });
+    await page.goto(ticket);
+    await page.locator('#password').waitFor();
+  },
+  'verify-email': async (page) => {
+    const { user_id } = await newUser();
+    const { ticket } = await management.tickets.verifyEmail({ user_id });
+    await page.goto(ticket);
+    await page.locator('button[type=submit]').waitFor();
+  },
+  'link-ended': async (page) => {
+    await page.goto(`${doorward.issuer}u/reset-password?ticket=none`);
     await page.locator('h1').waitFor();
   },
   'logged-out': async (page) => {

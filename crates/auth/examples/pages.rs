@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use auth::pages::{
     CodeError, CodePage, ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage,
-    LoginError, LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, OtpEnrollmentPage,
-    PasswordHint, RecoveryCodePage, ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, WebMessagePage,
-    assets,
+    LoginError, LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, Message, MessagePage,
+    OtpEnrollmentPage, PasswordHint, RecoveryCodePage, ResetError, ResetPasswordPage, ResetRequestPage,
+    ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, VerifyEmailPage, WebMessagePage, assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -16,7 +16,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 27] = [
     "login",
     "login-hint",
     "login-error",
@@ -28,6 +28,13 @@ const NAMES: [&str; 20] = [
     "mfa-otp-enrollment",
     "mfa-recovery-code-enrollment",
     "mfa-login-options",
+    "reset-request",
+    "reset-password",
+    "reset-password-error",
+    "reset-sent",
+    "password-changed",
+    "reset-ended",
+    "verify-email",
     "consent",
     "consent-long",
     "error",
@@ -109,6 +116,32 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
             ways: [LoginWay::Otp, LoginWay::Email, LoginWay::RecoveryCode]
                 .map(|way| (way, "/mfa-otp-challenge".to_owned()))
                 .to_vec(),
+        }
+        .into_response(),
+        "reset-request" => ResetRequestPage {
+            look,
+            path: "/u/reset-password/request/db".to_owned(),
+            state: "state".to_owned(),
+            csrf: "csrf".to_owned(),
+            email: String::new(),
+            with_usernames: false,
+            is_missing: false,
+            login_url: "/login".to_owned(),
+        }
+        .into_response(),
+        "reset-password" => reset(look, None).into_response(),
+        "reset-password-error" => reset(look, Some(ResetError::WeakPassword)).into_response(),
+        "reset-sent" => message(look, Message::ResetSent).into_response(),
+        "password-changed" => message(look, Message::PasswordChanged).into_response(),
+        "reset-ended" => {
+            MessagePage { look, message: Message::ResetEnded, continue_url: None }.into_response()
+        }
+        "verify-email" => VerifyEmailPage {
+            look,
+            ticket: "ticket".to_owned(),
+            csrf: "csrf".to_owned(),
+            email: "alice@example.com".to_owned(),
+            form_targets: FormTargets::default(),
         }
         .into_response(),
         "consent" => consent(
@@ -206,6 +239,7 @@ fn login(look: Look, username: &str, error: Option<LoginError>) -> LoginPage {
         username: username.to_owned(),
         with_usernames: false,
         error,
+        reset_url: Some("/reset-request".to_owned()),
         signup_url: Some("/signup".to_owned()),
         form_targets: FormTargets::new("https://shop.example.com", []),
     }
@@ -225,6 +259,22 @@ fn signup(look: Look, errors: Vec<SignupError>) -> SignupPage {
         login_url: "/login".to_owned(),
         form_targets: FormTargets::default(),
     }
+}
+
+fn reset(look: Look, error: Option<ResetError>) -> ResetPasswordPage {
+    ResetPasswordPage {
+        look,
+        ticket: "ticket".to_owned(),
+        csrf: "csrf".to_owned(),
+        user_label: "alice@example.com".to_owned(),
+        hints: vec![PasswordHint::Length(8), PasswordHint::ThreeKinds],
+        error,
+        form_targets: FormTargets::default(),
+    }
+}
+
+fn message(look: Look, message: Message) -> MessagePage {
+    MessagePage { look, message, continue_url: Some("/login".to_owned()) }
 }
 
 /// The seed of RFC 6238's examples.

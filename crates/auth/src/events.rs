@@ -3,7 +3,9 @@
 use model::UserId;
 use model::attack_protection::Stage;
 use model::clients::Client;
+use model::connections::Connection;
 use model::logs::{Event, Kind};
+use model::tickets::Ticket;
 use model::users::User;
 
 use serde_json::json;
@@ -126,6 +128,59 @@ pub fn signup(visit: &Visit, request: &Request, user: &User, connection: &str) -
 /// `fs`: an account that could not be made.
 pub fn signup_refused(visit: &Visit, request: &Request, email: &str, reason: &str) -> Event {
     of_request(visit, Kind::FailedSignup, request).user_name(email).description(reason)
+}
+
+/// `ss`: a new account that an app's own page made.
+pub fn api_signup(visit: &Visit, client: &Client, user: &User, connection: &Connection) -> Event {
+    event(visit, Kind::Signup).client(client).user(user).connection(connection)
+}
+
+/// `fs`: an account that an app's own page could not make.
+pub fn api_signup_refused(
+    visit: &Visit,
+    client: &Client,
+    connection: &Connection,
+    email: Option<&str>,
+) -> Event {
+    event(visit, Kind::FailedSignup)
+        .client(client)
+        .connection(connection)
+        .user_name(email.unwrap_or_default())
+        .description("The user already exists.")
+}
+
+/// `limit_mu`: an address that signs up too often through an app's own page.
+pub fn api_address_blocked(visit: &Visit, client: &Client) -> Event {
+    event(visit, Kind::AddressBlocked)
+        .client(client)
+        .description("Too many sign-ups from this address.")
+        .details(json!({ "stage": Stage::Signup.name() }))
+}
+
+/// `signup_pwd_leak`: a sign-up through an app's own page with a password that has leaked.
+pub fn api_leaked_signup_password(visit: &Visit, client: &Client, email: &str) -> Event {
+    event(visit, Kind::LeakedSignupPassword)
+        .client(client)
+        .user_name(email)
+        .description("The password has leaked.")
+}
+
+fn of_ticket(visit: &Visit, kind: Kind, ticket: &Ticket, user: &User) -> Event {
+    let event = event(visit, kind).user(user);
+    match &ticket.client_id {
+        Some(client_id) => event.client_id(client_id),
+        None => event,
+    }
+}
+
+/// `scp`: a new password, set through a link.
+pub fn password_changed(visit: &Visit, ticket: &Ticket, user: &User, connection: &str) -> Event {
+    of_ticket(visit, Kind::PasswordChanged, ticket, user).connection_name(connection)
+}
+
+/// `sv`: an address that was proved through a link.
+pub fn email_verified(visit: &Visit, ticket: &Ticket, user: &User) -> Event {
+    of_ticket(visit, Kind::EmailVerified, ticket, user)
 }
 
 /// `f`: a user declined to let a client in.

@@ -3,6 +3,7 @@
 mod authorize;
 mod client_authentication;
 mod consent;
+mod dbconnections;
 mod discovery;
 mod errors;
 mod events;
@@ -14,6 +15,7 @@ mod logout;
 pub mod pages;
 mod params;
 mod protection;
+mod recovery;
 mod revoke;
 mod scopes;
 mod signup;
@@ -34,6 +36,17 @@ pub fn routes() -> Router<App> {
         .route("/u/login", get(login::show).post(login::submit))
         .route("/u/signup", get(signup::show).post(signup::submit))
         .route("/u/unblock", get(unblock::show).post(unblock::submit))
+        .route(
+            "/u/reset-password/request/{connection}",
+            get(recovery::request::show).post(recovery::request::submit),
+        )
+        .route("/u/reset-password", get(recovery::reset::show).post(recovery::reset::submit))
+        .route(
+            "/u/email-verification",
+            get(recovery::verification::show).post(recovery::verification::submit),
+        )
+        .route("/dbconnections/signup", post(dbconnections::signup::signup))
+        .route("/dbconnections/change_password", post(dbconnections::change_password::change_password))
         .route("/u/consent", get(consent::show).post(consent::submit))
         .route("/u/mfa-otp-challenge", get(factors::otp::show).post(factors::otp::submit))
         .route("/u/mfa-otp-enrollment", get(factors::enrollment::show).post(factors::enrollment::submit))

@@ -23,6 +23,7 @@ use crate::events;
 use crate::pages::{ErrorKind, LoginError, LoginPage};
 use crate::params::Params;
 use crate::protection::Guess;
+use crate::recovery;
 use crate::visit::{self, Visit, with_cookie};
 
 /// `GET /u/login?state=…`: the page.
@@ -289,6 +290,7 @@ async fn page(
     error: Option<LoginError>,
 ) -> Response {
     let signup = directories.first().is_some_and(|connection| connection.allows_signup());
+    let reset = directories.iter().find(|connection| connection.allows_password_reset());
     LoginPage {
         look: visit.look().await,
         client_name: request.client.name.clone(),
@@ -297,6 +299,7 @@ async fn page(
         username,
         with_usernames: directories.first().is_some_and(|connection| connection.has_usernames()),
         error,
+        reset_url: reset.map(|connection| page_url(&recovery::request::path(connection), state)),
         signup_url: signup.then(|| page_url("/u/signup", state)),
         form_targets: request.target.form_targets.clone(),
     }

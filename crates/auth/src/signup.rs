@@ -8,8 +8,10 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::connections::Connection;
+use model::mail::Kind;
 use model::password_policies::{self, Class, PasswordPolicy, Refused, Rule, Weakness};
 use model::passwords::HashError;
+use model::recovery::{self, Links};
 use model::sessions::{Limits, Session};
 use model::transactions;
 use model::users::{self, NewUser, User};
@@ -107,6 +109,8 @@ async fn sign_up(
         Err(Refused::Hash(HashError::TooLong)) => return Ok(Err(vec![SignupError::LongPassword])),
         Err(Refused::Database(error)) => return Err(error),
     };
+    let client_id = &request.client.client_id;
+    let links = Links::of(app, &visit.tenant, Kind::VerifyEmail, Some(client_id)).await?;
     let limits = Limits::of(&*visit.settings().await?);
     let (session, token) = Session::begin(app, &visit.peer, user.id.clone(), &connection.name, limits);
     let now = app.clock.now();
@@ -116,8 +120,11 @@ async fn sign_up(
     connections::exists(&mut batch, tenant, connection);
     users::insert(&mut batch, &user);
     password.set(&mut batch, tenant, user.primary(), now);
-    replace_session(visit, &mut batch, &session, &request.client.client_id);
+    replace_session(visit, &mut batch, &session, client_id);
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
+    if !links.switched_off {
+        recovery::queue_verification(app, &mut batch, &visit.tenant, (&user, 0), Some(client_id), &links);
+    }
     users::touch_login(&mut batch, &user, now, &visit.peer.ip.to_string());
     logs::record(&mut batch, events::signup(visit, request, &user, &connection.name));
     logs::record(&mut batch, events::login(visit, request, &user, &connection.name));
@@ -176,8 +183,8 @@ fn weak(weakness: Weakness) -> SignupError {
     }
 }
 
-/// A rule as the page words it: one of several classes is a hint each.
-fn hints(rule: &Rule) -> Vec<PasswordHint> {
+/// A rule as the pages word it: one of several classes is a hint each.
+pub fn hints(rule: &Rule) -> Vec<PasswordHint> {
     match rule {
         Rule::Length(least) => vec![PasswordHint::Length(u32::try_from(*least).unwrap_or(u32::MAX))],
         Rule::Classes(3, classes) if *classes == [Class::Lower, Class::Upper, Class::Number] => {

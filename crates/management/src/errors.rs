@@ -119,6 +119,9 @@ pub enum Error {
     /// 409 of a configuration object.
     #[error("{0}")]
     AlreadyExists(&'static str),
+    /// 409 of an e-mail template.
+    #[error("Template {0} already exists.")]
+    TemplateExists(&'static str),
 
     /// 403 `too_many_entities`: the user has as many authentication methods as one may.
     #[error("You reached the limit of entities of this type for this user.")]
@@ -168,6 +171,12 @@ pub enum Missing {
     /// `inexistent_log`.
     #[error("Log not found.")]
     Log,
+    /// `inexistent_email_provider`.
+    #[error("There is not a configured email provider")]
+    EmailProvider,
+    /// `inexistent_email_template`.
+    #[error("The template does not exist.")]
+    EmailTemplate,
     /// No code.
     #[error("Signing key not found.")]
     SigningKey,
@@ -193,6 +202,8 @@ impl Missing {
             Self::ClientGrant => Some("inexistent_client_grant"),
             Self::Log => Some("inexistent_log"),
             Self::Enrollment => Some("enrollment_not_found"),
+            Self::EmailProvider => Some("inexistent_email_provider"),
+            Self::EmailTemplate => Some("inexistent_email_template"),
             Self::Job | Self::JobErrors => Some("inexistent_job"),
             Self::SigningKey | Self::AddressBlock | Self::AuthenticationMethod => None,
         }
@@ -230,7 +241,7 @@ impl Error {
             Self::NotFound(what) => (S::NOT_FOUND, what.code()),
             Self::UserExists => (S::CONFLICT, Some("auth0_idp_error")),
             Self::UsernameExists(_) | Self::IdentifierTaken(_) => (S::BAD_REQUEST, Some("auth0_idp_error")),
-            Self::AlreadyExists(_) => (S::CONFLICT, None),
+            Self::AlreadyExists(_) | Self::TemplateExists(_) => (S::CONFLICT, None),
             Self::TooManyRequests(_) | Self::TooManyJobs(_) => {
                 (S::TOO_MANY_REQUESTS, Some("too_many_requests"))
             }

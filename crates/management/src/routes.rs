@@ -17,8 +17,9 @@ use crate::limits::{Limiter, Limits};
 use crate::operations::{Operation, Power, Scope, everyone, own_id, own_row, power};
 use crate::users::authentication_methods as methods;
 use crate::{
-    anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, gate,
-    grants, guardian, jobs, logs, resource_servers, self_service, signing_keys, tenants, user_blocks, users,
+    anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials,
+    email_templates, emails, gate, grants, guardian, jobs, logs, resource_servers, self_service,
+    signing_keys, tenants, tickets, user_blocks, users,
 };
 
 const GET: Method = Method::GET;
@@ -86,10 +87,21 @@ fn table(table: Table) -> Table {
         .op(GET, "/doorward/self-service", "Get the self-service policy", &[everyone("read:doorward_self_service")], self_service::get)
         .op(PATCH, "/doorward/self-service", "Update the self-service policy", &[everyone("update:doorward_self_service")], self_service::update)
 
+        .op(POST, "/email-templates", "Create an email template", &[everyone("create:email_templates")], email_templates::create)
+        .op(GET, "/email-templates/{templateName}", "Get an email template", &[everyone("read:email_templates")], email_templates::get)
+        .op(PUT, "/email-templates/{templateName}", "Update an email template", &[everyone("update:email_templates")], email_templates::replace)
+        .op(PATCH, "/email-templates/{templateName}", "Patch an email template", &[everyone("update:email_templates")], email_templates::update)
+
+        .op(GET, "/emails/provider", "Get email provider", &[everyone("read:email_provider")], emails::get)
+        .op(POST, "/emails/provider", "Configure email provider", &[everyone("create:email_provider")], emails::create)
+        .op(PATCH, "/emails/provider", "Update email provider", &[everyone("update:email_provider")], emails::update)
+        .op(DELETE, "/emails/provider", "Delete email provider", &[everyone("delete:email_provider")], emails::delete)
+
         .op(GET, "/grants", "Get grants", &[everyone("read:grants")], grants::list)
         .op(DELETE, "/grants", "Delete a grant by user_id", &[everyone("delete:grants")], grants::delete_of_user)
         .op(DELETE, "/grants/{id}", "Delete a grant by id", &[everyone("delete:grants")], grants::delete)
 
+        .op(POST, "/jobs/verification-email", "Send an email address verification email", &[everyone("update:users")], jobs::send_verification)
         .op(POST, "/jobs/users-exports", "Create export users job", &[everyone("read:users")], jobs::create_export)
         .op(POST, "/jobs/users-imports", "Create import users job", &[everyone("create:users")],
             move |State(app): State<App>, grant: Grant, request: Request| jobs::create_import(app, grant, largest_import, request))
@@ -150,6 +162,9 @@ fn table(table: Table) -> Table {
 
         .op(GET, "/tenants/settings", "Get tenant settings", &[everyone("read:tenant_settings")], tenants::get)
         .op(PATCH, "/tenants/settings", "Update tenant settings", &[everyone("update:tenant_settings")], tenants::update)
+
+        .op(POST, "/tickets/email-verification", "Create an email verification ticket", &[everyone("create:user_tickets")], tickets::verify_email)
+        .op(POST, "/tickets/password-change", "Create a password change ticket", &[everyone("create:user_tickets")], tickets::change_password)
 
         .op(GET, "/user-blocks", "Get blocks by identifier", &[everyone("read:users")], user_blocks::find)
         .op(DELETE, "/user-blocks", "Unblock by identifier", &[everyone("update:users")], user_blocks::lift_by_identifier)

@@ -28,6 +28,7 @@ pub mod paging;
 pub mod password_policies;
 pub mod passwords;
 pub mod random;
+pub mod recovery;
 pub mod refresh_tokens;
 pub mod resource_servers;
 pub mod retention;
@@ -37,6 +38,7 @@ pub mod sessions;
 pub mod tenants;
 #[cfg(test)]
 mod testing;
+pub mod tickets;
 pub mod transactions;
 pub mod users;
 

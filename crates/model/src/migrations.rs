@@ -19,6 +19,7 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(8, "device_credentials", include_str!("../migrations/0008_device_credentials.sql")),
     shared(9, "factors", include_str!("../migrations/0009_factors.sql")),
     shared(10, "mail", include_str!("../migrations/0010_mail.sql")),
+    shared(11, "tickets", include_str!("../migrations/0011_tickets.sql")),
     shared(12, "jobs", include_str!("../migrations/0012_jobs.sql")),
     shared(13, "password_history", include_str!("../migrations/0013_password_history.sql")),
     shared(14, "attack_protection", include_str!("../migrations/0014_attack_protection.sql")),

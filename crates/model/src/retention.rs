@@ -4,7 +4,7 @@ use db::{Batch, params};
 
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
-use crate::{Model, logs, tenants};
+use crate::{Model, logs, recovery, tenants};
 
 /// Rows that one statement deletes at most.
 const AT_A_TIME: u32 = 500;
@@ -20,6 +20,9 @@ const ADDRESSES: i64 = 3600;
 
 /// Seconds that the enrolment of a second factor may take: a day, which is longer than any sign-in.
 const ENROLMENTS: i64 = 24 * 3600;
+
+/// Seconds that a letter is kept, once it has gone or was given up: 7 days.
+const LETTERS: i64 = 7 * 24 * 3600;
 
 /// A table whose rows end, and how long they are kept then.
 struct Expiring {
@@ -80,6 +83,23 @@ const EXPIRING: &[Expiring] = &[
     Expiring {
         delete: "DELETE FROM enrollment_tickets WHERE tenant = $1 AND hash IN
                  (SELECT hash FROM enrollment_tickets WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM letters WHERE tenant = $1 AND id IN
+                 (SELECT id FROM letters WHERE tenant = $1 AND created_at < $2 AND state <> 'queued'
+                  ORDER BY created_at, id LIMIT $3)",
+        kept: LETTERS,
+    },
+    Expiring {
+        delete: "DELETE FROM mail_counts WHERE tenant = $1 AND key IN
+                 (SELECT key FROM mail_counts WHERE tenant = $1 AND began_at < $2 ORDER BY began_at, key LIMIT $3)",
+        kept: recovery::WINDOW,
+    },
+    Expiring {
+        delete: "DELETE FROM tickets WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM tickets WHERE tenant = $1 AND expires_at < $2
                   ORDER BY expires_at, hash LIMIT $3)",
         kept: 0,
     },

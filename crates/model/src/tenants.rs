@@ -64,6 +64,14 @@ pub async fn all(app: &Model) -> Result<Vec<Tenant>, db::Error> {
         .collect()
 }
 
+/// The tenant with its first host: what works for a tenant without a request to it, such as mail.
+pub async fn find(app: &Model, id: &TenantId) -> Result<Option<Tenant>, db::Error> {
+    let sql = "SELECT t.id, t.name, d.host, d.issuer FROM tenants t JOIN domains d ON d.tenant = t.id \
+               WHERE t.id = $1 ORDER BY d.created_at, d.host LIMIT 1";
+    let Some(mut row) = app.db.read_one(sql, params![id]).await? else { return Ok(None) };
+    Ok(Some(Tenant { id: row.take()?, name: row.take()?, host: row.take()?, issuer: row.take()? }))
+}
+
 /// Adds a tenant. Its unique keys are reported as `tenants_pkey` and `domains_pkey` or the database's like.
 pub fn insert(batch: &mut Batch, tenant: &Tenant, now: Timestamp) {
     batch

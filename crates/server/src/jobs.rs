@@ -1,9 +1,10 @@
-//! What runs beside the requests: following other nodes' configuration changes, deleting what has ended, and the jobs that callers of
-//! the Management API asked for.
+//! What runs beside the requests: following other nodes' configuration changes, delivering mail, deleting what has ended, and the
+//! jobs that callers of the Management API asked for.
 
 use std::time::Duration;
 
-use model::{App, jobs, retention};
+use model::mail::{self, Delivery};
+use model::{App, jobs, recovery, retention};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -16,12 +17,19 @@ const FIRST_SWEEP: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(1);
 const RUNNERS: usize = 2;
 
+/// How often the queue of letters is looked at.
+const POST: Duration = Duration::from_secs(1);
+
 /// The running jobs.
 pub struct Jobs(Vec<JoinHandle<()>>);
 
-/// Starts all of them.
-pub fn start(app: &App) -> Jobs {
-    let mut running = vec![app.db.follow_changes(), tokio::spawn(sweep(app.clone()))];
+/// Starts all of them. Letters go where `delivery` says.
+pub fn start(app: &App, delivery: Delivery) -> Jobs {
+    let mut running = vec![
+        app.db.follow_changes(),
+        tokio::spawn(sweep(app.clone())),
+        tokio::spawn(deliver(app.clone(), delivery)),
+    ];
     running.extend((0..RUNNERS).map(|_| tokio::spawn(run(app.clone()))));
     Jobs(running)
 }
@@ -35,6 +43,27 @@ impl Jobs {
             let _ = job.await;
         }
     }
+}
+
+async fn deliver(app: App, delivery: Delivery) {
+    let mut clock = interval_at(Instant::now() + POST, POST);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        if let Err(error) = post(&app, delivery).await {
+            tracing::warn!(%error, "cannot look after the mail; trying again later");
+        }
+    }
+}
+
+/// One step of the mail job: answers who asked for a new password, then delivers what is due.
+///
+/// # Errors
+/// When the database fails. Nothing is lost: what was not done is done by the next step.
+pub async fn post(app: &App, delivery: Delivery) -> Result<(), db::Error> {
+    // Whatever came together is answered together.
+    while recovery::process(app).await? == recovery::AT_A_TIME as usize {}
+    mail::deliver(app, delivery).await.map(drop)
 }
 
 async fn sweep(app: App) {

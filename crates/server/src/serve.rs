@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context;
+use model::mail::Delivery;
 use model::tenants;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -46,7 +47,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     }
     let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into() };
     let router = router::layered(app.clone(), proxies, config.self_service, |routes| routes);
-    let jobs = jobs::start(&app);
+    let jobs = jobs::start(&app, Delivery::Provider);
     let stop = program::stop_signal()?;
     if tenants::all(&app).await?.is_empty() {
         tracing::warn!("there is no tenant yet: make one with `doorward admin create-tenant`");

@@ -26,6 +26,8 @@ pub struct LoginPage {
     pub with_usernames: bool,
     /// What went wrong with the last try.
     pub error: Option<LoginError>,
+    /// The page for those who forgot their password, where they may set another.
+    pub reset_url: Option<String>,
     /// The signup page, where signing up is allowed.
     pub signup_url: Option<String>,
     /// Where the form may lead in the end: to the redirect URI, or on from there.

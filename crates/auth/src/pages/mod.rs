@@ -14,6 +14,7 @@ mod mfa_login_options;
 mod mfa_otp_enrollment;
 mod mfa_recovery_code;
 mod policy;
+mod recovery;
 mod signup;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use mfa_login_options::LoginOptionsPage;
 pub use mfa_otp_enrollment::OtpEnrollmentPage;
 pub use mfa_recovery_code::RecoveryCodePage;
 pub use policy::{FormTargets, Html};
+pub use recovery::{Message, MessagePage, ResetError, ResetPasswordPage, ResetRequestPage, VerifyEmailPage};
 pub use signup::{PasswordHint, SignupError, SignupPage};
 pub use texts::Texts;
 pub use unblock::{Unblock, UnblockPage};

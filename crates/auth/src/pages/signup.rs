@@ -181,21 +181,26 @@ impl SignupPage {
     }
 
     fn hint(&self, hint: &PasswordHint) -> String {
-        match *hint {
-            PasswordHint::Length(least) => {
-                self.t("signup/signup/passwordLength").replace("${length}", &least.to_string())
-            }
-            PasswordHint::LowerUpperNumber => self.t("signup/signup/passwordLowerUpperNumber"),
-            PasswordHint::ThreeKinds => self.t("signup/signup/passwordThreeKinds"),
-            PasswordHint::Lower => self.t("signup/signup/passwordLower"),
-            PasswordHint::Upper => self.t("signup/signup/passwordUpper"),
-            PasswordHint::Number => self.t("signup/signup/passwordNumber"),
-            PasswordHint::Special => self.t("signup/signup/passwordSpecial"),
-            PasswordHint::NoRepeats => self.t("signup/signup/passwordNoRepeats"),
-            PasswordHint::NoSequences => self.t("signup/signup/passwordNoSequences"),
-            PasswordHint::NotCommon => self.t("signup/signup/passwordNotCommon"),
-            PasswordHint::NotPersonal => self.t("signup/signup/passwordNotPersonal"),
+        hint_text(*hint, |key| self.t(key))
+    }
+}
+
+/// A hint in the words that `text` has for a key.
+pub(super) fn hint_text(hint: PasswordHint, text: impl Fn(&str) -> String) -> String {
+    match hint {
+        PasswordHint::Length(least) => {
+            text("signup/signup/passwordLength").replace("${length}", &least.to_string())
         }
+        PasswordHint::LowerUpperNumber => text("signup/signup/passwordLowerUpperNumber"),
+        PasswordHint::ThreeKinds => text("signup/signup/passwordThreeKinds"),
+        PasswordHint::Lower => text("signup/signup/passwordLower"),
+        PasswordHint::Upper => text("signup/signup/passwordUpper"),
+        PasswordHint::Number => text("signup/signup/passwordNumber"),
+        PasswordHint::Special => text("signup/signup/passwordSpecial"),
+        PasswordHint::NoRepeats => text("signup/signup/passwordNoRepeats"),
+        PasswordHint::NoSequences => text("signup/signup/passwordNoSequences"),
+        PasswordHint::NotCommon => text("signup/signup/passwordNotCommon"),
+        PasswordHint::NotPersonal => text("signup/signup/passwordNotPersonal"),
     }
 }
 

@@ -61,6 +61,7 @@ fn login(text: &str) -> LoginPage {
         username: text.into(),
         with_usernames: false,
         error: None,
+        reset_url: Some("/u/reset-password/request/db?state=s".into()),
         signup_url: Some("/u/signup?state=s".into()),
         form_targets: FormTargets::new("https://app.test", []),
     }
@@ -109,6 +110,53 @@ fn consent(text: &str) -> ConsentPage {
         form_targets: FormTargets::new("https://app.test", []),
     }
 }
+
+fn reset_request(text: &str) -> ResetRequestPage {
+    ResetRequestPage {
+        look: look(text),
+        path: "/u/reset-password/request/db".into(),
+        state: text.into(),
+        csrf: text.into(),
+        email: text.into(),
+        with_usernames: false,
+        is_missing: false,
+        login_url: "/u/login?state=s".into(),
+    }
+}
+
+fn reset_password(text: &str) -> ResetPasswordPage {
+    ResetPasswordPage {
+        look: look(text),
+        ticket: text.into(),
+        csrf: text.into(),
+        user_label: text.into(),
+        hints: vec![PasswordHint::Length(8)],
+        error: None,
+        form_targets: FormTargets::new("https://app.test", []),
+    }
+}
+
+fn verify_email(text: &str) -> VerifyEmailPage {
+    VerifyEmailPage {
+        look: look(text),
+        ticket: text.into(),
+        csrf: text.into(),
+        email: text.into(),
+        form_targets: FormTargets::new("https://app.test", []),
+    }
+}
+
+fn message(text: &str, message: Message) -> MessagePage {
+    MessagePage { look: look(text), message, continue_url: Some(text.into()) }
+}
+
+const MESSAGES: [Message; 5] = [
+    Message::ResetSent,
+    Message::PasswordChanged,
+    Message::EmailVerified,
+    Message::ResetEnded,
+    Message::VerificationEnded,
+];
 
 fn logout(text: &str) -> LogoutConfirmPage {
     LogoutConfirmPage {
@@ -185,7 +233,21 @@ async fn all(text: &str) -> Vec<Rendered> {
     let mut wrong = otp_enrollment(text);
     wrong.error = Some(CodeError::Wrong);
     let ways = vec![(LoginWay::Otp, text.to_owned()), (LoginWay::RecoveryCode, "/u/x".into())];
-    vec![
+    let mut missing = reset_request(text);
+    missing.is_missing = true;
+    let mut weak = reset_password(text);
+    weak.error = Some(ResetError::WeakPassword);
+    let mut pages = vec![
+        render(reset_request(text)).await,
+        render(missing).await,
+        render(reset_password(text)).await,
+        render(weak).await,
+        render(verify_email(text)).await,
+    ];
+    for one in MESSAGES {
+        pages.push(render(message(text, one)).await);
+    }
+    pages.extend([
         render(code(text, LoginWay::Otp)).await,
         render(code(text, LoginWay::Email)).await,
         render(code(text, LoginWay::RecoveryCode)).await,
@@ -205,7 +267,8 @@ async fn all(text: &str) -> Vec<Rendered> {
         render(UnblockPage { look: look(text), what: Unblock::Ask { ticket: text.into() } }).await,
         render(error(text)).await,
         render(form_post(text)).await,
-    ]
+    ]);
+    pages
 }
 
 #[tokio::test]
@@ -398,6 +461,57 @@ async fn the_signup_page_ties_each_error_to_its_field() {
     let mut plain = signup("alice");
     plain.username = None;
     render(plain).await.lacks("id=\"username\"").has("type=\"email\" autocomplete=\"username\"");
+}
+
+#[tokio::test]
+async fn the_pages_of_recovery_have_what_password_managers_and_tests_look_for() {
+    render(login("a")).await.has("<a href=\"/u/reset-password/request/db?state=s\">Forgot password?</a>");
+    let page = render(reset_request("it's")).await;
+    page.has("<form method=\"post\" action=\"/u/reset-password/request/db?state=it%27s\"")
+        .has("<label for=\"email\">Email</label>")
+        .has("id=\"email\" name=\"email\" type=\"text\" inputmode=\"email\" autocomplete=\"username\"")
+        .has("<a href=\"/u/login?state=s\">Back to sign in</a>");
+    let mut missing = reset_request("");
+    missing.is_missing = true;
+    let page = render(missing).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    page.has("Enter your email address.").has("aria-invalid=\"true\" aria-describedby=\"error\"");
+    let page = render(reset_password("alice")).await;
+    page.has("<form method=\"post\" action=\"/u/reset-password\"")
+        .has("<input type=\"hidden\" name=\"ticket\" value=\"alice\">")
+        .has("autocomplete=\"username\" value=\"alice\" readonly")
+        .has("autocomplete=\"new-password\"")
+        .has("At least 8 characters");
+    assert!(page.policy().contains("form-action 'self' https://app.test;"));
+    for (error, status) in
+        [(ResetError::WeakPassword, 400), (ResetError::NoPassword, 400), (ResetError::Busy, 503)]
+    {
+        let mut page = reset_password("alice");
+        page.error = Some(error);
+        let page = render(page).await;
+        assert_eq!(page.status, status);
+        page.has("id=\"error\" role=\"alert\"");
+        assert_eq!(page.body.contains("aria-invalid"), error != ResetError::Busy);
+    }
+    render(verify_email("ann@example.com"))
+        .await
+        .has("Is ann@example.com your address?")
+        .has("<form method=\"post\" action=\"/u/email-verification\"");
+    let shown = render(message("https://app.test/login", Message::EmailVerified)).await;
+    shown
+        .has("Your email is verified")
+        .has("<a class=\"button primary\" href=\"https://app.test/login\">Continue</a>");
+    assert_eq!(render(message("", Message::ResetEnded)).await.status, StatusCode::BAD_REQUEST);
+    for url in ["javascript:alert(1)", "//evil.test/", "data:text/html,x"] {
+        render(message(url, Message::PasswordChanged)).await.lacks("<a class=");
+    }
+}
+
+#[test]
+fn every_message_has_its_words() {
+    for key in MESSAGES.into_iter().flat_map(Message::text_keys) {
+        assert_ne!(Texts::of("en").get(key), key);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod exports;
 mod imports;
+mod verification_email;
 
 use axum::body::Body;
 use axum::extract::State;
@@ -11,6 +12,8 @@ use futures_util::stream;
 use model::App;
 use model::jobs::{self, Job, Status};
 use serde_json::{Map, Value};
+
+pub use verification_email::{SendVerification, create as send_verification};
 
 use crate::access::Grant;
 use crate::answers::{Answer, NoContent};

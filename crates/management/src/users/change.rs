@@ -1,10 +1,15 @@
 //! Carrying out `PATCH /users/{id}`: which identity is meant, what may change together, and the change itself.
 
+use db::Batch;
 use model::connections::{self, Connection};
 use model::identities::{stored_email, stored_username};
+use model::mail::{self, Kind, Letter};
 use model::password_policies::NewPassword;
+use model::recovery::{self, Links};
+use model::tenants::Tenant;
+use model::tickets;
 use model::users::{self, User};
-use model::{Model, TenantId, UserId};
+use model::{ClientId, Model, UserId};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -56,6 +61,7 @@ pub struct Prepared<'a> {
     patch: &'a UpdateUser,
     connection: Option<Arc<Connection>>,
     password: Option<NewPassword>,
+    links: Links,
 }
 
 impl<'a> Prepared<'a> {
@@ -65,17 +71,26 @@ impl<'a> Prepared<'a> {
     /// 404 `inexistent_user`, 400 for an unknown connection or a weak password.
     pub async fn new(
         app: &Model,
-        tenant: &TenantId,
+        tenant: &Tenant,
         id: &UserId,
         patch: &'a UpdateUser,
     ) -> Result<Self, Error> {
-        let mut prepared = Self { patch, connection: None, password: None };
+        let mut prepared = Self { patch, connection: None, password: None, links: Links::default() };
         if !patch.named().iter().any(|name| OF_IDENTITY.contains(name) || *name == "connection") {
             return Ok(prepared);
         }
-        let user = users::find(&app.db, tenant, id).await?.ok_or(Error::NotFound(Missing::User))?;
+        let user = users::find(&app.db, &tenant.id, id).await?.ok_or(Error::NotFound(Missing::User))?;
+        if patch.verify_email == Some(true) {
+            prepared.links = Links::of(
+                app,
+                tenant,
+                Kind::VerifyEmail,
+                patch.client_id.as_deref().map(ClientId::from).as_ref(),
+            )
+            .await?;
+        }
         let name = patch.connection.as_deref().unwrap_or(&user.primary().connection);
-        prepared.connection = connections::find_by_name(app, tenant, name).await?;
+        prepared.connection = connections::find_by_name(app, &tenant.id, name).await?;
         if prepared.connection.is_none() && patch.connection.is_some() {
             return Err(Error::NamedConnectionNotFound);
         }
@@ -141,6 +156,49 @@ impl<'a> Prepared<'a> {
         self.password.is_some()
             || after.is_blocked() && !before.is_blocked()
             || identifiers(after) != identifiers(before)
+    }
+
+    /// Queues what the user is told of the change: a new password and a new address to the one they had, and where it was asked for a
+    /// link to prove the new one. Links for the old password and address end.
+    pub fn tell(
+        &self,
+        app: &Model,
+        batch: &mut Batch,
+        tenant: &Tenant,
+        before: &User,
+        after: &User,
+    ) -> Result<(), Error> {
+        let position = self.position(after)?;
+        let (old, new) = (tickets::email_of(before, position), tickets::email_of(after, position));
+        let identity = &after.identities[position];
+        let whose = (identity.provider.as_str(), identity.user_id.as_str());
+        let now = app.clock.now();
+        if self.password.is_some() {
+            tickets::end(batch, &tenant.id, tickets::Kind::Password, &after.id, whose, now);
+            if let Some(email) = new {
+                mail::queue(batch, app, &tenant.id, Letter::new(Kind::PasswordChanged, email).about(after));
+            }
+        }
+        if old != new {
+            tickets::end(batch, &tenant.id, tickets::Kind::Password, &after.id, whose, now);
+            tickets::end(batch, &tenant.id, tickets::Kind::Verification, &after.id, whose, now);
+            if let Some(email) = old {
+                let letter = Letter::new(Kind::EmailChanged, email).about(before);
+                mail::queue(batch, app, &tenant.id, letter.with("new_email", new.map(masked)));
+            }
+        }
+        if self.patch.verify_email == Some(true) {
+            let client_id = self.patch.client_id.as_deref().map(ClientId::from);
+            recovery::queue_verification(
+                app,
+                batch,
+                tenant,
+                (after, position),
+                client_id.as_ref(),
+                &self.links,
+            );
+        }
+        Ok(())
     }
 
     /// What only database identities have, and user names where the connection has them.
@@ -244,6 +302,13 @@ fn identifiers(user: &User) -> Vec<[Option<&str>; 3]> {
     std::iter::once(root).chain(linked).collect()
 }
 
+/// An address by which its owner knows it and nobody else can use it.
+fn masked(email: &str) -> String {
+    let (local, domain) = email.split_once('@').unwrap_or((email, ""));
+    let first: String = local.chars().take(1).collect();
+    format!("{first}…@{domain}")
+}
+
 fn merged(
     old: Option<Map<String, Value>>,
     patch: &Map<String, Value>,
@@ -310,7 +375,7 @@ mod tests {
         let patch: UpdateUser = serde_json::from_value(body).unwrap();
         check(&patch).map_err(|error| error.to_string())?;
         let mut user = alice();
-        let prepared = Prepared { patch: &patch, connection: None, password: None };
+        let prepared = Prepared { patch: &patch, connection: None, password: None, links: Links::default() };
         prepared.apply(&mut user).map_err(|error| error.to_string())?;
         Ok(user)
     }
@@ -329,7 +394,8 @@ mod tests {
     fn whoever_logs_in_otherwise_is_signed_out() {
         let signed_out = |body: Value| {
             let patch: UpdateUser = serde_json::from_value(body).unwrap();
-            let prepared = Prepared { patch: &patch, connection: None, password: None };
+            let prepared =
+                Prepared { patch: &patch, connection: None, password: None, links: Links::default() };
             let mut user = alice();
             prepared.apply(&mut user).unwrap();
             prepared.shuts_out(&alice(), &user)

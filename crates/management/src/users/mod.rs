@@ -13,13 +13,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::connections::{self, Connection};
+use model::mail::Kind;
 use model::paging::{Page, Paging};
+use model::recovery::Links;
 use model::users::search::{Filter, USERS};
-use model::users::{self, MetadataError, NewUser, Sort, User};
-use model::{
-    App, UserId, access_tokens, attack_protection, authorization_codes, refresh_tokens, self_service,
-    sessions,
-};
+use model::users::{self, MetadataError, NewUser, Sort};
+use model::{App, UserId, attack_protection, recovery, self_service};
 use serde_json::{Map, Value};
 
 pub(crate) use factors::{end_factors, shown_number, shows_whole};
@@ -112,6 +111,8 @@ pub async fn create(
     let connection = connection.ok_or(Error::NamedConnectionNotFound)?;
     let password = check_new(&connection, &body)?.to_owned();
     let username = body.username.clone();
+    let asks_proof = body.verify_email.unwrap_or(!body.email_verified.unwrap_or(false));
+    let links = Links::of(&app, &grant.tenant, Kind::VerifyEmail, None).await?;
     let user = users::new_database_user(&app, tenant, &connection, new_user(body));
     let password = passwords::hash(&app, &connection, &user, user.primary(), &password).await?;
     let answer = user.to_wire();
@@ -119,6 +120,9 @@ pub async fn create(
     connections::exists(&mut batch, tenant, &connection);
     users::insert(&mut batch, &user);
     password.set(&mut batch, tenant, user.primary(), app.clock.now());
+    if asks_proof && !links.switched_off {
+        recovery::queue_verification(&app, &mut batch, &grant.tenant, (&user, 0), None, &links);
+    }
     grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
     app.db.commit(batch).await.map_err(|error| match Error::from(error) {
         // It was deleted while the password was hashed.
@@ -149,7 +153,7 @@ pub async fn update(
     own::check_fields(&grant.reach, &grant.powers, &patch)?;
     change::check(&patch)?;
     let tenant = &grant.tenant.id;
-    let prepared = change::Prepared::new(&app, tenant, &id, &patch).await?;
+    let prepared = change::Prepared::new(&app, &grant.tenant, &id, &patch).await?;
     let policy = match grant.reach {
         Reach::Own(_) => Some(self_service::find(&app, tenant).await?),
         Reach::Everyone => None,
@@ -181,8 +185,9 @@ pub async fn update(
             if let Some((position, password)) = password {
                 password.set(&mut batch, tenant, &user.identities[position], now);
             }
+            prepared.tell(&app, &mut batch, &grant.tenant, &before, &user)?;
             if prepared.shuts_out(&before, &user) {
-                sign_out(&mut batch, &user);
+                users::sign_out(&mut batch, tenant, &user.id);
             }
         }
         let answer = user.to_wire();
@@ -195,15 +200,6 @@ pub async fn update(
         Some(_) => Error::IdentifierTaken("email"),
         None => error,
     })
-}
-
-/// Ends all that the user, or whoever took their place, is signed in with.
-fn sign_out(batch: &mut Batch, user: &User) {
-    let (tenant, id) = (&user.tenant, &user.id);
-    sessions::remove_for_user(batch, tenant, id);
-    authorization_codes::remove_for_user(batch, tenant, id);
-    refresh_tokens::remove_for_user(batch, tenant, id);
-    access_tokens::remove_for_user(batch, tenant, id);
 }
 
 /// `DELETE /users/{id}`: deletes a user and all that hangs on them; one who is not there is deleted already.

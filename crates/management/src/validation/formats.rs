@@ -24,6 +24,8 @@ pub fn register(options: ValidationOptions) -> ValidationOptions {
         .with_format("client-id", is_client_id)
         .with_format("cidr", |text| text.parse::<Ipv4Net>().is_ok())
         .with_format("ipv6_cidr", |text| text.parse::<Ipv6Net>().is_ok())
+        .with_format("url", is_web_address)
+        .with_format("user-id", is_user_id)
 }
 
 /// An absolute `http` or `https` address.
@@ -44,6 +46,11 @@ fn is_clean(text: &str) -> bool {
 fn is_color(text: &str) -> bool {
     text.strip_prefix('#')
         .is_some_and(|digits| matches!(digits.len(), 3 | 6) && digits.chars().all(|c| c.is_ascii_hexdigit()))
+}
+
+/// `{provider}|{rest}`.
+fn is_user_id(text: &str) -> bool {
+    text.split_once('|').is_some_and(|(provider, rest)| !provider.is_empty() && !rest.is_empty())
 }
 
 fn is_client_id(text: &str) -> bool {

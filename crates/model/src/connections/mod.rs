@@ -151,6 +151,11 @@ impl Connection {
         self.is_database() && !self.switch("disable_signup")
     }
 
+    /// Whether people who forgot their password may set another.
+    pub fn allows_password_reset(&self) -> bool {
+        self.is_database() && !self.switch("disable_self_service_change_password")
+    }
+
     /// Whether its users have user names.
     pub fn has_usernames(&self) -> bool {
         let active = self.option("/attributes/username/identifier/active").and_then(Json::as_bool);

@@ -23,7 +23,8 @@ const EXCERPT_BYTES: usize = 8 * 1024;
 const DEEPEST: usize = 32;
 
 /// Keys whose values are secret, in lower case and without `_` and `-`.
-const SECRET: [&str; 30] = [
+const SECRET: [&str; 33] = [
+    "accesskeyid",
     "assertion",
     "authorization",
     "authsession",
@@ -31,6 +32,7 @@ const SECRET: [&str; 30] = [
     "code",
     "codeverifier",
     "configuration",
+    "connectionstring",
     "cookie",
     "custompasswordhash",
     "devicecode",
@@ -50,6 +52,7 @@ const SECRET: [&str; 30] = [
     "secrets",
     "setcookie",
     "signature",
+    "smtppass",
     "state",
     "ticket",
     "totpseed",

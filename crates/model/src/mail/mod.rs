@@ -13,10 +13,20 @@
 //! the letter, and nobody's sign-in. Doorward's own notices have built-in texts; the kinds that Auth0 has templates for
 //! can be given others with `email-templates`.
 
+mod builtin;
+mod deliver;
 mod kind;
 mod letter;
+pub mod liquid;
+pub mod providers;
 mod queue;
+mod render;
+mod smtp;
+pub mod templates;
 
+pub use deliver::{Delivery, deliver};
 pub use kind::Kind;
 pub use letter::Letter;
-pub use queue::queue;
+pub use queue::{Queued, Shown, clear, find, newest, queue};
+pub use render::{Mail, Text, render};
+pub use smtp::SendError;

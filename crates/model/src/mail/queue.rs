@@ -1,12 +1,14 @@
 //! The table `letters`.
 
-use db::{Batch, params};
-use serde_json::Value;
+use db::{Batch, Db, Row, params};
+use serde_json::{Map, Value};
 
-use super::Letter;
-use crate::Model;
-use crate::ids::TenantId;
+use super::render::Mail;
+use super::{Kind, Letter};
+use crate::clock::Timestamp;
+use crate::ids::{ClientId, TenantId, UserId};
 use crate::seal::context;
+use crate::{Model, document};
 
 /// Puts a letter into the queue, in the batch of what it tells of. It is rendered and delivered by the mail job; its variables
 /// are sealed. Its row hangs on the tenant's alone, and comes after those of users and sessions in the batch.
@@ -31,6 +33,178 @@ pub fn queue(batch: &mut Batch, app: &Model, tenant: &TenantId, letter: Letter) 
         .expect(1);
 }
 
+/// A letter in the queue.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// The tenant whose letter it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// The address it goes to.
+    pub to: String,
+    /// Whom it is about.
+    pub user_id: Option<UserId>,
+    /// The application that it came from.
+    pub client_id: Option<ClientId>,
+    /// What its text may name.
+    pub variables: Map<String, Value>,
+    /// How often its delivery has been tried.
+    pub attempts: i64,
+    /// When it is to be tried, as it was read: what a lease compares.
+    pub due_at: Timestamp,
+    /// When it was queued.
+    pub created_at: Timestamp,
+}
+
+/// The letters of all tenants that are due, the longest due first.
+pub(super) async fn due(app: &Model, now: Timestamp, most: u32) -> Result<Vec<Queued>, db::Error> {
+    let rows = app.db.read(
+        "SELECT tenant, id, kind, recipient, user_id, client_id, variables, attempts, due_at, created_at FROM letters
+         WHERE state = 'queued' AND due_at <= $1 ORDER BY due_at, tenant, id LIMIT $2",
+        params![now, most],
+    );
+    rows.await?.into_iter().map(|row| queued(app, row)).collect()
+}
+
+fn queued(app: &Model, mut row: Row) -> Result<Queued, db::Error> {
+    let (tenant, id): (TenantId, String) = (row.take()?, row.take()?);
+    let (kind, to, user_id, client_id) = (row.take()?, row.take()?, row.take()?, row.take()?);
+    let variables = match row.take::<Option<Vec<u8>>>()? {
+        Some(sealed) => {
+            let text = document::unseal(app, &place(&tenant, &id, "variables"), &sealed)?;
+            serde_json::from_str(&text)
+                .map_err(|error| db::Error::Failed(format!("a letter's variables do not parse: {error}")))?
+        }
+        None => Map::new(),
+    };
+    let (attempts, due_at, created_at) = (row.take()?, row.take()?, row.take()?);
+    Ok(Queued { tenant, id, kind, to, user_id, client_id, variables, attempts, due_at, created_at })
+}
+
+/// Takes a due letter until `until`, once: of two nodes one gets a `Conflict`.
+pub(super) fn lease(batch: &mut Batch, letter: &mut Queued, until: Timestamp) {
+    batch
+        .execute(
+            "UPDATE letters SET due_at = $1, attempts = attempts + 1
+             WHERE tenant = $2 AND id = $3 AND state = 'queued' AND due_at = $4",
+            params![until, &letter.tenant, &letter.id, letter.due_at],
+        )
+        .expect(1);
+    letter.due_at = until;
+    letter.attempts += 1;
+}
+
+/// Notes that a leased letter has gone, and forgets what it said.
+pub(super) fn sent(batch: &mut Batch, letter: &Queued, now: Timestamp) {
+    finish(batch, letter, "sent", None, now);
+}
+
+/// Notes that a leased letter is in the outbox.
+pub(super) fn kept(app: &Model, batch: &mut Batch, letter: &Queued, mail: &Mail, now: Timestamp) {
+    finish(batch, letter, "sent", None, now);
+    let text = serde_json::to_vec(mail).expect("texts always serialise");
+    batch
+        .execute(
+            "UPDATE letters SET rendered = $1 WHERE tenant = $2 AND id = $3",
+            params![
+                app.seal.seal(&place(&letter.tenant, &letter.id, "rendered"), &text),
+                &letter.tenant,
+                &letter.id
+            ],
+        )
+        .expect(1);
+}
+
+/// Notes that a leased letter is given up, why, and forgets what it said.
+pub(super) fn failed(batch: &mut Batch, letter: &Queued, reason: &str, now: Timestamp) {
+    finish(batch, letter, "failed", Some(reason), now);
+}
+
+fn finish(batch: &mut Batch, letter: &Queued, state: &'static str, reason: Option<&str>, now: Timestamp) {
+    batch
+        .execute(
+            "UPDATE letters SET state = $1, error = $2, finished_at = $3, variables = NULL
+             WHERE tenant = $4 AND id = $5 AND state = 'queued' AND due_at = $6",
+            params![state, reason.map(storable), now, &letter.tenant, &letter.id, letter.due_at],
+        )
+        .expect(1);
+}
+
+/// Puts a leased letter off, and notes why.
+pub(super) fn put_off(batch: &mut Batch, letter: &Queued, reason: &str, until: Timestamp) {
+    batch
+        .execute(
+            "UPDATE letters SET error = $1, due_at = $2
+             WHERE tenant = $3 AND id = $4 AND state = 'queued' AND due_at = $5",
+            params![storable(reason), until, &letter.tenant, &letter.id, letter.due_at],
+        )
+        .expect(1);
+}
+
+/// What a mail server said, as a column takes it.
+fn storable(reason: &str) -> String {
+    reason.chars().filter(|char| *char != '\0').take(1000).collect()
+}
+
+/// A letter as the outbox shows it.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Its id.
+    pub id: String,
+    /// What it is about.
+    pub kind: Kind,
+    /// The address it goes to.
+    pub to: String,
+    /// `queued`, `sent` or `failed`.
+    pub state: String,
+    /// Why the last try failed.
+    pub error: Option<String>,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// The mail, once it is there.
+    pub mail: Option<Mail>,
+}
+
+const SHOWN: &str =
+    "SELECT id, kind, recipient, state, error, created_at, rendered FROM letters WHERE tenant = $1";
+
+/// The tenant's newest letters, the newest first.
+pub async fn newest(app: &Model, tenant: &TenantId, most: u32) -> Result<Vec<Shown>, db::Error> {
+    let sql = format!("{SHOWN} ORDER BY created_at DESC, id DESC LIMIT $2");
+    let rows = app.db.read(sql, params![tenant, most]).await?;
+    rows.into_iter().map(|row| shown(app, tenant, row)).collect()
+}
+
+/// One of the tenant's letters.
+pub async fn find(app: &Model, tenant: &TenantId, id: &str) -> Result<Option<Shown>, db::Error> {
+    let row = app.db.read_one(format!("{SHOWN} AND id = $2"), params![tenant, id]).await?;
+    row.map(|row| shown(app, tenant, row)).transpose()
+}
+
+fn shown(app: &Model, tenant: &TenantId, mut row: Row) -> Result<Shown, db::Error> {
+    let id: String = row.take()?;
+    let (kind, to, state, error, created_at) =
+        (row.take()?, row.take()?, row.take()?, row.take()?, row.take()?);
+    let mail = match row.take::<Option<Vec<u8>>>()? {
+        Some(sealed) => {
+            let text = document::unseal(app, &place(tenant, &id, "rendered"), &sealed)?;
+            let mail = serde_json::from_str(&text);
+            Some(mail.map_err(|error| db::Error::Failed(format!("a letter does not parse: {error}")))?)
+        }
+        None => None,
+    };
+    Ok(Shown { id, kind, to, state, error, created_at, mail })
+}
+
+/// Deletes a tenant's letters: what the outbox's button does.
+pub async fn clear(db: &Db, tenant: &TenantId) -> Result<(), db::Error> {
+    let mut batch = Batch::new();
+    batch.execute("DELETE FROM letters WHERE tenant = $1 AND state <> 'queued'", params![tenant]);
+    db.commit(batch).await.map(drop)
+}
+
 /// What a sealed column of a letter is sealed for.
 fn place(tenant: &TenantId, id: &str, column: &str) -> String {
     context("letters", &[tenant.as_str(), id], column)
@@ -39,7 +213,6 @@ fn place(tenant: &TenantId, id: &str, column: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::Kind;
     use crate::testing::TestModel;
 
     #[tokio::test]

@@ -20,6 +20,8 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "attack_protection", key: &["tenant", "part"], column: "secrets" },
     SealedColumn { table: "clients", key: &["tenant", "client_id"], column: "secret" },
     SealedColumn { table: "connections", key: &["tenant", "id"], column: "options" },
+    SealedColumn { table: "email_providers", key: &["tenant"], column: "credentials" },
+    SealedColumn { table: "letters", key: &["tenant", "id"], column: "rendered" },
     SealedColumn { table: "letters", key: &["tenant", "id"], column: "variables" },
     SealedColumn { table: "job_parts", key: &["tenant", "job", "number"], column: "data" },
     SealedColumn { table: "factors", key: &["tenant", "id"], column: "secret" },
@@ -128,7 +130,8 @@ mod tests {
     use super::*;
     use crate::attack_protection;
     use crate::jobs::{self, Job};
-    use crate::mail::{self, Kind, Letter};
+    use crate::mail::providers::{self, Provider};
+    use crate::mail::{self, Delivery, Kind, Letter};
     use crate::seal::MasterKey;
     use crate::testing::{TestModel, object};
 
@@ -139,6 +142,14 @@ mod tests {
             app.add_api(json!({ "identifier": "https://api.test", "signing_alg": "HS256" })).await;
             let mut batch = Batch::new();
             let letter = Letter::new(Kind::MfaOobCode, "ann@example.com").with("code", "123456");
+            mail::queue(&mut batch, &app, &app.tenant, letter.clone());
+            let smtp = json!({ "name": "smtp", "credentials": { "smtp_pass": "secret" } });
+            let mut provider = Provider::new(smtp.as_object().unwrap()).unwrap();
+            providers::save(&app, &mut batch, &app.tenant, &mut provider);
+            app.db.commit(batch).await.unwrap();
+            // That one is delivered, and the next one waits.
+            mail::deliver(&app, Delivery::Outbox).await.unwrap();
+            let mut batch = Batch::new();
             mail::queue(&mut batch, &app, &app.tenant, letter);
             let mut captcha = attack_protection::load_captcha(&app, &app.tenant).await.unwrap();
             captcha = captcha.patched(&object(json!({ "hcaptcha": { "site_key": "k", "secret": "s" } })));

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::identities::{self, Identity, Login, fold_name};
 use crate::ids::{TenantId, UserId};
+use crate::{access_tokens, authorization_codes, refresh_tokens, sessions};
 
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
 pub use identifiers::{is_email, is_username};
@@ -104,6 +105,17 @@ impl User {
     pub fn identity(&self, provider: &str, user_id: &str) -> Option<(usize, &Identity)> {
         let mut places = self.identities.iter().enumerate();
         places.find(|(_, identity)| identity.provider == provider && identity.user_id == user_id)
+    }
+
+    /// Notes that the address of the identity at `position` is the user's: the root's for the primary, its own for a linked one.
+    pub fn prove_email(&mut self, position: usize) {
+        match position {
+            0 => self.email_verified = true,
+            _ => {
+                let profile = self.identities[position].profile.get_or_insert_default();
+                profile.insert("email_verified".into(), true.into());
+            }
+        }
     }
 
     /// What the identity at `position` logs in with: the primary by the root profile, a linked one by its own.
@@ -326,6 +338,14 @@ pub fn save(batch: &mut Batch, user: &mut User) {
 
 fn multifactor(user: &User) -> Option<String> {
     (!user.multifactor.is_empty()).then(|| user.multifactor.join(" "))
+}
+
+/// Ends all that the user, or whoever took their place, is signed in with: sessions, codes and tokens.
+pub fn sign_out(batch: &mut Batch, tenant: &TenantId, id: &UserId) {
+    sessions::remove_for_user(batch, tenant, id);
+    authorization_codes::remove_for_user(batch, tenant, id);
+    refresh_tokens::remove_for_user(batch, tenant, id);
+    access_tokens::remove_for_user(batch, tenant, id);
 }
 
 /// Deletes a user and all that hangs on them: identities, password, consents, sessions, tokens, enrolments. An unknown id

@@ -1,8 +1,9 @@
 //! `doorward dev`: the whole product on this machine. The same code paths as `serve`, with a seeded tenant, a
-//! certificate of its own and a page that moves the clock.
+//! certificate of its own, a page that shows every mail and one that moves the clock.
 
 pub mod authority;
 pub mod faults;
+pub mod outbox;
 pub mod routes;
 pub mod seed;
 pub mod trust;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use management::Limits;
+use model::mail::Delivery;
 use model::tenants::Tenant;
 use model::{Clock, Random};
 
@@ -50,17 +52,18 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
     let (tenant, credentials) = seed::seed(&app, &host, &file).await?;
 
     let tools = routes::Tools::new(&app.random);
-    let page = format!("{}dev?token={}", tenant.issuer, tools.token());
+    let page = |path: &str| format!("{}{path}?token={}", tenant.issuer, tools.token());
+    let pages = [("Mail", page("dev/outbox")), ("Clock", page("dev"))];
     let router =
         router::layered(app.clone(), Proxies::default(), Limits::default(), |all| routes::extend(all, tools));
-    let jobs = jobs::start(&app);
+    let jobs = jobs::start(&app, Delivery::Outbox);
     let stop = program::stop_signal()?;
     if command.trust {
         trust::install(&authority.certificate, std::env::home_dir().as_deref())
             .iter()
             .for_each(|line| println!("{line}"));
     }
-    print!("{}", welcome(&tenant, &credentials, &file, &authority.certificate, &page));
+    print!("{}", welcome(&tenant, &credentials, &file, &authority.certificate, &pages));
     listener.serve(router, stop).await;
     jobs.stop().await;
     program::close(app).await;
@@ -120,7 +123,13 @@ impl Drop for Ephemeral {
 }
 
 /// What is printed once everything answers.
-fn welcome(tenant: &Tenant, credentials: &Credentials, file: &Path, ca: &Path, page: &str) -> String {
+fn welcome(
+    tenant: &Tenant,
+    credentials: &Credentials,
+    file: &Path,
+    ca: &Path,
+    pages: &[(&str, String)],
+) -> String {
     let mut text = format!("\nDoorward is ready at {}\n\n", tenant.issuer);
     let mut line =
         |name: &str, value: String| writeln!(text, "  {name:<14}{value}").expect("a string takes all");
@@ -141,7 +150,9 @@ fn welcome(tenant: &Tenant, credentials: &Credentials, file: &Path, ca: &Path, p
     line("An API", format!("{}  read:notes write:notes offline_access", seed::DEMO_API));
     line("Management", format!("client_id {}, secret in {}", credentials.m2m.client_id, file.display()));
     line("Certificate", format!("NODE_EXTRA_CA_CERTS={}; browsers: doorward dev --trust", ca.display()));
-    line("Clock", page.to_owned());
+    for (name, page) in pages {
+        line(name, page.clone());
+    }
     text.push_str("\nFor this machine only. Ctrl-C stops it.\n");
     text
 }

@@ -1,4 +1,5 @@
-//! The development routes: an index, a movable clock and fault switches. They exist only in the router that `dev` builds, answer
+//! The development routes: an index, the outbox ([`super::outbox`]), a movable clock and fault switches. They exist only in the
+//! router that `dev` builds, answer
 //! `localhost` alone, and ask for the token that `dev` prints.
 
 use std::sync::{Arc, LazyLock};
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::faults::{self, Faults};
+use super::outbox;
 use crate::refusal::{Refusal, Shape};
 
 /// What the development routes need beside the application.
@@ -39,12 +41,13 @@ impl Tools {
 }
 
 /// The product's routes under the fault switches, and the development routes beside them: `GET /dev`, `POST /dev/clock`,
-/// `GET|POST|DELETE /dev/faults`.
+/// `GET|POST|DELETE /dev/faults`, and those of the outbox.
 pub fn extend(product: Router<App>, tools: Tools) -> Router<App> {
     let development = Router::new()
         .route("/dev", get(index))
         .route("/dev/clock", post(advance))
         .route("/dev/faults", get(faults::list).post(faults::switch_on).delete(faults::switch_off))
+        .merge(outbox::routes())
         .route_layer(Extension(tools.faults.clone()))
         .route_layer(from_fn(guard))
         .route_layer(Extension(tools.clone()));
@@ -92,7 +95,7 @@ async fn index(State(app): State<App>, Extension(tools): Extension<Tools>) -> Re
          <h1>Development</h1><p>The server's clock says <time>{now}</time>.</p>\
          <form method=\"post\" action=\"/dev/clock?token={token}\"><p>Move it by</p>{buttons}</form>\
          <p>Tokens, sessions and codes expire by this clock. It cannot go back but by a restart.</p>\
-         <p><a href=\"/account/\">The account page</a> · \
+         <p><a href=\"/dev/outbox?token={token}\">The outbox</a> · <a href=\"/account/\">The account page</a> · \
          <a href=\"/.well-known/openid-configuration\">Discovery</a></p></main></body></html>",
         now = app.clock.now().iso(),
         token = tools.token(),

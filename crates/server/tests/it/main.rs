@@ -5,6 +5,7 @@ mod support;
 
 mod authentication;
 mod http;
+mod mail;
 mod management;
 mod program;
 mod recordings;

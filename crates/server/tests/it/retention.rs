@@ -33,6 +33,11 @@ fn rows(batch: &mut Batch, app: &TestApp, name: &str, end: Timestamp) {
         params![tenant, hash("token"), end],
     );
     batch.execute(
+        "INSERT INTO tickets (tenant, hash, kind, user_id, provider, subject, marks_verified, include_email, created_at, expires_at)
+         VALUES ($1, $2, 'password', 'auth0|alice', 'auth0', 'alice', $3, $3, $4, $5)",
+        params![tenant, hash("ticket"), true, NOW, end],
+    );
+    batch.execute(
         "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating, generation,
          created_at, expires_at, ip) VALUES ($1, $2, 'spa', 'auth0|alice', $2, '', '', $3, 1, $4, $5, '203.0.113.9')",
         params![tenant, name, true, NOW, end],
@@ -62,13 +67,14 @@ async fn count(app: &TestApp, sql: &'static str) -> i64 {
     row.take().expect("a number")
 }
 
-async fn left(app: &TestApp) -> [i64; 9] {
+async fn left(app: &TestApp) -> [i64; 10] {
     [
         count(app, "SELECT COUNT(*) FROM sessions").await,
         count(app, "SELECT COUNT(*) FROM transactions").await,
         count(app, "SELECT COUNT(*) FROM authorization_codes").await,
         count(app, "SELECT COUNT(*) FROM access_tokens").await,
         count(app, "SELECT COUNT(*) FROM refresh_token_families").await,
+        count(app, "SELECT COUNT(*) FROM tickets").await,
         count(app, "SELECT COUNT(*) FROM logs").await,
         count(app, "SELECT COUNT(*) FROM login_attempts").await,
         count(app, "SELECT COUNT(*) FROM address_attempts").await,
@@ -95,14 +101,14 @@ both_databases! {
         let logged = app.events().await.len() as i64;
         assert!(logged > 0);
 
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 700);
-        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, logged, 1, 101, 1]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 800);
+        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, 1, logged, 1, 101, 1]);
         app.app.clock.advance(DAY);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 200);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, logged, 1, 1, 1]);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, logged, 1, 1, 1]);
         app.app.clock.advance(29 * DAY + 1);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), logged as u64);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 0, 1, 1, 1]);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, 0, 1, 1, 1]);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 0);
     }
 }

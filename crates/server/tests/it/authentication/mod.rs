@@ -3,6 +3,7 @@
 mod at_once;
 mod claims;
 mod connections;
+mod dbconnections;
 mod error_pages;
 mod factors;
 mod logout;

@@ -83,9 +83,18 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ),
     ("GET /doorward/self-service", "read:doorward_self_service", 200, 200),
     ("PATCH /doorward/self-service", "update:doorward_self_service", 200, 200),
+    ("POST /email-templates", "create:email_templates", 200, 200),
+    ("GET /email-templates/{templateName}", "read:email_templates", 200, 404),
+    ("PUT /email-templates/{templateName}", "update:email_templates", 200, 404),
+    ("PATCH /email-templates/{templateName}", "update:email_templates", 200, 404),
+    ("GET /emails/provider", "read:email_provider", 200, 200),
+    ("POST /emails/provider", "create:email_provider", 201, 201),
+    ("PATCH /emails/provider", "update:email_provider", 200, 200),
+    ("DELETE /emails/provider", "delete:email_provider", 204, 204),
     ("GET /grants", "read:grants", 200, 200),
     ("DELETE /grants", "delete:grants", 204, 204),
     ("DELETE /grants/{id}", "delete:grants", 204, 204),
+    ("POST /jobs/verification-email", "update:users", 201, 201),
     ("POST /jobs/users-exports", "read:users", 200, 200),
     ("POST /jobs/users-imports", "create:users", 202, 202),
     ("POST /guardian/enrollments/ticket", "create:guardian_enrollment_tickets", 200, 200),
@@ -144,6 +153,8 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ("DELETE /resource-servers/{id}", "delete:resource_servers", 204, 204),
     ("GET /tenants/settings", "read:tenant_settings", 200, 200),
     ("PATCH /tenants/settings", "update:tenant_settings", 200, 200),
+    ("POST /tickets/email-verification", "create:user_tickets", 201, 201),
+    ("POST /tickets/password-change", "create:user_tickets", 201, 201),
     ("GET /user-blocks", "read:users", 200, 200),
     ("DELETE /user-blocks", "update:users", 204, 204),
     ("GET /user-blocks/{id}", "read:users", 200, 404),
@@ -372,6 +383,7 @@ impl World {
                 id(made.body, "id")
             }
             "anomaly" => self.throttled().await,
+            "email-templates" => self.email_template().await,
             other => panic!("write here how to make one of {other}"),
         }
     }
@@ -382,6 +394,37 @@ impl World {
         self.admin.delete(&path).await;
         let made = self.made(&path, json!({ "type": "phone", "phone_number": "+15551234567" })).await;
         made["id"].as_str().expect("it has an id").replace("phone|", "")
+    }
+
+    /// A text of the tenant's own.
+    async fn email_template(&self) -> String {
+        let there = self.admin.get("/api/v2/email-templates/verify_email").await;
+        if there.status == 404 {
+            let made = self.admin.post("/api/v2/email-templates", template("verify_email")).await;
+            assert_eq!(made.status, 200, "{}", made.text);
+        }
+        "verify_email".to_owned()
+    }
+
+    /// Sets what sends the tenant's mail, or takes it away, so that a call finds what it needs.
+    async fn email_provider(&self, wanted: bool) {
+        let path = "/api/v2/emails/provider";
+        assert_eq!(self.admin.delete(path).await.status, 204);
+        if wanted {
+            self.made(path, provider()).await;
+        }
+    }
+
+    /// Takes a text of the tenant's own away: no operation does that.
+    async fn no_email_template(&self, name: &str) {
+        let mut batch = db::Batch::new();
+        let tenant = &self.app.tenant.id;
+        batch.execute(
+            "DELETE FROM email_templates WHERE tenant = $1 AND template = $2",
+            db::params![tenant, name],
+        );
+        batch.changed("email_templates", tenant.as_str(), name);
+        self.app.app.db.commit(batch).await.expect("deletes");
     }
 
     /// What Alice consented to.
@@ -468,12 +511,18 @@ impl World {
             ("connections", Whose::Missing) => "con_0000000000000000".to_owned(),
             ("jobs", Whose::Missing) => "job_0000000000000000".to_owned(),
             ("device-credentials", Whose::Missing) => "dcr_0000000000000000".to_owned(),
+            ("email-templates", Whose::Missing) => "async_approval".to_owned(),
             (_, Whose::Missing) => "000000000000000000000000".to_owned(),
             ("guardian", _) if operation.path == "/guardian/factors/{name}" => "otp".to_owned(),
             ("guardian", _) => self.factor("auth0%7Calice").await,
             (family, _) => self.object(family).await,
         };
-        let path = operation.path.replace("{id}", &id).replace("{kid}", &id).replace("{name}", &id);
+        let path = operation
+            .path
+            .replace("{id}", &id)
+            .replace("{kid}", &id)
+            .replace("{name}", &id)
+            .replace("{templateName}", &id);
         let path = path.replace("/multifactor/{provider}", "/multifactor/google-authenticator");
         let path = match path.split_once("{authentication_method_id}") {
             Some((before, _)) if whose == Whose::Missing => format!("{before}totp%7Cdev_0000000000000000"),
@@ -483,6 +532,12 @@ impl World {
         if (operation.method.as_str(), operation.path) == ("POST", METHODS) && whose != Whose::Missing {
             // A user may have only so many.
             self.admin.delete(&format!("/api/v2{path}")).await;
+        }
+        match (operation.method.as_str(), operation.path) {
+            ("POST", "/emails/provider") => self.email_provider(false).await,
+            (_, "/emails/provider") => self.email_provider(true).await,
+            ("POST", "/email-templates") => self.no_email_template("stolen_credentials").await,
+            _ => {}
         }
         let path = match (operation.method.as_str(), operation.path) {
             ("GET", "/users-by-email") => format!("{path}?email=alice@example.com"),
@@ -517,6 +572,7 @@ impl World {
                 "/users/{id}/multifactor/actions/invalidate-remember-browser"
                 | "/users/{id}/recovery-code-regeneration",
             ) => None,
+            ("PUT", "/email-templates/{templateName}") => Some(template("verify_email")),
             ("GET" | "DELETE" | "PUT", _) | (_, "/keys/signing/rotate" | "/clients/{id}/rotate-secret") => {
                 None
             }
@@ -561,6 +617,14 @@ impl World {
             ("PATCH", "/client-grants/{id}") => Some(json!({ "scope": [] })),
             ("PATCH", path) if path.starts_with("/attack-protection/") => Some(json!({})),
             ("PATCH", "/doorward/self-service") => Some(json!({ "notices": null })),
+            ("POST", "/email-templates") => Some(template("stolen_credentials")),
+            ("PATCH", "/email-templates/{templateName}") => Some(json!({ "subject": self.unique("s") })),
+            ("POST", "/emails/provider") => Some(provider()),
+            ("PATCH", "/emails/provider") => Some(json!({ "enabled": false })),
+            (
+                "POST",
+                "/tickets/email-verification" | "/tickets/password-change" | "/jobs/verification-email",
+            ) => Some(json!({ "user_id": "auth0|bob" })),
             ("PATCH", "/branding") => Some(json!({ "colors": { "primary": "#112233" } })),
             ("PATCH", "/tenants/settings") => Some(json!({ "friendly_name": self.unique("t") })),
             (method, path) => panic!("write here what {method} {path} is called with"),
@@ -602,6 +666,14 @@ impl World {
         let expected = if whose == Whose::Missing { row.missing } else { row.done };
         assert_eq!(answer.status, expected, "{} {} with {scope}: {}", call.method, call.path, answer.text);
     }
+}
+
+fn template(name: &str) -> Value {
+    json!({ "template": name, "body": "b", "from": "", "subject": "s", "syntax": "liquid", "enabled": true })
+}
+
+fn provider() -> Value {
+    json!({ "name": "smtp", "credentials": { "smtp_host": "mail.test", "smtp_pass": "secret" } })
 }
 
 /// The scopes over one's own.

@@ -445,4 +445,32 @@ both_databases! {
         let again = app.machine("read:users").get(&format!("/api/v2/jobs/{}", done["id"].as_str().expect("an id"))).await;
         assert_eq!(fetch(&app, &again.body).await.status, 200, "asked for anew");
     }
+
+    /// The letter goes out with the job, to the address that the user has, with a link that proves it.
+    async fn a_verification_mail_is_sent_on_request(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let admin = app.machine("update:users read:users");
+        let own = "/api/v2/users/auth0%7Calice";
+        assert_eq!(admin.patch(own, json!({ "email_verified": false })).await.status, 200);
+        let answer = admin.post("/api/v2/jobs/verification-email", json!({ "user_id": "auth0|alice", "client_id": "spa" })).await;
+        let id = answer.body["id"].as_str().expect("an id").to_owned();
+        assert_eq!((answer.status, &answer.body), (201, &json!({
+            "type": "verification_email", "status": "pending", "created_at": "2026-01-01T12:00:00.000Z", "id": id
+        })));
+        assert_eq!(admin.get(&format!("/api/v2/jobs/{id}")).await.body["status"], "completed");
+        let letters = app.letters_to("alice@example.com", "verify_email").await;
+        let mut browser = Browser::new(app.caller());
+        let page = browser.open(&letters[0].link()).await;
+        assert_eq!(browser.submit(&page, &[]).await.status, 200);
+        assert_eq!(admin.get(own).await.body["email_verified"], true);
+        for (body, status, message) in [
+            (json!({ "user_id": "auth0|nobody" }), 404, "The user does not exist."),
+            (json!({ "user_id": "auth0|alice", "client_id": "nothing" }), 400, "The client does not exist"),
+            (json!({ "user_id": "auth0|alice", "identity": { "provider": "github", "user_id": "1" } }), 400, "The user exists, but does not contain the given identity."),
+        ] {
+            let refused = admin.post("/api/v2/jobs/verification-email", body.clone()).await;
+            assert_eq!((refused.status, refused.body["message"].as_str()), (status, Some(message)), "{body}");
+        }
+        assert_eq!(app.posted().await.len(), 1);
+    }
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use axum::http::Method;
 use management::Limits;
 use model::Random;
+use model::mail::{self, Delivery, Kind, Letter};
 use serde_json::json;
 use server::dev::routes::{Tools, extend};
 use server::dev::seed;
@@ -15,12 +16,16 @@ use crate::support::binary::{Server, complaint, mode, run};
 use crate::support::{Caller, TestApp, tls};
 
 /// Every development route.
-const ROUTES: [(Method, &str); 5] = [
+const ROUTES: [(Method, &str); 9] = [
     (Method::GET, "/dev"),
     (Method::POST, "/dev/clock"),
     (Method::GET, "/dev/faults"),
     (Method::POST, "/dev/faults"),
     (Method::DELETE, "/dev/faults"),
+    (Method::GET, "/dev/outbox"),
+    (Method::POST, "/dev/outbox"),
+    (Method::GET, "/dev/outbox/some-letter"),
+    (Method::GET, "/dev/outbox/some-letter/html"),
 ];
 
 /// The seeded tenant of `dev`, behind the router that `dev` builds; and the token.
@@ -123,6 +128,48 @@ both_databases! {
             assert_eq!(switch.post("/dev/faults", nonsense.clone()).await.status, 400, "{nonsense}");
         }
         assert_eq!(switch.get("/dev/faults").await.body, json!([]));
+    }
+
+    /// Every letter is there, whole, for tests as JSON; as HTML nothing of it is markup but in a frame where nothing runs.
+    async fn the_outbox_shows_every_letter(app: TestApp) {
+        let (dev, credentials, tools) = started(&app).await;
+        let email = credentials.users[0].email.clone();
+        let ask = json!({ "email": email, "connection": "Username-Password-Authentication", "client_id": credentials.spa.client_id });
+        assert_eq!(dev.post("/dbconnections/change_password", ask).await.status, 200);
+        let mut batch = db::Batch::new();
+        let hostile = Letter::new(Kind::FactorAdded, "ann@example.com").with("factor", "<script>alert(1)</script>");
+        app.app.clock.advance(1);
+        mail::queue(&mut batch, &app.app, &dev.tenant.id, hostile);
+        app.app.db.commit(batch).await.expect("queues");
+        server::jobs::post(&app.app, Delivery::Outbox).await.expect("the job runs");
+
+        let bearer = dev.with("authorization", &format!("Bearer {}", tools.token()));
+        let letters = bearer.with("accept", "application/json").get("/dev/outbox").await;
+        let letters = letters.body.as_array().expect("a list").clone();
+        let kinds: Vec<_> = letters.iter().map(|letter| letter["kind"].as_str().expect("text")).collect();
+        let mut sorted = kinds.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, ["factor_added", "reset_email"]);
+        let reset = letters.iter().find(|letter| letter["kind"] == "reset_email").expect("is there");
+        assert_eq!((&reset["to"], &reset["state"]), (&json!(email), &json!("sent")));
+        assert!(reset["text"].as_str().expect("text").contains("https://localhost:8443/u/reset-password?ticket="), "{reset}");
+
+        let token = format!("token={}", tools.token());
+        let page = dev.get(&format!("/dev/outbox?{token}")).await;
+        assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+        for letter in &letters {
+            let id = letter["id"].as_str().expect("text");
+            assert!(page.text.contains(&format!("/dev/outbox/{id}?{token}")), "{}", page.text);
+            let shown = dev.get(&format!("/dev/outbox/{id}?{token}")).await;
+            assert!(shown.text.contains("<iframe title=\"The letter\" sandbox=\"allow-popups"), "{}", shown.text);
+            assert!(!shown.text.contains("allow-scripts") && !shown.text.contains("<script"), "{}", shown.text);
+            let html = dev.get(&format!("/dev/outbox/{id}/html?{token}")).await;
+            assert!(html.header("content-security-policy").contains("default-src 'none'") && html.header("content-security-policy").contains("sandbox allow-popups"), "{html:?}");
+            assert!(!html.text.contains("<script") && html.header("x-frame-options").is_empty(), "{html:?}");
+        }
+        assert_eq!(bearer.get("/dev/outbox/unknown").await.status, 404);
+        assert_eq!(bearer.form("/dev/outbox", &[]).await.status, 303);
+        assert_eq!(bearer.with("accept", "application/json").get("/dev/outbox").await.body, json!([]));
     }
 
     /// What is seeded works, and a second start changes none of it.

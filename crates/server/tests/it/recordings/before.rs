@@ -15,8 +15,11 @@ use model::connections::{self, Connection};
 use model::document::object;
 use model::guardian;
 use model::logs::{self, Event, Kind};
+use model::mail::providers::{self, Provider};
+use model::mail::templates::{self, Template};
 use model::resource_servers::{self, ResourceServer};
 use model::tenants::{self, Tenant};
+use model::users::{self, NewUser};
 use model::{App, ClientId};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -60,6 +63,9 @@ pub async fn restore(
     before.branding().await;
     before.attack_protection().await;
     before.guardian().await;
+    before.email_provider().await;
+    before.email_templates().await;
+    before.users().await;
     restored
 }
 
@@ -353,6 +359,58 @@ impl Before<'_> {
         if !seen.is_empty() {
             let mut batch = Batch::new();
             guardian::save(&mut batch, self.app, &self.tenant.id, &mut guardian);
+        }
+    }
+
+    /// A provider that the first request finds, with its secrets unknown.
+    async fn email_provider(&self) {
+        let first = self.exchanges.iter().find(|exchange| exchange.family() == "emails");
+        let Some(first) = first.filter(|exchange| exchange.status == 200) else { return };
+        let Value::Object(body) = self.names.value(&first.response_body) else { return };
+        let mut provider = Provider::new(&body).expect("it is a provider");
+        let mut batch = Batch::new();
+        providers::save(self.app, &mut batch, &self.tenant.id, &mut provider);
+        self.commit(batch).await;
+    }
+
+    /// Templates that the first request about them finds.
+    async fn email_templates(&self) {
+        let mut seen = BTreeSet::new();
+        for exchange in self.exchanges.iter().filter(|exchange| exchange.family() == "email-templates") {
+            let segments = exchange.segments();
+            let named =
+                segments.get(1).map(String::as_str).or_else(|| exchange.request_body["template"].as_str());
+            let Some(name) = named.filter(|name| seen.insert((*name).to_owned())) else { continue };
+            let found = match exchange.status {
+                200 if exchange.method != "POST" => self.names.value(&exchange.response_body),
+                // It is there already, and what it says is not told.
+                409 => json!({ "template": name, "enabled": true }),
+                _ => continue,
+            };
+            let Value::Object(body) = found else { continue };
+            let mut template = Template::new(&body).expect("it is a template");
+            let mut batch = Batch::new();
+            templates::save(&mut batch, &self.tenant.id, &mut template);
+            self.commit(batch).await;
+        }
+    }
+
+    /// Users of whom only the id was seen, in a ticket.
+    async fn users(&self) {
+        for exchange in self.exchanges.iter().filter(|exchange| exchange.family() == "tickets") {
+            let Some(id) = exchange.request_body["user_id"].as_str() else { continue };
+            if self.born.contains(id) {
+                continue;
+            }
+            let connection = self.default_connection().await.expect("every tenant has it");
+            let new = NewUser {
+                user_id: id.split_once('|').map(|(_, rest)| rest.to_owned()),
+                email: Some("chuck@example.com".into()),
+                ..NewUser::default()
+            };
+            let mut batch = Batch::new();
+            let user = users::new_database_user(self.app, &self.tenant.id, &connection, new);
+            users::insert(&mut batch, &user);
             self.commit(batch).await;
         }
     }

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 
 /// The families that are replayed.
-pub const FAMILIES: [&str; 15] = [
+pub const FAMILIES: [&str; 18] = [
     "users",
     "users-by-email",
     "clients",
@@ -19,6 +19,9 @@ pub const FAMILIES: [&str; 15] = [
     "user-blocks",
     "jobs",
     "guardian",
+    "emails",
+    "email-templates",
+    "tickets",
 ];
 
 /// What a rule lets pass at its fields.
@@ -100,6 +103,7 @@ impl Rule {
 /// Every accepted difference. A rule that explains nothing fails the test.
 #[rustfmt::skip]
 pub const RULES: &[Rule] = &[
+    rule(&["tickets"], &["ticket"], Accept::Value, "each link has a token of its own"),
     rule(&["users", "users-by-email"], &["user_id", "identities[].user_id"], Accept::Made, "each service makes its own ids"),
     rule(&["clients", "connections", "client-grants"], &["client_id"], Accept::Made, "each service makes its own ids"),
     rule(&["connections", "client-grants", "resource-servers", "jobs"], &["id"], Accept::Made, "each service makes its own ids"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The cases that are owed: a family and its numbers.
-const OWED: [(&str, &[u8]); 10] = [
+const OWED: &[(&str, &[u8])] = &[
     ("az", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
     ("tk", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
     ("cu", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23]),
@@ -14,6 +14,7 @@ const OWED: [(&str, &[u8]); 10] = [
     ("ls", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]),
     ("mf", &[1, 2, 3, 4, 5]),
     ("mg", &[1, 2, 3, 6, 7, 9, 10, 11]),
+    ("rc", &[1, 2, 3, 4, 5]),
     ("st", &[1, 2, 6, 8]),
 ];
 
@@ -64,7 +65,7 @@ fn every_documented_case_has_its_test_and_every_test_is_documented() {
         documented.entry(id).or_default().extend(names);
     }
     assert_eq!(documented, found);
-    for (family, numbers) in OWED {
+    for (family, numbers) in OWED.iter().copied() {
         for number in numbers {
             let id = format!("{family}_{number:02}");
             assert!(found.contains_key(&id), "no test is named {id}_…");

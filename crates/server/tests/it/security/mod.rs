@@ -11,6 +11,7 @@ mod jwt;
 mod linking;
 mod management;
 mod passwords;
+mod recovery;
 mod refresh;
 pub mod refusals;
 mod rights;

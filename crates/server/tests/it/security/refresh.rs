@@ -11,7 +11,7 @@ use crate::support::{Answer, Authorize, Browser, TestApp};
 const INVALID: &str = "Unknown or invalid refresh token.";
 
 /// A client whose refresh tokens rotate, with so many seconds of leeway.
-async fn add_rotating(app: &TestApp, id: &str, leeway: i64) {
+pub async fn add_rotating(app: &TestApp, id: &str, leeway: i64) {
     let body = json!({
         "app_type": "regular_web",
         "oidc_conformant": true,
@@ -23,7 +23,13 @@ async fn add_rotating(app: &TestApp, id: &str, leeway: i64) {
 }
 
 /// What a code for the API buys, refresh token included.
-async fn bought(app: &TestApp, browser: &mut Browser, client: &str, scope: &str, audience: &str) -> Issued {
+pub async fn bought(
+    app: &TestApp,
+    browser: &mut Browser,
+    client: &str,
+    scope: &str,
+    audience: &str,
+) -> Issued {
     let request = Authorize::code(client).with("scope", &format!("openid offline_access {scope}"));
     let request = if audience.is_empty() { request } else { request.with("audience", audience) };
     let code = browser.get(&request.path()).await.param("code");
@@ -32,12 +38,12 @@ async fn bought(app: &TestApp, browser: &mut Browser, client: &str, scope: &str,
     issued
 }
 
-async fn refresh(app: &TestApp, client: &str, token: &str) -> Answer {
+pub async fn refresh(app: &TestApp, client: &str, token: &str) -> Answer {
     Exchange::refresh(client, token).send(app).await
 }
 
 #[track_caller]
-fn assert_dead(answer: &Answer) {
+pub fn assert_dead(answer: &Answer) {
     assert_refused(answer, 403, "invalid_grant", INVALID);
 }
 

@@ -21,6 +21,7 @@ pub mod caller;
 #[macro_use]
 pub mod engine;
 pub mod factors;
+pub mod post;
 pub mod socket;
 pub mod tls;
 

@@ -39,6 +39,8 @@ const OBJECTS: &[&str] = &[
     "/clients/{id}",
     "/connections/{id}",
     "/doorward/self-service",
+    "/email-templates/{templateName}",
+    "/emails/provider",
     "/jobs/{id}",
     "/keys/signing/{kid}",
     "/logs/{id}",

@@ -6,8 +6,8 @@ use management::documents::Document;
 use management::users::authentication_methods as methods;
 use management::validation::{Strict, Validator};
 use management::{
-    attack_protection, branding, client_grants, clients, connections, device_credentials, guardian, jobs,
-    operations, resource_servers, self_service, tenants, users,
+    attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates,
+    emails, guardian, jobs, operations, resource_servers, self_service, tenants, tickets, users,
 };
 use serde_json::{Value, json};
 
@@ -26,7 +26,8 @@ const BODILESS: [&str; 6] = [
 ];
 
 /// Texts that may be of any length that a body has: pages, and names that nothing looks up.
-const LONG: [&str; 8] = [
+const LONG: [&str; 9] = [
+    "body",
     "custom_login_page",
     "custom_login_page_preview",
     "form_template",
@@ -116,6 +117,10 @@ fn trials(place: &str, schema: &Value) -> Vec<Trial> {
     all
 }
 
+fn template(name: &str) -> Value {
+    json!({ "template": name, "body": "b", "from": "", "subject": "s", "syntax": "liquid", "enabled": true })
+}
+
 /// The bodies of all operations that have one, and objects to send them to.
 async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
     app.add_user("auth0|alice").await;
@@ -131,6 +136,9 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
     let grant = made("client-grants", grant, "id").await;
     let phone = json!({ "type": "phone", "phone_number": "+15551234567" });
     let method = made("users/auth0%7Calice/authentication-methods", phone, "id").await.replace('|', "%7C");
+    let provider = json!({ "name": "smtp", "credentials": { "smtp_host": "mail.test" } });
+    made("emails/provider", provider, "name").await;
+    assert_eq!(admin.post("/api/v2/email-templates", template("verify_email")).await.status, 200);
     let body = |operation, path: &str, good, schema| Body { operation, path: path.to_owned(), good, schema };
     vec![
         body(
@@ -212,7 +220,7 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
             "device-credentials",
             |number| {
                 json!({ "device_name": "d", "type": "public_key", "value": "ABCD", "device_id": format!("{number:x}"),
-                    "user_id": "auth0|alice" })
+                        "user_id": "auth0|alice" })
             },
             schema!(device_credentials::CreateDeviceCredential),
         ),
@@ -221,6 +229,54 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
             "doorward/self-service",
             |_| json!({ "notices": {} }),
             schema!(Document<self_service::UpdateSelfService>),
+        ),
+        body(
+            "POST /email-templates",
+            "email-templates",
+            |_| template("taken"),
+            schema!(Document<email_templates::SetTemplate>),
+        ),
+        body(
+            "PUT /email-templates/{templateName}",
+            "email-templates/verify_email",
+            |_| template("verify_email"),
+            schema!(Document<email_templates::SetTemplate>),
+        ),
+        body(
+            "PATCH /email-templates/{templateName}",
+            "email-templates/verify_email",
+            |_| json!({ "subject": "s" }),
+            schema!(Document<email_templates::UpdateTemplate>),
+        ),
+        body(
+            "POST /emails/provider",
+            "emails/provider",
+            |_| json!({ "name": "taken", "credentials": { "smtp_host": "mail.test" } }),
+            schema!(Document<emails::CreateProvider>),
+        ),
+        body(
+            "PATCH /emails/provider",
+            "emails/provider",
+            |_| json!({ "enabled": true }),
+            schema!(Document<emails::UpdateProvider>),
+        ),
+        body(
+            "POST /jobs/verification-email",
+            "jobs/verification-email",
+            |_| json!({ "user_id": "auth0|alice" }),
+            schema!(jobs::SendVerification),
+        ),
+        body(
+            "POST /tickets/email-verification",
+            "tickets/email-verification",
+            |_| json!({ "user_id": "auth0|alice" }),
+            schema!(tickets::VerifyEmail),
+        ),
+        body(
+            "POST /tickets/password-change",
+            "tickets/password-change",
+            |_| json!({ "user_id": "auth0|alice" }),
+            schema!(tickets::ChangePassword),
         ),
         body(
             "POST /resource-servers",

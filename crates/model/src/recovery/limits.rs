@@ -1,0 +1,81 @@
+//! How often mail may be asked for: what keeps a stranger from filling somebody's mailbox.
+
+use db::{Batch, params};
+
+use crate::Model;
+use crate::clock::Timestamp;
+use crate::ids::TenantId;
+use crate::seal::digest;
+
+/// Seconds of a window, which begins with the first request.
+pub const WINDOW: i64 = 3600;
+/// Mails to one address in a window.
+pub const MOST_TO_ADDRESS: i64 = 3;
+/// Requests from one IP address in a window.
+pub const MOST_FROM_IP: i64 = 30;
+
+/// Counts a request, and answers whether it is within the limits of the address and of the IP address. Known and unknown
+/// addresses are counted alike.
+pub(super) async fn count(
+    app: &Model,
+    tenant: &TenantId,
+    address: &str,
+    ip: &str,
+) -> Result<bool, db::Error> {
+    let now = app.clock.now();
+    let mut batch = Batch::new();
+    // In the order of the keys, like every batch.
+    let mut keys = [
+        (digest(&format!("address/{address}")), MOST_TO_ADDRESS),
+        (digest(&format!("ip/{ip}")), MOST_FROM_IP),
+    ];
+    keys.sort_unstable();
+    for (key, _) in &keys {
+        add(&mut batch, tenant, key, now);
+    }
+    let outcome = app.db.commit(batch).await?;
+    let mut within = true;
+    for (rows, (_, most)) in outcome.rows.into_iter().zip(keys) {
+        for mut row in rows {
+            within &= row.take::<i64>()? <= most;
+        }
+    }
+    Ok(within)
+}
+
+fn add(batch: &mut Batch, tenant: &TenantId, key: &[u8; 32], now: Timestamp) {
+    batch
+        .execute(
+            "INSERT INTO mail_counts (tenant, key, count, began_at) VALUES ($1, $2, 1, $3)
+             ON CONFLICT (tenant, key) DO UPDATE SET
+               count = CASE WHEN mail_counts.began_at <= $4 THEN 1 ELSE mail_counts.count + 1 END,
+               began_at = CASE WHEN mail_counts.began_at <= $4 THEN $3 ELSE mail_counts.began_at END
+             RETURNING count",
+            params![tenant, key, now, now.plus_seconds(-WINDOW)],
+        )
+        .expect(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestModel;
+
+    #[tokio::test]
+    async fn an_address_and_an_ip_address_have_so_many_in_an_hour() {
+        for app in TestModel::each().await {
+            let within = async |address: &str, ip: &str| count(&app, &app.tenant, address, ip).await.unwrap();
+            for _ in 0..MOST_TO_ADDRESS {
+                assert!(within("ann@example.com", "10.0.0.1").await);
+            }
+            assert!(!within("ann@example.com", "10.0.0.2").await);
+            assert!(within("bob@example.com", "10.0.0.1").await);
+            for other in 0..MOST_FROM_IP - MOST_TO_ADDRESS - 1 {
+                assert!(within(&format!("{other}@example.com"), "10.0.0.1").await);
+            }
+            assert!(!within("one-more@example.com", "10.0.0.1").await);
+            app.clock.advance(WINDOW);
+            assert!(within("ann@example.com", "10.0.0.1").await);
+        }
+    }
+}

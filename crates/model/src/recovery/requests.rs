@@ -1,0 +1,173 @@
+//! The table `recovery_requests`.
+
+use std::net::IpAddr;
+
+use db::{Batch, Row, params};
+
+use super::limits;
+use super::links::{Links, queue_reset};
+use crate::app::Peer;
+use crate::identities::fold_email;
+use crate::ids::{ClientId, TenantId};
+use crate::logs::{self, Event, Kind as EventKind};
+use crate::mail::Kind;
+use crate::tenants::{self, Tenant};
+use crate::users::{self, Found};
+use crate::{Model, connections};
+
+/// Requests that one step looks at.
+pub const AT_A_TIME: u32 = 50;
+/// The longest that is kept of what somebody typed, in characters: no address is longer.
+const LONGEST_LOGIN: usize = 320;
+
+/// Somebody wants a new password.
+#[derive(Clone, Debug)]
+pub struct NewRequest<'a> {
+    /// The connection's name.
+    pub connection: &'a str,
+    /// The address or user name that they typed.
+    pub login: &'a str,
+    /// The application that they came from.
+    pub client_id: Option<&'a ClientId>,
+}
+
+/// Writes down that somebody wants a new password, unless there were too many requests: then nothing happens, and the answer is the
+/// same. It costs the same for known and unknown addresses.
+pub async fn request(
+    app: &Model,
+    tenant: &Tenant,
+    peer: &Peer,
+    request: NewRequest<'_>,
+) -> Result<(), db::Error> {
+    let clean = |text: &str, most: usize| -> String {
+        text.trim().chars().filter(|c| *c != '\0').take(most).collect()
+    };
+    let (connection, login) = (clean(request.connection, 128), clean(request.login, LONGEST_LOGIN));
+    let ip = peer.ip.to_string();
+    let address = format!("{connection}/{}", fold_email(&login));
+    if !limits::count(app, &tenant.id, &address, &ip).await? {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    batch
+        .execute(
+            "INSERT INTO recovery_requests (tenant, id, host, connection, login, client_id, ip, user_agent, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            params![
+                &tenant.id,
+                app.random.alphanumeric(24),
+                &tenant.host,
+                connection,
+                login,
+                request.client_id.map(|id| clean(id.as_str(), 64)),
+                ip,
+                peer.user_agent.as_deref().map(|agent| clean(agent, 512)),
+                app.clock.now()
+            ],
+        )
+        .expect(1);
+    app.db.commit(batch).await.map(drop)
+}
+
+struct Pending {
+    tenant: TenantId,
+    id: String,
+    host: String,
+    connection: String,
+    login: String,
+    client_id: Option<ClientId>,
+    peer: Peer,
+}
+
+impl Pending {
+    fn read(mut row: Row) -> Result<Self, db::Error> {
+        let (tenant, id, host) = (row.take()?, row.take()?, row.take()?);
+        let (connection, login, client_id) = (row.take()?, row.take()?, row.take()?);
+        let ip = row.take::<String>()?.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let peer = Peer { ip, user_agent: row.take()? };
+        Ok(Self { tenant, id, host, connection, login, client_id, peer })
+    }
+}
+
+/// Looks at what was asked for, the oldest first: for a user who is there a letter with a link is queued, for anybody else
+/// nothing. Answers how many requests it were. Several nodes may do so at once.
+pub async fn process(app: &Model) -> Result<usize, db::Error> {
+    let rows = app.db.read(
+        "SELECT tenant, id, host, connection, login, client_id, ip, user_agent FROM recovery_requests
+         ORDER BY created_at, tenant, id LIMIT $1",
+        params![AT_A_TIME],
+    );
+    let mut done = 0;
+    for row in rows.await? {
+        let pending = Pending::read(row)?;
+        match answer(app, &pending).await {
+            Ok(()) => done += 1,
+            // Another node has it, or the user changed just now: then it is looked at again.
+            Err(db::Error::Conflict { .. } | db::Error::Retry) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+async fn answer(app: &Model, pending: &Pending) -> Result<(), db::Error> {
+    let tenant = match tenants::load(app, &pending.host).await?.filter(|tenant| tenant.id == pending.tenant) {
+        Some(tenant) => Some(tenant),
+        None => tenants::find(app, &pending.tenant).await?,
+    };
+    let Some(tenant) = tenant else { return forget(app, pending).await };
+    let event = |kind: EventKind| {
+        let event = Event::new(app, &tenant, kind).peer(&pending.peer).connection_name(&pending.connection);
+        match &pending.client_id {
+            Some(client_id) => event.client_id(client_id),
+            None => event,
+        }
+    };
+    let mut batch = Batch::new();
+    match find(app, &tenant, pending).await? {
+        Some(found) => {
+            users::unchanged(&mut batch, &found.user);
+            let links = Links::of(app, &tenant, Kind::ResetEmail, pending.client_id.as_ref()).await?;
+            let whom = (&found.user, found.identity);
+            queue_reset(app, &mut batch, &tenant, whom, pending.client_id.as_ref(), &links);
+            let event = event(EventKind::PasswordChangeRequested).user(&found.user);
+            logs::record(&mut batch, event);
+        }
+        None => {
+            let event = event(EventKind::FailedPasswordChangeRequest)
+                .user_name(&pending.login)
+                .description("There is no such user with a password and an address.");
+            logs::record(&mut batch, event);
+        }
+    }
+    remove(&mut batch, pending);
+    app.db.commit(batch).await.map(drop)
+}
+
+/// The user whom the request names, where their identity has a password to set and an address to write to.
+async fn find(app: &Model, tenant: &Tenant, pending: &Pending) -> Result<Option<Found>, db::Error> {
+    let connection = connections::find_by_name(app, &tenant.id, &pending.connection).await?;
+    if !connection.is_some_and(|connection| connection.is_database() && connection.is_active()) {
+        return Ok(None);
+    }
+    let found = users::find_login(&app.db, &tenant.id, &pending.connection, &pending.login).await?;
+    Ok(found.filter(|found| {
+        found.user.identities[found.identity].is_database()
+            && crate::tickets::email_of(&found.user, found.identity).is_some()
+    }))
+}
+
+async fn forget(app: &Model, pending: &Pending) -> Result<(), db::Error> {
+    let mut batch = Batch::new();
+    remove(&mut batch, pending);
+    app.db.commit(batch).await.map(drop)
+}
+
+fn remove(batch: &mut Batch, pending: &Pending) {
+    batch
+        .execute(
+            "DELETE FROM recovery_requests WHERE tenant = $1 AND id = $2",
+            params![&pending.tenant, &pending.id],
+        )
+        .expect(1);
+}
