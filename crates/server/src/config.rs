@@ -451,7 +451,8 @@ mod tests {
         assert_eq!(
             refusal("databse = \"sqlite:x\"", &[]),
             "/etc/doorward/doorward.toml:1: unknown field `databse`, expected one of `database`, `listen`, \
-             `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `breached_passwords_file`, `self_service`, `log`"
+             `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `breached_passwords_file`, `self_service`, `imports`, \
+             `log`"
         );
         assert!(
             refusal(GOOD, &[("DOORWARD_LISTN", "x")])

@@ -296,9 +296,16 @@ both_databases! {
         assert_eq!(claims(text(&tokens, "id_token"))["sub"], "auth0|bob");
         assert_eq!(silently(&mut here.clone()).await, "auth0|bob");
 
+        // He gave his second factor in it.
+        let mut batch = db::Batch::new();
+        batch.execute("UPDATE sessions SET mfa_at = $1 WHERE user_id = $2", db::params![app.app.clock.now(), "auth0|bob"]);
+        app.app.db.commit(batch).await.expect("writes");
+
         let linked = alice.post(LINKS, json!({ "link_with": tokens["id_token"] })).await;
         assert_eq!(linked.status, 201, "{}", linked.text);
         assert_eq!(silently(&mut here.clone()).await, "auth0|alice");
+        let proven: i64 = stored(&app, "SELECT COUNT(*) FROM sessions WHERE tenant = $1 AND mfa_at IS NOT NULL", db::params![]).await;
+        assert_eq!(proven, 0, "bob's second factor is none of alice's");
         assert_eq!(silently(&mut elsewhere.clone()).await, "login_required");
         let sessions: i64 = stored(&app, "SELECT COUNT(*) FROM sessions WHERE tenant = $1", db::params![]).await;
         assert_eq!(sessions, 1, "bob's other session has ended with him");

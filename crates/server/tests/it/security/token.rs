@@ -5,7 +5,7 @@ use db::params;
 use serde_json::json;
 
 use super::exchange::{Exchange, assert_refused, at_once, base64, grant_of, userinfo};
-use super::{API, codes, prepared, signed_in, stored};
+use super::{API, claims, codes, prepared, signed_in, stored};
 use crate::support::app::secret_of;
 use crate::support::browser::{CALLBACK, CHALLENGE, VERIFIER};
 use crate::support::{Answer, Authorize, Browser, TestApp};
@@ -51,6 +51,20 @@ both_databases! {
             assert_eq!(families(&app).await, 0);
         }
         assert_eq!(app.events().await.iter().filter(|kind| *kind == "feacft").count(), 3);
+    }
+
+    /// A scope that the API lost while the code was on its way is in no token.
+    async fn tk_12_a_code_buys_what_is_granted_when_it_is_exchanged(app: TestApp) {
+        let app = prepared(app).await;
+        let mut alice = signed_in(&app, "alice").await;
+        let request = Authorize::code("web").with("audience", API).with("scope", "openid read:a write:a");
+        let code = new_code(&mut alice, &request).await;
+        let narrower = json!({ "scopes": [{ "value": "read:a" }] });
+        let changed = app.admin().patch("/api/v2/resource-servers/https%3A%2F%2Fapi.test%2F", narrower).await;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        let bought = grant_of(&Exchange::code("web", &code).send(&app).await);
+        assert_eq!(bought.scope, "openid read:a");
+        assert_eq!(claims(&bought.access_token)["scope"], "openid read:a");
     }
 
     async fn tk_03_what_was_issued_to_one_client_is_nothing_to_another(app: TestApp) {
