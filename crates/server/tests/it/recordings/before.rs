@@ -359,6 +359,7 @@ impl Before<'_> {
         if !seen.is_empty() {
             let mut batch = Batch::new();
             guardian::save(&mut batch, self.app, &self.tenant.id, &mut guardian);
+            self.commit(batch).await;
         }
     }
 
