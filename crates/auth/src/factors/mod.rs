@@ -57,7 +57,8 @@ fn challenge_page(kind: Kind) -> &'static str {
 /// Decides whether the user of `session` must give a second factor before `request` is answered, and which.
 ///
 /// `acr_values` asks for one that was given in this session. The tenant's policy asks too, but not in a browser that the user
-/// had remembered. `here` is how far this very sign-in has come.
+/// had remembered. `here` is how far this very sign-in has come: a new recovery code is its user's only once they have given a factor,
+/// since the session may be another user's by now.
 pub async fn missing(
     visit: &Visit,
     request: &Request,
@@ -65,11 +66,9 @@ pub async fn missing(
     user: &User,
     here: Option<&Progress>,
 ) -> Result<Option<Missing>, db::Error> {
-    if here.is_some_and(|progress| progress.recovery_code.is_some()) {
-        return Ok(Some(Missing::RecoveryCode));
-    }
     if session.mfa_at.is_some() {
-        return Ok(None);
+        let unseen = here.is_some_and(|progress| progress.recovery_code.is_some());
+        return Ok(unseen.then_some(Missing::RecoveryCode));
     }
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let guardian = guardian::find(app, tenant).await?;

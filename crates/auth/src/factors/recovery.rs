@@ -122,7 +122,8 @@ pub async fn saved(
     let app = &step.visit.app;
     let decide = async || {
         let nothing = (Batch::new(), ());
-        let Some(step) = step.again().await? else { return Ok(nothing) };
+        let step = step.again().await?.filter(|step| step.missing == Missing::RecoveryCode);
+        let Some(step) = step else { return Ok(nothing) };
         let (Some(progress), Some(code)) = (&step.progress, code(&step)) else { return Ok(nothing) };
         let (tenant, user) = (&step.visit.tenant.id, &step.user);
         let mut batch = Batch::new();

@@ -204,6 +204,11 @@ impl Step {
         if used_up || self.needs_recovery_code(how == logs::Kind::FactorEnrolled) {
             let code = recovery_code::new(&app.random);
             transactions::show_recovery_code(batch, app, tenant, &self.transaction, &session.sid, &code);
+        } else if let Some(progress) =
+            self.progress.as_ref().filter(|progress| progress.recovery_code.is_some())
+        {
+            // It was for whoever the session was of before, who has read it.
+            transactions::saw_recovery_code(batch, tenant, &self.transaction, progress);
         }
         logs::record(batch, self.event(how, factor.as_str()));
         Passed { session: token, remembered }

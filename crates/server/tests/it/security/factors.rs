@@ -208,6 +208,54 @@ both_databases_at_once! {
 }
 
 both_databases! {
+    /// A session that moves with a linked account brings neither its second factor nor the recovery code that was shown in it.
+    async fn mf_01_what_a_linked_account_proved_opens_nothing_of_the_primary_user(app: TestApp) {
+        let app = prepared(app).await;
+        app.guard(&["otp", "recovery-code"], &[]).await;
+        let seed = app.add_totp("auth0|alice").await;
+        let own = app.add_recovery_code("auth0|alice").await;
+        let kept = async |app: &TestApp| -> Vec<u8> {
+            let sql = "SELECT hash FROM factors WHERE tenant = $1 AND user_id = 'auth0|alice' AND kind = 'recovery-code'";
+            stored(app, sql, params![]).await
+        };
+        let before = kept(&app).await;
+
+        // Bob sets up an app of his, and reads the recovery code that he is to confirm.
+        let mut browser = crate::security::signed_in(&app, "bob").await;
+        let setup = browser.open(&Authorize::code("web").multi_factor().path()).await;
+        let bobs = model::factors::totp::decode(&shown(&setup)).expect("is base32");
+        let page = browser.give(&setup, &app.code(&bobs, 0)).await;
+        assert_eq!(page_of(&page), "/u/mfa-recovery-code-enrollment", "{page:?}");
+        let known = shown(&page);
+        let proof = browser.open(&Authorize::new("page", "id_token").with("prompt", "none").path()).await.param("id_token");
+
+        // With a token of Alice's his account becomes hers, and so does the session.
+        let alice = app.token_of("auth0|alice", "page", "update:current_user_identities");
+        let linked = alice.post("/api/v2/users/auth0%7Calice/identities", json!({ "link_with": proof })).await;
+        assert_eq!(linked.status, 201, "{linked:?}");
+        let asked = browser.submit(&page, &[("saved", "true")]).await;
+        assert_eq!(page_of(&asked), CHALLENGE, "{asked:?}");
+        assert_eq!(kept(&app).await, before, "her recovery code is as it was");
+        let silent = browser.open(&Authorize::code("web").multi_factor().with("prompt", "none").path()).await;
+        assert_eq!(silent.param("error_description"), "Multifactor authentication required");
+        let state = crate::support::browser::Form::of(&asked).field("state").to_owned();
+        let recovery = browser.open(&format!("/u/mfa-recovery-code-challenge?state={state}")).await;
+        assert_eq!(browser.give(&recovery, &known).await.status, 400);
+
+        // Her own code goes on, and what was shown to Bob is forgotten.
+        let landed = browser.give(&asked, &app.code(&seed, 0)).await;
+        assert!(!landed.param("code").is_empty(), "{landed:?}");
+        assert_eq!(kept(&app).await, before);
+        let (mut other, page) = {
+            let mut other = crate::security::browser(&app);
+            let page = other.sign_in(&Authorize::code("web").multi_factor().path(), "alice@example.com").await;
+            let state = crate::support::browser::Form::of(&page).field("state").to_owned();
+            let page = other.open(&format!("/u/mfa-recovery-code-challenge?state={state}")).await;
+            (other, page)
+        };
+        assert_eq!(page_of(&other.give(&page, &own).await), "/u/mfa-recovery-code-enrollment");
+    }
+
     async fn az_08_a_second_factor_is_never_asked_for_silently(app: TestApp) {
         let app = prepared(app).await;
         let mut browser = crate::security::signed_in(&app, "alice").await;
