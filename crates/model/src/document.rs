@@ -55,6 +55,19 @@ pub fn patch<T: Serialize + DeserializeOwned>(
     serde_json::from_value(Json::Object(doc))
 }
 
+/// `value` without what lies deeper than `most` levels: what is put into another document is read again as a whole, and the reader
+/// takes no more than some levels.
+pub fn shallow(value: &Json, most: usize) -> Json {
+    match value {
+        Json::Object(_) | Json::Array(_) if most == 0 => Json::Null,
+        Json::Object(object) => {
+            object.iter().map(|(key, value)| (key.clone(), shallow(value, most - 1))).collect()
+        }
+        Json::Array(items) => items.iter().map(|item| shallow(item, most - 1)).collect(),
+        plain => plain.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

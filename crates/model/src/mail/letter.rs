@@ -3,8 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::Kind;
+use crate::document::shallow;
 use crate::ids::{ClientId, UserId};
 use crate::users::User;
+
+/// How deep a variable is kept. Metadata may nest as deep as JSON is read at all, and lies deeper in a letter.
+const DEEPEST: usize = 32;
 
 /// A letter: what it is about, to whom, and what its text may name.
 #[derive(Clone, Debug)]
@@ -61,10 +65,10 @@ impl Letter {
         self
     }
 
-    /// Lets the text name `value` by `name`.
+    /// Lets the text name `value` by `name`, but for what lies very deep in it.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.variables.insert(name.to_owned(), value.into());
+        self.variables.insert(name.to_owned(), shallow(&value.into(), DEEPEST));
         self
     }
 }

@@ -3,11 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use crate::connections::Connection;
+use crate::document::shallow;
 use crate::passwords::imported::{self, Unfit};
 use crate::users::{self, NewUser};
 
 /// What stands in the place of a secret.
 const MASK: &str = "*****";
+
+/// How deep a row is told of.
+const DEEPEST: usize = 64;
 
 /// The properties of a row.
 const KNOWN: [&str; 17] = [
@@ -75,10 +79,10 @@ impl From<Unfit> for RowError {
     }
 }
 
-/// What is told of a row that was refused. Its secrets are masked.
+/// What is told of a row that was refused. Its secrets are masked, and what lies very deep in it is left out.
 pub(super) fn report(user: &Value, errors: &[RowError]) -> Map<String, Value> {
     let mut told = Map::new();
-    told.insert("user".to_owned(), masked(user));
+    told.insert("user".to_owned(), shallow(&masked(user), DEEPEST));
     told.insert("errors".to_owned(), errors.iter().map(RowError::to_wire).collect());
     told
 }

@@ -82,6 +82,20 @@ both_databases_at_once! {
     }
 
     /// Whatever is sent is refused, or comes back as it was sent.
+    /// Metadata lies deeper in a letter than in the body that wrote it, and the letter is read again as a whole.
+    async fn cu_22_metadata_as_deep_as_can_be_read_stops_no_letter(app: TestApp) {
+        let app = people(app).await;
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let body = |depth: usize| format!("{{\"user_metadata\":{{\"plan\":\"basic\",\"deep\":{}}}}}", nested(depth));
+        assert_eq!(patched(&app, body(126)).await.status, 400);
+        assert_eq!(patched(&app, body(125)).await.status, 200);
+        let factor = json!({ "type": "totp", "totp_secret": "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ" });
+        let added = app.admin().post(&format!("{ALICE}/authentication-methods"), factor).await;
+        assert_eq!(added.status, 201, "{added:?}");
+        let letters = app.letters("factor_added").await;
+        assert_eq!((letters.len(), &letters[0].1["user"]["user_metadata"]["plan"]), (1, &json!("basic")));
+    }
+
     async fn cu_22_large_and_odd_metadata_is_stored_exactly_or_refused(app: TestApp) {
         let app = people(app).await;
         let many: Map<String, Value> = (0..10_000).map(|number| (format!("key {number}"), number.into())).collect();
