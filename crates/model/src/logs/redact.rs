@@ -59,8 +59,10 @@ const SECRET: [&str; 33] = [
     "usercode",
 ];
 
-/// Endings of keys whose values are secret, in the same form: `client_secret`, `access_token`, `new_password`.
-const SECRET_ENDINGS: [&str; 5] = ["password", "secret", "token", "apikey", "accesskey"];
+/// Endings of keys whose values are secret, in the same form: `client_secret`, `access_token`, `new_password`; and what services
+/// that deliver messages call theirs: `skey`, `server_key`, `server_credentials`, `p12`.
+const SECRET_ENDINGS: [&str; 9] =
+    ["password", "secret", "token", "apikey", "accesskey", "skey", "serverkey", "servercredentials", "p12"];
 
 /// Replaces every secret in an event's details by [`MASK`], however deep, and leaves out what is too long, too deep or too much.
 pub fn redact(details: &mut Value) {

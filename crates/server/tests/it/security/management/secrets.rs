@@ -1,6 +1,6 @@
 //! MG-07: who reads configuration and the audit log reads no secret.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::support::TestApp;
 
@@ -98,6 +98,20 @@ both_databases! {
         let api = admin.post("/api/v2/resource-servers", json!({ "identifier": "urn:hs", "signing_alg": "HS256", "signing_secret": "signing-secret-of-a-good-length-000" })).await;
         assert_eq!(api.status, 201, "{}", api.text);
         secrets.push("signing-secret-of-a-good-length-000".to_owned());
+        // What the services that deliver messages know a tenant by.
+        for (service, key, secret) in [
+            ("duo/settings", "skey", "secret-of-duo"),
+            ("push-notification/providers/apns", "p12", "secret-of-apns"),
+            ("push-notification/providers/fcm", "server_key", "secret-of-fcm"),
+            ("push-notification/providers/fcmv1", "server_credentials", "secret-of-fcmv1"),
+            ("push-notification/providers/sns", "aws_secret_access_key", "secret-of-sns"),
+            ("phone/providers/twilio", "auth_token", "secret-of-twilio"),
+        ] {
+            let body = Value::Object(Map::from_iter([(key.to_owned(), json!(secret))]));
+            let set = admin.put(&format!("/api/v2/guardian/factors/{service}"), body).await;
+            assert_eq!(set.status, 200, "{service}: {}", set.text);
+            secrets.push(secret.to_owned());
+        }
         let bearer = admin.bearer().await;
         let query = admin.get(&format!("/api/v2/users?access_token={bearer}")).await;
         assert_eq!(query.status, 400, "{}", query.text);
