@@ -75,6 +75,10 @@ impl Engine {
             Some(Stored::Argon2(stored)) => self.verify_argon2(password, &stored),
             Some(Stored::Imported(stored)) => {
                 let matches = stored.matches(text);
+                if !matches && stored.is_quick() {
+                    // Else the time would tell that there is such a user. One that matches is replaced, which takes as long.
+                    self.argon2id(password, &[0; SALT]);
+                }
                 Verdict { matches, rehash: matches }
             }
             // bcrypt takes 72 bytes and, in its first implementations, what stands before a NUL: beyond that
@@ -260,6 +264,15 @@ mod tests {
         engine.rest();
         assert!(engine.is_rested() && engine.memory.capacity() == 0);
         assert_eq!(engine.verify("one", Some(&hash)), YES);
+    }
+
+    #[test]
+    fn a_wrong_password_takes_as_long_where_the_hash_is_a_mere_digest() {
+        let md5 = serde_json::json!({ "algorithm": "md5", "hash": { "value": "00".repeat(16), "encoding": "hex" } });
+        let hash = super::super::imported::custom_hash(md5.as_object().unwrap()).unwrap();
+        let mut engine = Engine::new(TINY);
+        assert_eq!(engine.verify("password", Some(&hash)), NO);
+        assert!(!engine.is_rested(), "a hash of today's cost was computed");
     }
 
     #[test]

@@ -165,6 +165,11 @@ impl Imported {
         imported.method.is_bearable().then_some(imported)
     }
 
+    /// Whether it is compared in no time at all.
+    pub(super) fn is_quick(&self) -> bool {
+        matches!(self.method, Method::Digest { .. } | Method::Hmac { .. })
+    }
+
     /// Whether it is the hash of `password`.
     pub(super) fn matches(&self, password: &str) -> bool {
         let Some(mut input) = self.password.encode(password) else { return false };
