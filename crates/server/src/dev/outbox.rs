@@ -183,7 +183,9 @@ fn linked(text: &str) -> String {
         .collect()
 }
 
-const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0}\
+const STYLE: &str = ":root{color-scheme:light dark;--bg:#fff;--text:#1a1d23;--link:#2f49c4}\
+    @media (prefers-color-scheme:dark){:root{--bg:#14161a;--text:#eceef1;--link:#a9b8ff}}\
+    body{font:16px/1.5 system-ui,sans-serif;margin:0;background:var(--bg);color:var(--text)}a{color:var(--link)}\
     main{max-width:720px;margin:48px auto;padding:0 24px}button{font:inherit;padding:8px 12px}ol{padding:0;list-style:none}\
     li{padding:12px 0;border-bottom:1px solid #8884}small{opacity:.75}iframe{width:100%;height:560px;border:1px solid #8886;border-radius:8px}\
     pre{white-space:pre-wrap;overflow-wrap:anywhere;padding:16px;border:1px solid #8886;border-radius:8px}dt{opacity:.75;float:left;width:4em}dd{margin:0}";
