@@ -142,7 +142,7 @@ pub async fn create(
     Ok(Created(answer))
 }
 
-/// `PATCH /emails/provider`: replaces the named keys. Secrets that the new credentials leave out stay.
+/// `PATCH /emails/provider`: replaces the named keys. Secrets that the new credentials leave out stay, unless they name another server.
 ///
 /// # Errors
 /// 400 `invalid_body`, 404 `inexistent_email_provider`.

@@ -63,13 +63,15 @@ impl Provider {
     }
 
     /// The provider after a PATCH: named keys are replaced. Credentials are replaced whole, but those that the answers leave out stay
-    /// where the kind stays and the new ones do not name them. Settings of another kind go with it.
+    /// where kind and server stay and the new ones do not name them. Settings of another kind go with it.
     pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
         let mut provider: Self = document::patch(self, patch)?;
         if provider.name != self.name && !patch.contains_key("settings") {
             provider.settings = None;
         }
-        if provider.name == self.name {
+        // A password is for the server that it was given for: nobody who cannot read it has it sent elsewhere.
+        let same_server = provider.credential("smtp_host") == self.credential("smtp_host");
+        if provider.name == self.name && same_server {
             for (key, value) in &self.credentials {
                 if SECRET.contains(&key.as_str()) && !provider.credentials.contains_key(key) {
                     provider.credentials.insert(key.clone(), value.clone());

@@ -50,6 +50,23 @@ both_databases! {
         assert_eq!(admin.get(PATH).await.status, 404);
     }
 
+    /// Whoever may change the provider and not read its password cannot have it sent to a server of theirs either.
+    async fn a_password_stays_for_the_server_it_was_given_for_alone(app: TestApp) {
+        let admin = app.admin();
+        let credentials = json!({ "smtp_host": "smtp.example.com", "smtp_port": 587, "smtp_user": "user", "smtp_pass": "hunter2" });
+        assert_eq!(admin.post(PATH, json!({ "name": "smtp", "credentials": credentials })).await.status, 201);
+        for (host, user, kept) in [
+            ("smtp.example.com", "other", Some("hunter2")),
+            ("evil.example.net", "other", None),
+            ("smtp.example.com", "other", None),
+        ] {
+            let body = json!({ "credentials": { "smtp_host": host, "smtp_port": 587, "smtp_user": user } });
+            assert_eq!(admin.patch(PATH, body).await.status, 200);
+            let stored = model::mail::providers::load(&app.app, &app.tenant.id).await.expect("reads").expect("is there");
+            assert_eq!((stored.credential("smtp_host"), stored.credential("smtp_pass")), (Some(host), kept));
+        }
+    }
+
     async fn a_provider_is_of_a_known_kind(app: TestApp) {
         let admin = app.admin();
         for (body, message) in [
