@@ -26,7 +26,7 @@ pub use settings::{
 pub use unblock::{find_ticket, insert_ticket, spend_ticket};
 
 /// Who shares a counter with an address: of IPv6 its whole network, since whoever has one address there has 2^64.
-fn network(ip: IpAddr) -> String {
+pub(crate) fn network(ip: IpAddr) -> String {
     match ip.to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => {

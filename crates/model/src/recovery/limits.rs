@@ -11,7 +11,7 @@ use crate::seal::digest;
 pub const WINDOW: i64 = 3600;
 /// Mails to one address in a window.
 pub const MOST_TO_ADDRESS: i64 = 3;
-/// Requests from one IP address in a window.
+/// Requests from one IP address in a window; of IPv6 from its whole network.
 pub const MOST_FROM_IP: i64 = 30;
 
 /// Counts a request, and answers whether it is within the limits of the address and of the IP address. Known and unknown

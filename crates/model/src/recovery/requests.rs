@@ -7,6 +7,7 @@ use db::{Batch, Row, params};
 use super::limits;
 use super::links::{Links, queue_reset};
 use crate::app::Peer;
+use crate::attack_protection::network;
 use crate::identities::fold_email;
 use crate::ids::{ClientId, TenantId};
 use crate::logs::{self, Event, Kind as EventKind};
@@ -45,7 +46,7 @@ pub async fn request(
     let (connection, login) = (clean(request.connection, 128), clean(request.login, LONGEST_LOGIN));
     let ip = peer.ip.to_string();
     let address = format!("{connection}/{}", fold_email(&login));
-    if !limits::count(app, &tenant.id, &address, &ip).await? {
+    if !limits::count(app, &tenant.id, &address, &network(peer.ip)).await? {
         return Ok(());
     }
     let mut batch = Batch::new();
@@ -147,7 +148,7 @@ async fn answer(app: &Model, pending: &Pending) -> Result<(), db::Error> {
 /// The user whom the request names, where their identity has a password to set and an address to write to.
 async fn find(app: &Model, tenant: &Tenant, pending: &Pending) -> Result<Option<Found>, db::Error> {
     let connection = connections::find_by_name(app, &tenant.id, &pending.connection).await?;
-    if !connection.is_some_and(|connection| connection.is_database() && connection.is_active()) {
+    if !connection.is_some_and(|connection| connection.allows_password_reset() && connection.is_active()) {
         return Ok(None);
     }
     let found = users::find_login(&app.db, &tenant.id, &pending.connection, &pending.login).await?;

@@ -152,6 +152,36 @@ both_databases! {
     }
 
     /// The hosted page says the same of everybody.
+    /// Where the administrators alone set passwords, no door gives out a link.
+    async fn rc_02_no_link_goes_out_where_people_set_no_passwords(app: TestApp) {
+        let app = prepared(app).await;
+        let admin = app.admin();
+        let found = admin.get(&format!("/api/v2/connections?name={CONNECTION}")).await.body[0].clone();
+        let mut options = found["options"].clone();
+        options["disable_self_service_change_password"] = json!(true);
+        let path = format!("/api/v2/connections/{}", found["id"].as_str().expect("is text"));
+        assert_eq!(admin.patch(&path, json!({ "options": options })).await.status, 200);
+        assert_eq!(ask(&app, "alice@example.com").await.status, 200);
+        assert_eq!(app.letters_to("alice@example.com", "reset_email").await.len(), 0);
+    }
+
+    /// Whoever has one address of IPv6 has 2^64.
+    async fn rc_02_a_whole_network_has_one_share(app: TestApp) {
+        let app = prepared(app).await;
+        let ask = async |from: &str, email: &str| {
+            let body = json!({ "client_id": "web", "email": email, "connection": CONNECTION });
+            let answer = app.caller().from(&format!("[{from}]")).post("/dbconnections/change_password", body).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+        };
+        for number in 0..model::recovery::MOST_FROM_IP {
+            ask(&format!("2001:db8::{number:x}"), &format!("nobody{number}@example.com")).await;
+        }
+        ask("2001:db8::ffff:1", "alice@example.com").await;
+        assert_eq!(app.letters_to("alice@example.com", "reset_email").await.len(), 0);
+        ask("2001:db8:0:1::1", "alice@example.com").await;
+        assert_eq!(app.letters_to("alice@example.com", "reset_email").await.len(), 1);
+    }
+
     async fn ls_09_the_page_for_forgotten_passwords_tells_nothing(app: TestApp) {
         let app = prepared(app).await;
         app.add_user_without_password("auth0|social").await;
