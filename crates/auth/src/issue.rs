@@ -90,7 +90,7 @@ pub async fn user_access_token(
     sign(app, tenant, api, user.as_str(), aud, scope, gty, &client.client_id, lifetime, proof).await
 }
 
-/// What a token for the Management API tells of the sign-in it came of, where the tenant's self-service policy asks for it.
+/// What a token for the Management or the My Account API tells of the sign-in it came of, where the tenant's self-service policy asks for it.
 async fn proof(
     app: &App,
     tenant: &Tenant,
@@ -98,8 +98,9 @@ async fn proof(
     user: &UserId,
     sid: &str,
 ) -> Result<Option<Proof>, db::Error> {
-    let is_management = api.is_system && api.identifier == tenant.management_audience();
-    if !is_management || !self_service::find(app, &tenant.id).await?.asks_for_proof() {
+    let own = [tenant.management_audience(), tenant.my_account_audience()];
+    let is_ours = api.is_system && own.contains(&api.identifier);
+    if !is_ours || !self_service::find(app, &tenant.id).await?.asks_for_proof() {
         return Ok(None);
     }
     sessions::proof(&app.db, &tenant.id, sid, user, app.clock.now()).await

@@ -42,7 +42,7 @@ pub enum Scopes {
     These(Vec<String>),
 }
 
-/// Makes a tenant: settings, the Management API, the client that stands for all applications, a connection for users with
+/// Makes a tenant: settings, the Management and the My Account API, the client that stands for all applications, a connection for users with
 /// passwords, and two signing keys. There are no credentials in it: see [`create_machine_client`].
 pub async fn create_tenant(app: &Model, new: NewTenant) -> Result<Tenant, db::Error> {
     let now = app.clock.now();
@@ -57,9 +57,28 @@ pub async fn create_tenant(app: &Model, new: NewTenant) -> Result<Tenant, db::Er
     let connection = connections::username_password(&app.random, &[]);
     connections::insert(app, &mut batch, &tenant.id, &connection, now);
     resource_servers::insert(app, &mut batch, &tenant.id, &management_api(&app.random, &tenant), now);
+    resource_servers::insert(app, &mut batch, &tenant.id, &my_account_api(&app.random, &tenant), now);
     keys.insert(&mut batch, now);
     app.db.commit(batch).await?;
     Ok(tenant)
+}
+
+/// Gives the tenants that an earlier version made what [`create_tenant`] has made since: the My Account API.
+pub async fn complete_tenants(app: &Model) -> Result<(), db::Error> {
+    for tenant in tenants::all(app).await? {
+        let audience = tenant.my_account_audience();
+        if resource_servers::find_by_identifier(app, &tenant.id, &audience).await?.is_some() {
+            continue;
+        }
+        let (mut batch, api) = (Batch::new(), my_account_api(&app.random, &tenant));
+        resource_servers::insert(app, &mut batch, &tenant.id, &api, app.clock.now());
+        match app.db.commit(batch).await {
+            // Another node was faster.
+            Ok(_) | Err(db::Error::Unique(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Adds a machine client with a grant on the Management API; returns its id and its secret, which is shown here only.
@@ -103,13 +122,30 @@ fn machine_client(random: &Random, tenant: &Tenant, name: &str, scopes: Scopes) 
     (client, grant)
 }
 
-/// The tenant's own API.
+/// The API with which a tenant is configured.
 fn management_api(random: &Random, tenant: &Tenant) -> ResourceServer {
     let scopes: Vec<Json> =
         described_scopes().map(|(scope, text)| json!({ "value": scope, "description": text })).collect();
     let body = object(json!({
         "name": "Auth0 Management API",
         "identifier": tenant.management_audience(),
+        "scopes": scopes,
+    }));
+    let api = ResourceServer::new(random, &body).expect("all its fields fit");
+    ResourceServer { is_system: true, ..api }
+}
+
+/// The API with which people change what is theirs: for apps that an administrator has granted it, and for no machine.
+fn my_account_api(random: &Random, tenant: &Tenant) -> ResourceServer {
+    let scopes: Vec<Json> = resource_servers::MY_ACCOUNT_SCOPES
+        .iter()
+        .map(|(scope, text)| json!({ "value": scope, "description": text }))
+        .collect();
+    let body = object(json!({
+        "name": "Auth0 My Account API",
+        "identifier": tenant.my_account_audience(),
+        "subject_type_authorization":
+            { "user": { "policy": "require_client_grant" }, "client": { "policy": "deny_all" } },
         "scopes": scopes,
     }));
     let api = ResourceServer::new(random, &body).expect("all its fields fit");
@@ -179,6 +215,34 @@ mod tests {
                 tenants::settings(&model, &tenant.id).await.unwrap().friendly_name.as_deref(),
                 Some("acme")
             );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tenant_of_an_earlier_version_gets_the_my_account_api_once() {
+        for model in TestModel::each().await {
+            let tenant = tenants::resolve(&model, "acme.test").await.unwrap().unwrap();
+            let audience = tenant.my_account_audience();
+            let find = async || {
+                let found = resource_servers::find_by_identifier(&model, &tenant.id, &audience).await;
+                found.unwrap().map(|api| json!(&*api))
+            };
+            let made = find().await.unwrap();
+            assert_eq!((&made["is_system"], &made["allow_offline_access"]), (&json!(true), &json!(false)));
+            assert_eq!(
+                made["subject_type_authorization"],
+                json!({ "user": { "policy": "require_client_grant" }, "client": { "policy": "deny_all" } })
+            );
+            let api = resource_servers::load(&model, &tenant.id, &audience).await.unwrap().unwrap();
+            let mut batch = Batch::new();
+            resource_servers::remove(&mut batch, &tenant.id, &api);
+            model.db.commit(batch).await.unwrap();
+            assert_eq!(find().await, None);
+            complete_tenants(&model).await.unwrap();
+            let again = find().await.unwrap();
+            assert_eq!(again["scopes"], made["scopes"]);
+            complete_tenants(&model).await.unwrap();
+            assert_eq!(find().await, Some(again));
         }
     }
 

@@ -24,6 +24,18 @@ pub const CURRENT_USER_SCOPES: [&str; 7] = [
     "delete:current_user_device_credentials",
 ];
 
+/// The scopes of the My Account API with what they allow (authentication contract §12).
+pub const MY_ACCOUNT_SCOPES: [(&str, &str); 8] = [
+    ("create:me:authentication_methods", "Create authentication methods"),
+    ("read:me:authentication_methods", "Read authentication methods"),
+    ("update:me:authentication_methods", "Update authentication methods"),
+    ("delete:me:authentication_methods", "Delete authentication methods"),
+    ("read:me:factors", "Read factors"),
+    ("create:me:connected_accounts", "Create connected accounts"),
+    ("read:me:connected_accounts", "Read connected accounts"),
+    ("delete:me:connected_accounts", "Delete connected accounts"),
+];
+
 /// The scopes of what the Management API has beside Auth0's. They are not in the API's own list either, so that tools find there what
 /// they know.
 pub const DOORWARD_SCOPES: [&str; 2] = ["read:doorward_self_service", "update:doorward_self_service"];
@@ -57,7 +69,7 @@ pub struct ResourceServer {
     /// The scopes; absent until set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<Scope>>,
-    /// Whether it is the tenant's own API.
+    /// Whether it is one of the tenant's own APIs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_system: bool,
     /// Whether a user's scopes are those of their permissions (RBAC).
@@ -173,7 +185,7 @@ impl ResourceServer {
         self.token_lifetime_for_web = self.token_lifetime_for_web.min(self.token_lifetime);
     }
 
-    /// Whether it may be changed and removed: the tenant's own API may not.
+    /// Whether it can neither be changed nor removed: so are the tenant's own APIs.
     pub fn is_fixed(&self) -> bool {
         self.is_system
     }

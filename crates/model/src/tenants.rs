@@ -30,6 +30,11 @@ impl Tenant {
         format!("{}api/v2/", self.issuer)
     }
 
+    /// The My Account API's identifier.
+    pub fn my_account_audience(&self) -> String {
+        format!("{}me/", self.issuer)
+    }
+
     /// The audience of access tokens for `/userinfo`.
     pub fn userinfo_audience(&self) -> String {
         format!("{}userinfo", self.issuer)

@@ -30,7 +30,7 @@ pub async fn open(database: &str, master_keys: &[MasterKey], breaches: Breaches)
     let db = open_database(database).await?;
     let threads = available_parallelism().map_or(1, NonZeroUsize::get);
     let (clock, random) = (Clock::system(), Random::system());
-    Ok(Arc::new(Model {
+    let app = Arc::new(Model {
         audit: logs::Queue::start(db.clone(), clock.clone(), &random),
         db,
         clock,
@@ -39,7 +39,9 @@ pub async fn open(database: &str, master_keys: &[MasterKey], breaches: Breaches)
         breaches,
         hasher: Hasher::new(threads, threads * WAITING_HASHES),
         keys: Keys::new(),
-    }))
+    });
+    bootstrap::complete_tenants(&app).await.context("cannot complete the tenants")?;
+    Ok(app)
 }
 
 /// Opens the operator's file of breached passwords, if there is one.

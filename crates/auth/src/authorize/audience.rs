@@ -106,9 +106,15 @@ impl Audience {
     ) -> Result<Vec<String>, AudienceError> {
         let denied = || AudienceError::Denied(api.identifier.clone());
         if api.is_system {
-            // Third parties never get a system API; of ours only the Management API knows scopes of a user's own.
-            let ours = client.is_first_party && api.identifier == tenant.management_audience();
-            return if ours { Ok(CURRENT_USER_SCOPES.map(str::to_owned).to_vec()) } else { Err(denied()) };
+            // Third parties never get a system API, and nobody one of another host of the tenant.
+            let ours = |audience: String| client.is_first_party && api.identifier == audience;
+            if ours(tenant.management_audience()) {
+                return Ok(CURRENT_USER_SCOPES.map(str::to_owned).to_vec());
+            }
+            // All scopes of the My Account API are over one's own: its policy decides, as any API's.
+            if !ours(tenant.my_account_audience()) {
+                return Err(denied());
+            }
         }
         let listed = || api.scopes.iter().flatten().map(|scope| scope.value.clone()).collect::<Vec<_>>();
         let policy = if client.is_first_party {

@@ -10,8 +10,8 @@ use model::tenants::Tenant;
 use model::users::User;
 use model::{App, Model, logs, mail, users};
 
+use super::Missing;
 use super::step::{Passed, Step};
-use super::{Missing, label};
 use crate::pages::{CodeError, Look, OtpEnrollmentPage};
 use crate::visit::Visit;
 
@@ -103,7 +103,7 @@ pub async fn seed(app: &Model, tenant: &Tenant, user: &User, purpose: &str) -> R
 /// The page for a seed.
 pub fn page_of(look: Look, user: &User, seed: &[u8], path: &'static str, state: &str) -> OtpEnrollmentPage {
     OtpEnrollmentPage {
-        uri: totp::key_uri(&look.tenant_name, &label(user), seed),
+        uri: totp::key_uri(&look.tenant_name, &totp::account(user), seed),
         secret: totp::encode(seed),
         look,
         path,

@@ -121,8 +121,7 @@ fn ways(guardian: &Guardian, factors: &[Factor], user: &User) -> Vec<Kind> {
         Kind::Email => address(factors, user).is_some(),
         Kind::Phone => false,
         Kind::RecoveryCode => {
-            factors.iter().any(Factor::protects)
-                && factors.iter().any(|factor| factor.kind == Kind::RecoveryCode && !factor.is_spent())
+            factors.iter().any(Factor::protects) && factors.iter().any(Factor::is_good_recovery_code)
         }
     };
     let all = [Kind::Totp, Kind::Email, Kind::RecoveryCode];
@@ -143,11 +142,6 @@ fn masked(address: &str) -> String {
     let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
     let shown: String = local.chars().take(if local.chars().count() > 3 { 2 } else { 1 }).collect();
     format!("{shown}***@{domain}")
-}
-
-/// How people know the user.
-fn label(user: &User) -> String {
-    user.email.clone().or_else(|| user.name.clone()).unwrap_or_else(|| user.id.to_string())
 }
 
 #[cfg(test)]

@@ -185,10 +185,9 @@ impl Step {
 
     /// Whether the user is to get a recovery code: who has a factor, and no code to stand in for it.
     fn needs_recovery_code(&self, enrolling: bool) -> bool {
-        let has_code = |factor: &Factor| factor.kind == Kind::RecoveryCode && !factor.is_spent();
         self.guardian.offers(Kind::RecoveryCode)
             && (enrolling || self.factors.iter().any(Factor::protects))
-            && !self.factors.iter().any(has_code)
+            && !self.factors.iter().any(Factor::is_good_recovery_code)
     }
 
     /// Adds to the batch of a right code what every right code does: the attempts are free again, the session gets another

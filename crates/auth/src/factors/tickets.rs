@@ -108,8 +108,7 @@ async fn confirm(visit: &Visit, id: &str, code: &str) -> Result<Option<Option<St
         tickets::spend(&mut batch, tenant, &opened.ticket, now);
         factors::confirm(&mut batch, tenant, &factor, at, now);
         attempts::forgive(&mut batch, tenant, &user.id);
-        let has_code =
-            opened.factors.iter().any(|factor| factor.kind == Kind::RecoveryCode && !factor.is_spent());
+        let has_code = opened.factors.iter().any(Factor::is_good_recovery_code);
         let offers = guardian::find(app, tenant).await?.offers(Kind::RecoveryCode);
         let recovery = (offers && !has_code).then(|| recovery_code::new(&app.random));
         if let Some(recovery) = &recovery {

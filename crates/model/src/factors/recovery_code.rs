@@ -31,9 +31,14 @@ impl Factor {
         Self { hash: Some(digest(code)), ..Self::confirmed(app, user_id, Kind::RecoveryCode) }
     }
 
+    /// A recovery code that is good once [`confirm`] puts it in the place of the former one: until then it is bound to `purpose`.
+    pub fn begin_recovery_code(app: &Model, user_id: &UserId, code: &str, purpose: &str) -> Self {
+        Self { hash: Some(digest(code)), ..Self::begin(app, user_id, Kind::RecoveryCode, purpose) }
+    }
+
     /// Whether `code` is this recovery code.
     pub fn is_recovery_code(&self, code: &str) -> bool {
-        self.kind == Kind::RecoveryCode && self.hash.is_some_and(|hash| same(&hash, &digest(code)))
+        self.is_good_recovery_code() && self.hash.is_some_and(|hash| same(&hash, &digest(code)))
     }
 }
 
@@ -44,6 +49,15 @@ pub fn replace(batch: &mut Batch, tenant: &TenantId, factor: &Factor) {
         params![tenant, &factor.user_id, Kind::RecoveryCode.as_str()],
     );
     super::insert(batch, tenant, factor);
+}
+
+/// Puts a code that was under way in the place of the user's former one. One that was confirmed or replaced meanwhile is a `Conflict`.
+pub fn confirm(batch: &mut Batch, tenant: &TenantId, factor: &Factor, now: Timestamp) {
+    batch.execute(
+        "DELETE FROM factors WHERE tenant = $1 AND user_id = $2 AND kind = $3 AND confirmed_at IS NOT NULL",
+        params![tenant, &factor.user_id, Kind::RecoveryCode.as_str()],
+    );
+    super::confirm(batch, tenant, factor, 0, now);
 }
 
 /// Spends a code, once: it stays as a row that no code opens until the next one takes its place. Of two racing sign-ins with
@@ -58,9 +72,9 @@ pub fn spend(batch: &mut Batch, tenant: &TenantId, factor: &Factor, now: Timesta
 }
 
 impl Factor {
-    /// Whether it is a recovery code that was used and has no follower yet.
-    pub fn is_spent(&self) -> bool {
-        self.kind == Kind::RecoveryCode && self.hash.is_none()
+    /// Whether it is a recovery code that can be given: neither one under way, nor one that was used and has no follower yet.
+    pub fn is_good_recovery_code(&self) -> bool {
+        self.kind == Kind::RecoveryCode && self.is_confirmed() && self.hash.is_some()
     }
 }
 

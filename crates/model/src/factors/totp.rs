@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::random::Random;
 use crate::seal::same;
+use crate::users::User;
 
 /// Seconds that a code lasts.
 const PERIOD: i64 = 30;
@@ -130,6 +131,11 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
         }
     }
     (SHORTEST..=LONGEST).contains(&seed.len()).then_some(seed)
+}
+
+/// How an app's list of accounts names the user's.
+pub fn account(user: &User) -> String {
+    user.email.clone().or_else(|| user.name.clone()).unwrap_or_else(|| user.id.to_string())
 }
 
 /// What the QR code holds: the key URI that authenticator apps read, for `account` at `issuer`.

@@ -23,7 +23,7 @@ const EXCERPT_BYTES: usize = 8 * 1024;
 const DEEPEST: usize = 32;
 
 /// Keys whose values are secret, in lower case and without `_` and `-`.
-const SECRET: [&str; 33] = [
+const SECRET: [&str; 34] = [
     "accesskeyid",
     "assertion",
     "authorization",
@@ -46,6 +46,7 @@ const SECRET: [&str; 33] = [
     "mfarecoverycode",
     "oobcode",
     "otp",
+    "otpcode",
     "passwordhash",
     "privatekey",
     "recoverycode",
