@@ -193,10 +193,16 @@ mod tests {
     use axum::http::Method;
 
     use super::*;
-    use crate::operations::{everyone, own_id, own_row, power};
+    use crate::operations::{Api, everyone, own_id, own_row, power};
 
     fn operation(scopes: &[Scope]) -> Operation {
-        Operation { method: Method::PATCH, path: "/users/{id}", title: "", scopes: scopes.to_vec() }
+        Operation {
+            api: Api::Management,
+            method: Method::PATCH,
+            path: "/users/{id}",
+            title: "",
+            scopes: scopes.to_vec(),
+        }
     }
 
     fn bearer(subject: &str, scopes: &[&str]) -> Bearer {

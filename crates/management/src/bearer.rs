@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::access::{Bearer, Scopes, Subject};
 use crate::errors::Error;
+use crate::operations::Api;
 
 /// What the subject of a machine's token ends with.
 const MACHINE: &str = "@clients";
@@ -35,18 +36,18 @@ pub fn token(headers: &HeaderMap) -> Result<&str, Error> {
 ///
 /// # Errors
 /// The 400 and 401 answers of management contract §2.2.
-pub async fn verify(app: &Model, tenant: &Tenant, token: &str) -> Result<Bearer, Error> {
+pub async fn verify(app: &Model, tenant: &Tenant, api: Api, token: &str) -> Result<Bearer, Error> {
     let verified = app.keys.verify(app, &tenant.id, token).await.map_err(refusal)?;
-    claims(tenant, &verified)
+    claims(tenant, api, &verified)
 }
 
 /// Reads the claims of a token whose signature and time are good.
-fn claims(tenant: &Tenant, token: &Verified) -> Result<Bearer, Error> {
+fn claims(tenant: &Tenant, api: Api, token: &Verified) -> Result<Bearer, Error> {
     // An ID token is for a client; its audience is no API, and some of its claims are never in an access token.
     if token.issuer() != tenant.issuer || token.claims.contains_key("nonce") || is_for_client(token) {
         return Err(Error::InvalidToken);
     }
-    let audience = tenant.management_audience();
+    let audience = api.audience(tenant);
     if !token.is_for(&audience) {
         return Err(Error::BadAudience(audience));
     }

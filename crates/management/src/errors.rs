@@ -123,6 +123,13 @@ pub enum Error {
     #[error("Template {0} already exists.")]
     TemplateExists(&'static str),
 
+    /// 400 `invalid_auth_session`: not that of the enrolment, which may have ended or been begun anew.
+    #[error("Invalid auth_session.")]
+    InvalidAuthSession,
+    /// 400 `invalid_otp_code`.
+    #[error("Invalid otp_code.")]
+    InvalidOtpCode,
+
     /// 403 `too_many_entities`: the user has as many authentication methods as one may.
     #[error("You reached the limit of entities of this type for this user.")]
     TooManyMethods,
@@ -232,6 +239,8 @@ impl Error {
             Self::InvalidUri(_) => (S::BAD_REQUEST, Some("invalid_uri")),
             Self::InvalidQuery(_) => (S::BAD_REQUEST, Some("invalid_query_string")),
             Self::InvalidBody(_) => (S::BAD_REQUEST, Some("invalid_body")),
+            Self::InvalidAuthSession => (S::BAD_REQUEST, Some("invalid_auth_session")),
+            Self::InvalidOtpCode => (S::BAD_REQUEST, Some("invalid_otp_code")),
             Self::InvalidPaging => (S::BAD_REQUEST, Some("invalid_paging")),
             Self::WeakPassword(_) => (S::BAD_REQUEST, None),
             Self::NotSupported(_) => (S::BAD_REQUEST, Some("operation_not_supported")),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{OriginalUri, Request};
 use axum::handler::Handler;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use model::tenants::Tenant;
 use model::{App, Model, Peer, self_service};
@@ -15,7 +15,8 @@ use crate::audit::{self, Call};
 use crate::bearer;
 use crate::errors::Error;
 use crate::limits::{Exceeded, Limiter, Standing};
-use crate::operations::Operation;
+use crate::my_account::problem;
+use crate::operations::{Api, Operation};
 use crate::paths;
 use crate::self_service::rules::check_proof;
 
@@ -29,6 +30,7 @@ pub async fn serve<H: Handler<T, App>, T: 'static>(
 ) -> Response {
     let (mut parts, body) = request.into_parts();
     let mut standing = Standing::default();
+    let api = operation.api;
     let mut response = match call(operation, &parts) {
         Ok(call) => {
             let response = match admit(&app, &limiter, &call, &mut parts, &mut standing).await {
@@ -43,7 +45,7 @@ pub async fn serve<H: Handler<T, App>, T: 'static>(
         }
         Err(error) => error.into_response(),
     };
-    finish(&app, response.headers_mut(), standing);
+    finish(&app, api, &mut response, standing);
     response
 }
 
@@ -67,7 +69,8 @@ async fn admit(
     standing: &mut Standing,
 ) -> Result<Grant, Error> {
     let tenant = call.tenant();
-    let bearer = call.identified(bearer::verify(app, tenant, bearer::token(&parts.headers)?).await?);
+    let bearer = call
+        .identified(bearer::verify(app, tenant, call.operation().api, bearer::token(&parts.headers)?).await?);
     if let Subject::User(user) = &bearer.subject {
         *standing = limiter.user(&app.clock, &tenant.id, user).map_err(|Exceeded(seconds)| {
             *standing = Standing::none_left(limiter);
@@ -86,14 +89,18 @@ async fn admit(
 }
 
 /// The answer to a route that is not in the table, or not with this method.
-pub fn refuse(app: &Model, error: Error) -> Response {
+pub fn refuse(app: &Model, api: Api, error: Error) -> Response {
     let mut response = error.into_response();
-    finish(app, response.headers_mut(), Standing::default());
+    finish(app, api, &mut response, Standing::default());
     response
 }
 
-/// What every answer carries, one without a body too.
-fn finish(app: &Model, headers: &mut HeaderMap, standing: Standing) {
+/// What every answer carries, one without a body too; a refusal in the shape that the API gives it.
+fn finish(app: &Model, api: Api, response: &mut Response, standing: Standing) {
+    if api == Api::MyAccount {
+        problem::shape(response);
+    }
+    let headers = response.headers_mut();
     // Recorded: what is passed through from a job names no charset.
     headers
         .entry(header::CONTENT_TYPE)

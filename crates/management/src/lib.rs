@@ -1,4 +1,5 @@
-//! The Management API v2: how a tenant is configured, and how a browser app changes what belongs to its own user.
+//! The Management API v2: how a tenant is configured, and how a browser app changes what belongs to its own user. And the My
+//! Account API, on the same mechanism.
 //!
 //! [`routes::table`] is the list of operations, [`access`] the whole authorization rule; then one file or folder per family.
 
@@ -27,6 +28,7 @@ mod json;
 pub mod limits;
 pub mod lists;
 pub mod logs;
+pub mod my_account;
 pub mod operations;
 pub mod paths;
 pub mod requests;
@@ -34,6 +36,7 @@ pub mod resource_servers;
 mod routes;
 pub mod self_service;
 pub mod signing_keys;
+mod table;
 pub mod tenants;
 pub mod texts;
 pub mod tickets;
@@ -43,5 +46,5 @@ pub mod validation;
 
 pub use errors::Error;
 pub use limits::{Limits, Rate};
-pub use operations::{Operation, Over, Power, Scope};
+pub use operations::{Api, Operation, Over, Power, Scope};
 pub use routes::{operations, routes, routes_with};

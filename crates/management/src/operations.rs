@@ -2,13 +2,35 @@
 
 use axum::http::Method;
 use model::self_service::Change;
+use model::tenants::Tenant;
 
-/// One operation of the Management API. The whole table is [`crate::operations`].
+/// The APIs that are served in this way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// The Management API: `/api/v2`.
+    Management,
+    /// The My Account API: `/me/v1`.
+    MyAccount,
+}
+
+impl Api {
+    /// What the tokens for it name as their audience.
+    pub fn audience(self, tenant: &Tenant) -> String {
+        match self {
+            Self::Management => tenant.management_audience(),
+            Self::MyAccount => tenant.my_account_audience(),
+        }
+    }
+}
+
+/// One operation of an API. The whole tables are [`crate::operations`] and [`crate::my_account::operations`].
 #[derive(Clone, Debug)]
 pub struct Operation {
+    /// The API that it is of.
+    pub api: Api,
     /// The HTTP method.
     pub method: Method,
-    /// The path below `/api/v2`, with `{name}` for a parameter.
+    /// The path below the API's own, with `{name}` for a parameter.
     pub path: &'static str,
     /// The operation's title, as the audit log writes it.
     pub title: &'static str,

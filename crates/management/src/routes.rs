@@ -1,24 +1,21 @@
 //! The table of operations: one line each, with its scopes in the order of the published list and what each of them grants.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::handler::Handler;
 use axum::http::Method;
-use axum::routing::{MethodFilter, MethodRouter};
 use model::App;
 use model::self_service::Change;
 
 use crate::access::Grant;
-use crate::errors::Error;
 use crate::limits::{Limiter, Limits};
-use crate::operations::{Operation, Power, Scope, everyone, own_id, own_row, power};
+use crate::operations::{Api, Operation, Power, everyone, own_id, own_row, power};
+use crate::table::Table;
 use crate::users::authentication_methods as methods;
 use crate::{
     anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials,
-    email_templates, emails, gate, grants, guardian, jobs, logs, resource_servers, self_service,
+    email_templates, emails, grants, guardian, jobs, logs, my_account, resource_servers, self_service,
     signing_keys, tenants, tickets, user_blocks, users,
 };
 
@@ -30,9 +27,8 @@ const DELETE: Method = Method::DELETE;
 
 /// Everything below `/api/v2`. The columns are kept by hand.
 #[rustfmt::skip]
-fn table(table: Table) -> Table {
+fn table(table: Table, largest_import: u64) -> Table {
     use Power::*;
-    let largest_import = table.largest_import;
 
     table
         .op(GET, "/anomaly/blocks/ips/{id}", "Check if an IP address is blocked", &[everyone("read:anomaly_blocks")], anomaly::check)
@@ -198,71 +194,25 @@ fn table(table: Table) -> Table {
         .op(POST, "/users/{id}/recovery-code-regeneration", "Generate New Multi-factor Authentication Recovery Code", &[everyone("update:users")], users::factors::regenerate_recovery_code)
 }
 
-/// The routes of the Management API, to be merged at the root.
+/// The routes of the Management and the My Account API, to be merged at the root.
 pub fn routes() -> Router<App> {
     routes_with(Limits::default())
 }
 
 /// [`routes`] with other rate limits.
 pub fn routes_with(limits: Limits) -> Router<App> {
-    let Table { paths, .. } = table(Table::new(limits));
-    let mut api = Router::new();
-    for (path, methods) in paths {
-        api = api.route(
-            path,
-            methods.fallback(async |State(app): State<App>| gate::refuse(&app, Error::NoMethod)),
-        );
-    }
-    jobs::downloads()
-        .nest("/api/v2", api.fallback(async |State(app): State<App>| gate::refuse(&app, Error::NoRoute)))
+    // A person has one bucket for all that they call.
+    let limiter = Arc::new(Limiter::new(limits));
+    let own = my_account::table(Table::new(Api::MyAccount, limiter.clone()));
+    let table = table(Table::new(Api::Management, limiter), limits.import);
+    jobs::downloads().nest("/api/v2", table.router()).nest("/me/v1", own.router())
 }
 
 /// The operations, in the order of the table.
 pub fn operations() -> &'static [Operation] {
     static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
-        let Table { operations, .. } = table(Table::new(Limits::default()));
-        operations.iter().map(|operation| Operation::clone(operation)).collect()
+        let limits = Limits::default();
+        table(Table::new(Api::Management, Arc::new(Limiter::new(limits))), limits.import).operations()
     });
     &OPERATIONS
-}
-
-/// The table in the making.
-struct Table {
-    limiter: Arc<Limiter>,
-    /// Bytes.
-    largest_import: u64,
-    operations: Vec<Arc<Operation>>,
-    paths: BTreeMap<&'static str, MethodRouter<App>>,
-}
-
-impl Table {
-    fn new(limits: Limits) -> Self {
-        Self {
-            limiter: Arc::new(Limiter::new(limits)),
-            largest_import: limits.import,
-            operations: Vec::new(),
-            paths: BTreeMap::new(),
-        }
-    }
-
-    /// Adds an operation. Its handler runs only after the access rule.
-    fn op<H: Handler<T, App>, T: 'static>(
-        mut self,
-        method: Method,
-        path: &'static str,
-        title: &'static str,
-        scopes: &[Scope],
-        handler: H,
-    ) -> Self {
-        let filter = MethodFilter::try_from(method.clone()).expect("the table names known methods");
-        let operation = Arc::new(Operation { method, path, title, scopes: scopes.to_vec() });
-        let (limiter, guarded) = (self.limiter.clone(), operation.clone());
-        let serve = move |State(app): State<App>, request: Request| {
-            gate::serve(guarded.clone(), limiter.clone(), app, request, handler.clone())
-        };
-        self.operations.push(operation);
-        let methods = self.paths.remove(path).unwrap_or_default();
-        self.paths.insert(path, methods.on(filter, serve));
-        self
-    }
 }

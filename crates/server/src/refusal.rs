@@ -24,6 +24,8 @@ pub enum Shape {
     Management,
     /// `{"error","error_description"}`: the endpoints that programs call.
     OAuth,
+    /// `{"type","title","status","detail"}`: everything under `/me/`.
+    MyAccount,
     /// HTML, for a person.
     Page,
 }
@@ -31,7 +33,7 @@ pub enum Shape {
 impl Shape {
     /// The shape of answers to `request`: by path where a surface owns it, else by `Accept`.
     pub fn of(request: &Request) -> Self {
-        const PROGRAMS: [&str; 8] = [
+        const PROGRAMS: [&str; 7] = [
             "/oauth/",
             "/userinfo",
             "/.well-known/",
@@ -39,12 +41,14 @@ impl Shape {
             "/dbconnections/",
             "/passwordless/",
             "/passkey/",
-            "/me/",
         ];
         const PEOPLE: [&str; 7] = ["/authorize", "/u/", "/v2/", "/oidc/", "/account", "/login", "/dev"];
         let path = request.uri().path();
         if path == "/api/v2" || path.starts_with("/api/") {
             return Self::Management;
+        }
+        if path.starts_with("/me/") {
+            return Self::MyAccount;
         }
         if PROGRAMS.iter().any(|prefix| path.starts_with(prefix)) {
             return Self::OAuth;
@@ -87,6 +91,7 @@ impl Refusal {
         let mut response = match shape {
             Shape::Management => self.management(),
             Shape::OAuth => self.oauth(),
+            Shape::MyAccount => self.problem(),
             Shape::Page => self.page(),
         };
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
@@ -104,6 +109,12 @@ impl Refusal {
         if matches!(self.status, StatusCode::BAD_REQUEST | StatusCode::URI_TOO_LONG) {
             body["errorCode"] = "invalid_uri".into();
         }
+        (self.status, [(CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+    }
+
+    fn problem(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        let body = json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.message });
         (self.status, [(CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
     }
 
@@ -171,6 +182,7 @@ mod tests {
     fn a_path_decides_before_accept() {
         assert_eq!(shape("GET", "/api/v2/nothing", "text/html"), Shape::Management);
         assert_eq!(shape("POST", "/oauth/token", "text/html"), Shape::OAuth);
+        assert_eq!(shape("GET", "/me/v1/nothing", "text/html"), Shape::MyAccount);
         assert_eq!(shape("GET", "/authorize", "*/*"), Shape::Page);
         assert_eq!(shape("GET", "/nothing", "text/html,*/*;q=0.8"), Shape::Page);
         assert_eq!(shape("GET", "/nothing", "*/*"), Shape::OAuth);

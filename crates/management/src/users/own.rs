@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
     use crate::access::{Bearer, Scopes, Subject, decide};
-    use crate::operations::{Operation, Scope, everyone, own_id, power};
+    use crate::operations::{Api, Operation, Scope, everyone, own_id, power};
 
     fn granted(subject: &str, scope: &'static str) -> (Reach, Powers) {
         let scopes: [Scope; 4] = [
@@ -69,8 +69,13 @@ mod tests {
             own_id("update:current_user_metadata"),
             own_id("create:current_user_metadata").with(Power::AddMetadataOnly),
         ];
-        let operation =
-            Operation { method: Method::PATCH, path: "/users/{id}", title: "", scopes: scopes.to_vec() };
+        let operation = Operation {
+            api: Api::Management,
+            method: Method::PATCH,
+            path: "/users/{id}",
+            title: "",
+            scopes: scopes.to_vec(),
+        };
         let bearer = Bearer {
             subject: Subject::User(subject.into()),
             client: "spa".into(),

@@ -10,6 +10,7 @@ mod guessing;
 mod jwt;
 mod linking;
 mod management;
+mod my_account;
 mod passwords;
 mod recovery;
 mod refresh;
