@@ -18,10 +18,14 @@ const LISTS: &[(&str, bool, bool)] = &[
     ("/connections/{id}/clients", true, false),
     ("/device-credentials", false, true),
     ("/grants", false, false),
+    ("/guardian/factors", false, false),
+    ("/guardian/policies", false, false),
     ("/logs", false, true),
     ("/resource-servers", false, false),
     ("/users", false, true),
     ("/users-by-email", false, false),
+    ("/users/{id}/authentication-methods", false, false),
+    ("/users/{id}/enrollments", false, false),
     ("/users/{id}/logs", false, true),
     ("/keys/signing", false, false),
 ];
@@ -41,7 +45,21 @@ const OBJECTS: &[&str] = &[
     "/doorward/self-service",
     "/email-templates/{templateName}",
     "/emails/provider",
+    "/guardian/enrollments/{id}",
+    "/guardian/factors/duo/settings",
+    "/guardian/factors/phone/message-types",
+    "/guardian/factors/phone/providers/twilio",
+    "/guardian/factors/phone/selected-provider",
+    "/guardian/factors/phone/templates",
+    "/guardian/factors/push-notification/providers/apns",
+    "/guardian/factors/push-notification/providers/sns",
+    "/guardian/factors/push-notification/selected-provider",
+    "/guardian/factors/sms/providers/twilio",
+    "/guardian/factors/sms/selected-provider",
+    "/guardian/factors/sms/templates",
     "/jobs/{id}",
+    // All of one file's rows, streamed.
+    "/jobs/{id}/errors",
     "/keys/signing/{kid}",
     "/logs/{id}",
     "/resource-servers/{id}",
@@ -49,10 +67,12 @@ const OBJECTS: &[&str] = &[
     "/user-blocks",
     "/user-blocks/{id}",
     "/users/{id}",
+    "/users/{id}/authentication-methods/{authentication_method_id}",
 ];
 
 /// Lists that take no paging at all, since they are short.
-const WHOLE: [&str; 1] = ["/keys/signing"];
+const WHOLE: &[&str] =
+    &["/guardian/factors", "/guardian/policies", "/keys/signing", "/users/{id}/enrollments"];
 
 fn bad_query(problem: &str) -> Value {
     refusal(400, "Bad Request", &format!("Query validation error: '{problem}."), "invalid_query_string")
