@@ -14,14 +14,15 @@ both_databases! {
         let alice = app.token("auth0|alice", "read:current_user");
         let none = alice.get(&path).await;
         assert_eq!((none.status, &none.body), (200, &json!([])));
+        let now = app.app.clock.now();
         for (user, kind) in [("alice", Kind::Phone), ("alice", Kind::Totp), ("bob", Kind::Totp)] {
             let factor = Factor::confirmed(&app.app, &format!("auth0|{user}").as_str().into(), kind);
             let factor = if kind == Kind::Phone { factor.with_address("+15551234567") } else { factor };
             app.add_factor(factor.with_seed(&app.app, &app.tenant.id, b"12345678901234567890")).await;
+            app.app.clock.advance(1);
         }
         let own = alice.get(&path).await;
         assert_eq!(own.status, 200);
-        let now = app.app.clock.now();
         let first = &own.body[0];
         assert_eq!(own.body, json!([{
             "id": first["id"], "status": "confirmed", "type": "sms", "name": "", "identifier": "",
