@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::attack_protection::BreachStage;
 use model::connections::Connection;
+use model::factors::remembered;
 use model::mail::{self, Kind as LetterKind, Letter};
 use model::password_policies::{self, NewPassword, PasswordPolicy, Refused, Weakness};
 use model::passwords::HashError;
@@ -115,7 +116,7 @@ impl Subject {
     }
 }
 
-/// Sets the password, uses the link up, and ends sessions and tokens: one batch. `None` where the link works no more.
+/// Sets the password, uses the link up, and ends sessions, tokens and what browsers were remembered: one batch. `None` where the link works no more.
 async fn set(visit: &Visit, token: &str, password: &NewPassword) -> Result<Option<Ticket>, db::Error> {
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let decide = async || {
@@ -132,6 +133,8 @@ async fn set(visit: &Visit, token: &str, password: &NewPassword) -> Result<Optio
         users::save(&mut batch, &mut user);
         password.set(&mut batch, tenant, &user.identities[position], now);
         users::sign_out(&mut batch, tenant, &user.id);
+        // Whoever knew the old password may have had their browser remembered.
+        remembered::forget(&mut batch, tenant, &user.id);
         tickets::spend(&mut batch, tenant, Kind::Password, token, now);
         logs::record(&mut batch, events::password_changed(visit, &ticket, &user, &connection.name));
         if let Some(email) = &ticket.email {

@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use db::{Value as Stored, params};
+use model::factors::remembered;
 use serde_json::{Value, json};
 
 use super::refresh::{add_rotating, assert_dead, bought, refresh};
@@ -209,6 +210,11 @@ both_databases! {
         let mut alice = signed_in(&app, "alice").await;
         let tokens = bought(&app, &mut alice, "rotating", "read:a", API).await;
         let bob = signed_in(&app, "bob").await;
+        let mut batch = db::Batch::new();
+        for user in ["auth0|alice", "auth0|bob"] {
+            remembered::remember(&mut batch, &app.app, &app.tenant.id, &user.into(), None);
+        }
+        app.app.db.commit(batch).await.expect("writes");
         let link = asked(&app, "alice@example.com").await;
         // In the browser that is signed in: it is out afterwards too.
         let page = alice.open(&link).await;
@@ -220,6 +226,8 @@ both_databases! {
         assert_dead(&refresh(&app, "rotating", &tokens.refresh_token).await);
         let left: i64 = stored(&app, "SELECT COUNT(*) FROM sessions WHERE tenant = $1 AND user_id = $2", params!["auth0|alice"]).await;
         assert_eq!(left, 0);
+        let browsers: i64 = stored(&app, "SELECT COUNT(*) FROM remembered_browsers WHERE tenant = $1", params![]).await;
+        assert_eq!(browsers, 1, "bob's stays");
         let notices = app.letters_to("alice@example.com", "password_changed").await;
         let [notice] = notices.as_slice() else { panic!("{notices:?}") };
         assert!(notice.mail.subject.starts_with("Your password for") && !notice.mail.text.contains("ticket="), "{notice:?}");
