@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 
 use super::certificate::Certificate;
 use super::{CACHED, State, seal_context, store};
-use crate::Model;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::jose::{Algorithm, KeyError, SigningKey};
+use crate::{Model, Random};
 
 /// The length of a key's id.
 const KID: usize = 21;
@@ -88,8 +88,7 @@ impl Generator {
             _ => None,
         };
         let (now, serial) = (app.clock.now(), app.random.bytes());
-        let mut kid = app.random.token();
-        kid.truncate(KID);
+        let kid = new_kid(&app.random);
         let owned = (host.to_owned(), kid.clone());
         let made = tokio::task::spawn_blocking(move || {
             let (host, kid) = owned;
@@ -106,6 +105,13 @@ impl Generator {
         let private = app.seal.seal(&seal_context(tenant, &kid), &private);
         Ok(NewKey { kid, alg, host: host.to_owned(), jwk, private })
     }
+}
+
+/// A random id that a command line does not take for an option.
+fn new_kid(random: &Random) -> String {
+    let mut kid = random.token().trim_start_matches('-').to_owned();
+    kid.truncate(KID);
+    kid
 }
 
 fn new_rsa_key() -> Result<Zeroizing<Vec<u8>>, KeyError> {
@@ -131,4 +137,17 @@ fn jwk(key: &SigningKey, kid: &str, certificate: &Certificate) -> Map<String, Va
         jwk.insert(name.to_owned(), value);
     }
     jwk
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_id_looks_like_an_option() {
+        let random = Random::seeded(1);
+        let ids = || (0..500).map(|_| new_kid(&random));
+        assert!(ids().all(|kid| kid.len() == KID && !kid.starts_with('-')));
+        assert!((0..500).any(|_| random.token().starts_with('-')), "as random text does");
+    }
 }

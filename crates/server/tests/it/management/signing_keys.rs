@@ -36,7 +36,7 @@ both_databases! {
         }
         let state = |key: &Value| ["current", "next", "previous", "revoked"].map(|name| key[name].as_bool().unwrap());
         assert_eq!((state(current), state(next)), ([true, false, false, false], [false, true, false, false]));
-        assert_eq!((&current["current_since"], next.get("current_since")), (&json!("2026-01-01T12:00:00.000Z"), None));
+        assert_eq!((&current["current_since"], next.get("current_since")), (&json!("2026-01-01T11:59:59.000Z"), None));
         assert!(keys.text.find("private").is_none());
         assert_eq!(published(&app).await, kids(&app.admin()).await);
     }
