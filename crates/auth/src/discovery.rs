@@ -4,45 +4,95 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use axum::http::header;
+use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::App;
+use model::seal::digest;
 use model::tenants::{self, Tenant};
 use serde_json::{Value, json};
 
 use crate::visit::Visit;
 
+/// A document as it is sent, and its entity tag (RFC 9110 §8.8.3).
+#[derive(Clone)]
+struct Kept {
+    text: Bytes,
+    etag: HeaderValue,
+}
+
+impl Kept {
+    fn new(text: Bytes, digest: &str) -> Result<Self, db::Error> {
+        let etag = HeaderValue::try_from(format!("\"{digest}\""));
+        Ok(Self { text, etag: etag.map_err(|error| db::Error::Failed(error.to_string()))? })
+    }
+
+    /// The document, or 304 to who has it already.
+    fn answer(self, asked: &HeaderMap) -> Response {
+        let headers = [
+            (header::CACHE_CONTROL, CACHED),
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
+            (header::ETAG, self.etag.clone()),
+        ];
+        match is_known(asked, self.etag.as_bytes()) {
+            true => (StatusCode::NOT_MODIFIED, headers).into_response(),
+            false => (headers, self.text).into_response(),
+        }
+    }
+}
+
+const CACHED: HeaderValue =
+    HeaderValue::from_static("public, max-age=15, stale-while-revalidate=15, stale-if-error=86400");
+
+/// Whether the asker holds what has this tag: a list or `*`, and weak tags count (RFC 9110 §13.1.2).
+fn is_known(asked: &HeaderMap, etag: &[u8]) -> bool {
+    let lines = asked.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    tags.any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag)
+}
+
 /// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`: what is really offered.
-pub async fn configuration(State(app): State<App>, Extension(tenant): Extension<Arc<Tenant>>) -> Response {
-    match published(&app, &tenant).await {
-        Ok(document) => public(document),
+pub async fn configuration(
+    State(app): State<App>,
+    Extension(tenant): Extension<Arc<Tenant>>,
+    asked: HeaderMap,
+) -> Response {
+    match described(&app, &tenant).await {
+        Ok(kept) => kept.answer(&asked),
         Err(error) => Visit::json_error(error),
     }
 }
 
-/// The document's text, kept under all that it is made from: a changed setting leads to another one.
-async fn published(app: &App, tenant: &Tenant) -> Result<Bytes, db::Error> {
+/// The document, kept under all that it is made from: a changed setting leads to another one.
+async fn described(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
     let end_session = tenants::settings(app, &tenant.id).await?.publishes_end_session();
     let made_from = format!("{end_session} {}", tenant.issuer);
-    let make = async { Ok(Some(Bytes::from(document(&tenant.issuer, end_session).to_string()))) };
+    let make = async {
+        let text = document(&tenant.issuer, end_session).to_string();
+        let digest = URL_SAFE_NO_PAD.encode(digest(&text));
+        Kept::new(text.into(), &digest).map(Some)
+    };
     let kept = app.db.cached("discovery", tenant.id.as_str(), &made_from, make).await?;
-    Ok(kept.map(|document| Bytes::clone(&document)).unwrap_or_default())
+    kept.map(|kept| Kept::clone(&kept)).ok_or_else(|| db::Error::Failed("it is always made".into()))
 }
 
 /// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.
-pub async fn jwks(State(app): State<App>, Extension(tenant): Extension<Arc<Tenant>>) -> Response {
-    match app.keys.published(&app, &tenant.id).await {
-        Ok(published) => public(Bytes::from_owner(Arc::clone(&published.jwks))),
+pub async fn jwks(
+    State(app): State<App>,
+    Extension(tenant): Extension<Arc<Tenant>>,
+    asked: HeaderMap,
+) -> Response {
+    match key_set(&app, &tenant).await {
+        Ok(kept) => kept.answer(&asked),
         Err(error) => Visit::json_error(error),
     }
 }
 
-fn public(json: Bytes) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
-        (header::CACHE_CONTROL, "public, max-age=15, stale-while-revalidate=15, stale-if-error=86400"),
-    ];
-    (headers, json).into_response()
+async fn key_set(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
+    let published = app.keys.published(app, &tenant.id).await?;
+    Kept::new(Bytes::from_owner(Arc::clone(&published.jwks)), &published.jwks_digest)
 }
 
 fn document(issuer: &str, end_session: bool) -> Value {

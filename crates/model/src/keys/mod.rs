@@ -13,6 +13,8 @@ mod tests;
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::{AsError, Batch};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -27,6 +29,7 @@ use crate::jose::{
     Algorithm, KeyError, SigningKey, Verified, VerifyError, VerifyingKey, verify_jwt, verify_jwt_of_any_age,
     verify_jwt_unaddressed,
 };
+use crate::seal::digest;
 use crate::{Model, seal};
 use generate::{Generator, NewKey};
 use recent::Recent;
@@ -106,6 +109,8 @@ impl Key {
 pub struct Published {
     /// The body of `/.well-known/jwks.json` (RFC 7517 §5): public parts of all keys that are not revoked, `RS256` first.
     pub jwks: Arc<[u8]>,
+    /// SHA-256 of it, in base64url.
+    pub jwks_digest: String,
     verifying: Vec<VerifyingKey>,
     current: Vec<Arc<SigningKey>>,
 }
@@ -426,8 +431,9 @@ async fn load(app: &Model, tenant: &TenantId) -> Result<Option<Published>, db::E
     if members.is_empty() {
         return Ok(None);
     }
-    let jwks = json!({ "keys": members }).to_string().into_bytes().into();
-    Ok(Some(Published { jwks, verifying, current }))
+    let jwks = json!({ "keys": members }).to_string();
+    let jwks_digest = URL_SAFE_NO_PAD.encode(digest(&jwks));
+    Ok(Some(Published { jwks: jwks.into_bytes().into(), jwks_digest, verifying, current }))
 }
 
 fn seal_context(tenant: &TenantId, kid: &str) -> String {

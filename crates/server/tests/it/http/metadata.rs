@@ -2,6 +2,7 @@
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::Request;
+use serde_json::Value;
 use server::peer::RemoteAddress;
 use tower::ServiceExt;
 
@@ -25,5 +26,28 @@ both_databases! {
         }
         let kept = app.app.keys.published(&app.app, &app.tenant.id).await.expect("reads");
         assert_eq!(body(&app, "/.well-known/jwks.json").await.as_ptr(), kept.jwks.as_ptr());
+    }
+
+    /// RFC 9110 §13.1.2: who has the document is told so, until it changes.
+    async fn a_document_that_is_known_is_not_sent_again(app: TestApp) {
+        for path in ["/.well-known/jwks.json", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"] {
+            let ask = async |known: &str| app.caller().with("if-none-match", known).get(path).await;
+            let first = app.caller().get(path).await;
+            let etag = first.header("etag").to_owned();
+            assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() == 45, "{etag}");
+            for known in [etag.clone(), format!("W/{etag}"), format!("\"other\", {etag}"), "*".to_owned()] {
+                let answer = ask(&known).await;
+                assert_eq!((answer.status, answer.text.as_str(), answer.header("etag")), (304, "", etag.as_str()), "{known}");
+                assert_eq!(answer.header("cache-control"), first.header("cache-control"));
+            }
+            assert_eq!(ask("\"other\"").await.text, first.text);
+            assert_eq!(ask("").await.text, first.text);
+        }
+        let before = app.caller().get("/.well-known/jwks.json").await;
+        let rotated = app.machine("create:signing_keys update:signing_keys").post("/api/v2/keys/signing/rotate", Value::Null).await;
+        assert_eq!(rotated.status, 201);
+        let asked = app.caller().with("if-none-match", before.header("etag")).get("/.well-known/jwks.json").await;
+        assert_eq!(asked.status, 200);
+        assert_ne!(asked.header("etag"), before.header("etag"));
     }
 }
