@@ -25,6 +25,11 @@ const SCANS: usize = 8;
 /// Prepared statements kept per connection: more than the program has.
 const STATEMENTS: usize = 1024;
 
+/// How long a connection waits for another's lock.
+const BUSY: Duration = Duration::from_secs(5);
+/// How often the writer is asked to look at its log.
+const TIDY: Duration = Duration::from_secs(1);
+
 /// Pages kept in memory per connection.
 const CACHE_KIB: i64 = 16 << 10;
 
@@ -60,9 +65,10 @@ impl Sqlite {
     /// Opens or creates the file and starts the writer.
     pub async fn open(path: &str, cache: Arc<Cache>) -> Result<Self, Error> {
         let path = PathBuf::from(path);
-        tokio::task::spawn_blocking(move || Self::open_file(path, cache))
-            .await
-            .map_err(|error| Error::Failed(format!("opening the database: {error}")))?
+        let opened = tokio::task::spawn_blocking(move || Self::open_file(path, cache)).await;
+        let sqlite = opened.map_err(|error| Error::Failed(format!("opening the database: {error}")))??;
+        tokio::spawn(tidy(sqlite.queue.downgrade()));
+        Ok(sqlite)
     }
 
     fn open_file(path: PathBuf, cache: Arc<Cache>) -> Result<Self, Error> {
@@ -82,7 +88,8 @@ impl Sqlite {
             .map_err(|error| Error::Failed(format!("{}: {error}", path.display())))?;
         let (queue, jobs) = mpsc::channel(QUEUE);
         let broken = Arc::new(Broken::new());
-        let writer = Writer { connection, queue: jobs, cache, broken: broken.clone(), lock };
+        let log = beside(&path, "-wal");
+        let writer = Writer { connection, log, queue: jobs, cache, broken: broken.clone(), lock };
         std::thread::Builder::new()
             .name("db-writer".into())
             .spawn(|| writer.run())
@@ -152,13 +159,30 @@ fn select(connection: &Connection, sql: &Sql, params: &[Value]) -> Result<Vec<Ro
     run(connection, sql, params).map(|(rows, _)| rows).map_err(|failure| failure.into_error(connection, sql))
 }
 
+/// The file that lies beside the database's under its name and `ending`.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Asks the writer to look at its log, as long as there is one.
+async fn tidy(queue: mpsc::WeakSender<Job>) {
+    loop {
+        tokio::time::sleep(TIDY).await;
+        let Some(queue) = queue.upgrade() else { return };
+        // A full queue is a busy writer, which needs no more work.
+        if let Err(mpsc::error::TrySendError::Closed(_)) = queue.try_send(Job::Tidy) {
+            return;
+        }
+    }
+}
+
 /// Takes `PATH.lock` for this process: two processes on one file would each have a writer and a cache.
 fn lock(path: &Path) -> Result<File, Error> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let cannot =
-        |error: &dyn std::fmt::Display| Error::Failed(format!("{}: {error}", Path::new(&beside).display()));
-    let file = create(Path::new(&beside)).map_err(|error| cannot(&error))?;
+    let beside = beside(path, ".lock");
+    let cannot = |error: &dyn std::fmt::Display| Error::Failed(format!("{}: {error}", beside.display()));
+    let file = create(&beside).map_err(|error| cannot(&error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::Failed(format!(
@@ -184,7 +208,7 @@ fn create(path: &Path) -> std::io::Result<File> {
 /// heeds case, as on PostgreSQL.
 fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
@@ -265,6 +289,28 @@ mod tests {
         let kept = connection.prepare_cached(sql).unwrap();
         assert_eq!(kept.get_status(StatementStatus::Run), 3, "it was kept");
         assert_eq!(kept.get_status(StatementStatus::RePrepare), 0);
+    }
+
+    #[tokio::test]
+    async fn the_log_is_emptied_once_nothing_is_written() {
+        let address = crate::testing::sqlite();
+        let path = Path::new(address.trim_start_matches("sqlite:"));
+        let sqlite = Sqlite::open(path.to_str().unwrap(), Arc::new(Cache::new())).await.unwrap();
+        let mut batch = Batch::new();
+        batch.execute("CREATE TABLE files (content BYTEA NOT NULL)", crate::params![]);
+        batch.execute("INSERT INTO files VALUES ($1)", crate::params![vec![7_u8; 1 << 20]]).expect(1);
+        sqlite.commit(batch).await.unwrap();
+        let log = beside(path, "-wal");
+        assert!(log.metadata().unwrap().len() > 1 << 20);
+        for _ in 0..300 {
+            if log.metadata().unwrap().len() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(log.metadata().unwrap().len(), 0);
+        assert_eq!(sqlite.read(&"SELECT COUNT(*) FROM files".into(), &[]).unwrap().len(), 1);
+        sqlite.close().await;
     }
 
     #[tokio::test]

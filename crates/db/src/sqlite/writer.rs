@@ -1,6 +1,7 @@
 //! The one thread that writes: it takes what is queued, runs each batch in a savepoint, commits once, and answers all.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,16 @@ const MOST_BATCHES: usize = 512;
 /// How long a group may take in batches that wait already. It never waits for one that has not come.
 const LONGEST: Duration = Duration::from_millis(10);
 
+/// A log of so many bytes is moved into the file even while others read and write.
+const LONG_LOG: u64 = 16 << 20;
+/// How long emptying the log may wait for readers.
+const FOR_READERS: Duration = Duration::from_millis(20);
+
 /// What the thread is asked for.
 pub(super) enum Job {
     Commit(Work),
+    /// Empty the log if nothing was written since the last time, or if it is long: a start after a crash reads all of it.
+    Tidy,
     Migrate(&'static [Migration], Sender<Result<(), Error>>),
     /// Finish what is queued, take nothing more, move the log into the file and end.
     Close(Sender<()>),
@@ -41,6 +49,8 @@ impl Work {
 
 pub(super) struct Writer {
     pub connection: Connection,
+    /// The log beside the file.
+    pub log: PathBuf,
     pub queue: Receiver<Job>,
     pub cache: Arc<Cache>,
     pub broken: Arc<Broken>,
@@ -62,9 +72,18 @@ impl Writer {
         let on_panic = OnPanic(self.broken.clone());
         let mut next = self.queue.blocking_recv();
         let mut closed = Vec::new();
+        let mut busy = false;
         while let Some(job) = next {
             let after = match job {
-                Job::Commit(work) => self.group(work),
+                Job::Commit(work) => {
+                    busy = true;
+                    self.group(work)
+                }
+                Job::Tidy => {
+                    self.tidy(busy);
+                    busy = false;
+                    Ok(None)
+                }
                 Job::Migrate(migrations, reply) => {
                     let _ = reply.send(migrate(&mut self.connection, migrations));
                     Ok(None)
@@ -90,6 +109,24 @@ impl Writer {
         drop(on_panic);
         for done in closed {
             let _ = done.send(());
+        }
+    }
+
+    /// Commits move the log into the file as it grows, but only a moment without readers lets it begin anew.
+    fn tidy(&self, busy: bool) {
+        let length = self.log.metadata().map_or(0, |log| log.len());
+        if length == 0 || (busy && length < LONG_LOG) {
+            return;
+        }
+        let emptied = self.connection.busy_timeout(FOR_READERS).map_err(Failure::from);
+        let emptied = emptied.and_then(|()| self.simple("PRAGMA wal_checkpoint(TRUNCATE)"));
+        // That readers were in the way is no error: there is a next time.
+        if let Err(failure) = emptied {
+            let cause = failure.into_error(&self.connection, "emptying the log");
+            tracing::warn!(%cause, "the log cannot be moved into the database file");
+        }
+        if let Err(error) = self.connection.busy_timeout(super::BUSY) {
+            tracing::error!(%error, "the writer waits for locks no longer than it empties the log");
         }
     }
 
@@ -294,7 +331,8 @@ mod tests {
         let broken = Arc::new(Broken::new());
         let (told, hears) = mpsc::channel();
         broken.set(Arc::new(move |cause| told.send(cause.to_owned()).unwrap()));
-        (Writer { connection, queue, cache: Arc::new(Cache::new()), broken, lock }, hears)
+        let log = path.with_extension("none");
+        (Writer { connection, log, queue, cache: Arc::new(Cache::new()), broken, lock }, hears)
     }
 
     /// Queues the batches before the writer starts, so that they are one group, and answers what became of each.
