@@ -160,6 +160,9 @@ pub enum Missing {
     /// `inexistent_client`.
     #[error("The client does not exist")]
     Client,
+    /// No code.
+    #[error("Credential does not exist")]
+    Credential,
     /// `inexistent_connection`.
     #[error("The connection does not exist")]
     Connection,
@@ -212,7 +215,7 @@ impl Missing {
             Self::EmailProvider => Some("inexistent_email_provider"),
             Self::EmailTemplate => Some("inexistent_email_template"),
             Self::Job | Self::JobErrors => Some("inexistent_job"),
-            Self::SigningKey | Self::AddressBlock | Self::AuthenticationMethod => None,
+            Self::SigningKey | Self::AddressBlock | Self::AuthenticationMethod | Self::Credential => None,
         }
     }
 }

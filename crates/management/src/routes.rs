@@ -63,6 +63,11 @@ fn table(table: Table, largest_import: u64) -> Table {
             power("update:client_credentials", ClientCredentials), power("update:client_token_vault_privileged_access", TokenVault)], clients::update)
         .op(DELETE, "/clients/{id}", "Delete a client", &[everyone("delete:clients")], clients::delete)
         .op(POST, "/clients/{id}/rotate-secret", "Rotate a client secret", &[everyone("update:client_keys")], clients::rotate_secret)
+        .op(GET, "/clients/{id}/credentials", "Get client credentials", &[everyone("read:client_credentials")], clients::credentials::list)
+        .op(POST, "/clients/{id}/credentials", "Create a client credential", &[everyone("create:client_credentials")], clients::credentials::create)
+        .op(GET, "/clients/{id}/credentials/{credential_id}", "Get client credential details", &[everyone("read:client_credentials")], clients::credentials::get)
+        .op(PATCH, "/clients/{id}/credentials/{credential_id}", "Update a client credential", &[everyone("update:client_credentials")], clients::credentials::update)
+        .op(DELETE, "/clients/{id}/credentials/{credential_id}", "Delete a client credential", &[everyone("delete:client_credentials")], clients::credentials::delete)
         .op(GET, "/clients/{id}/connections", "Get enabled connections for a client", &[everyone("read:connections").and("read:clients"),
             everyone("read:clients").and("read:connections"), everyone("read:client_summary").and("read:connections")], clients::connections)
 

@@ -35,6 +35,7 @@ pub mod retention;
 pub mod seal;
 pub mod self_service;
 pub mod sessions;
+pub mod spent_ids;
 pub mod tenants;
 #[cfg(test)]
 mod testing;

@@ -25,4 +25,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(14, "attack_protection", include_str!("../migrations/0014_attack_protection.sql")),
     shared(15, "self_service", include_str!("../migrations/0015_self_service.sql")),
     shared(16, "my_account", include_str!("../migrations/0016_my_account.sql")),
+    shared(20, "spent_ids", include_str!("../migrations/0020_spent_ids.sql")),
 ];

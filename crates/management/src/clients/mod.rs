@@ -1,6 +1,7 @@
 //! `/api/v2/clients` (management contract §4.1).
 
 mod bodies;
+pub mod credentials;
 mod view;
 
 use axum::extract::State;
@@ -84,10 +85,11 @@ pub async fn create(
 ) -> Result<Created<Map<String, Value>>, Error> {
     let now = app.clock.now();
     let mut keys = body.keys;
-    let credentials = clients::take_credentials(&app.random, now, &mut keys);
+    let credentials = clients::take_credentials(&app.random, now, &mut keys).map_err(credentials::unusable)?;
     let mut client = Client::new(clients::new_id(&app.random), &keys).map_err(unfit)?;
     client.credentials = credentials;
     check(&client)?;
+    check_references(&client, &keys)?;
     let secret = clients::new_secret(&app.random);
     let mut batch = Batch::new();
     clients::insert(&app, &mut batch, &grant.tenant.id, &mut client, &secret, now);
@@ -114,12 +116,14 @@ pub async fn update(
     let keys = if shows_secret { Some(signing_keys(&app, &grant).await?) } else { None };
     let mut patch = body.keys;
     let credentials = clients::take_credentials(&app.random, app.clock.now(), &mut patch);
+    let credentials = credentials.map_err(credentials::unusable)?;
     let new_secret = patch.shift_remove("client_secret");
     let decide = async || {
         let client = load(&app, &grant, &id).await?;
         let mut client = client.patched(&patch).map_err(unfit)?;
         client.credentials.extend(credentials.iter().cloned());
         check(&client)?;
+        check_references(&client, &patch)?;
         let mut batch = Batch::new();
         clients::save(&mut batch, &grant.tenant.id, &mut client);
         let secret = match new_secret.as_ref().and_then(Value::as_str) {
@@ -225,6 +229,22 @@ fn check(client: &Client) -> Result<(), Error> {
         );
     }
     Ok(())
+}
+
+/// The credentials that a body names are the client's, and no more of them than one use may name.
+fn check_references(client: &Client, body: &Map<String, Value>) -> Result<(), Error> {
+    if !clients::CREDENTIAL_HOLDERS.iter().any(|holder| body.contains_key(*holder)) {
+        return Ok(());
+    }
+    if client.uses_too_many_credentials() {
+        let most = clients::MOST_IN_USE;
+        let text = format!("Payload validation error: 'Too many items, maximum {most}' on property credentials.");
+        return Err(Error::InvalidBody(text.into()));
+    }
+    match client.unknown_credential() {
+        Some(id) => Err(Error::InvalidBody(format!("Credential {id} does not exist").into())),
+        None => Ok(()),
+    }
 }
 
 /// Refuses keys that the caller's scopes do not reach; the secret has a scope of its own.

@@ -14,7 +14,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
-pub use credentials::{show_credentials, take_credentials};
+pub use credentials::{
+    CREDENTIAL_HOLDERS, Credential, CredentialError, CredentialType, MOST_IN_USE, show_credentials, take_credentials,
+};
 pub use origins::{find_by_callback, origin_listed};
 pub use store::{Filter, find, insert, list, load, remove, save, secret, secrets, set_secret};
 
@@ -133,9 +135,9 @@ pub struct Client {
     /// The API whose back end this client is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_server_identifier: Option<String>,
-    /// The credentials that [`take_credentials`] took out of bodies; never answered.
+    /// Its keys and certificates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub credentials: Vec<Json>,
+    pub credentials: Vec<Credential>,
     /// Settings that are kept as given.
     #[serde(flatten)]
     pub other: Map<String, Json>,

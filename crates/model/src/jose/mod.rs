@@ -6,6 +6,7 @@
 
 mod signing;
 mod strict;
+mod thumbprint;
 mod token;
 mod verifying;
 
@@ -15,8 +16,10 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use signing::SigningKey;
+pub use thumbprint::thumbprint;
 pub use token::{
-    Header, Verified, VerifyError, named_algorithm, verify_jwt, verify_jwt_of_any_age, verify_jwt_unaddressed,
+    Header, Verified, VerifyError, named_algorithm, named_claims, verify_jwt, verify_jwt_of_any_age,
+    verify_jwt_of_client, verify_jwt_unaddressed,
 };
 pub use verifying::VerifyingKey;
 
@@ -25,6 +28,8 @@ pub use verifying::VerifyingKey;
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256: the default.
     RS256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384: of clients alone.
+    RS384,
     /// RSASSA-PSS with SHA-256.
     PS256,
     /// ECDSA on P-256 with SHA-256.
@@ -40,6 +45,7 @@ impl Algorithm {
     pub const fn name(self) -> &'static str {
         match self {
             Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
             Self::PS256 => "PS256",
             Self::ES256 => "ES256",
             Self::EdDSA => "EdDSA",
@@ -49,7 +55,7 @@ impl Algorithm {
 
     /// The algorithm of that exact name; names are case-sensitive (RFC 7515 §4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::RS256, Self::PS256, Self::ES256, Self::EdDSA, Self::HS256]
+        [Self::RS256, Self::RS384, Self::PS256, Self::ES256, Self::EdDSA, Self::HS256]
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
     }

@@ -169,6 +169,36 @@ pub fn verify_jwt_unaddressed<K: Borrow<VerifyingKey>>(
     Ok(verified)
 }
 
+/// As [`verify_jwt`], for a token that a client signed with one of its `keys`: it need not name its key, and then any of them will
+/// do; one that names a key is verified by that alone. Any `iss`, `sub`, `aud` and `exp` that are there have their types; which must
+/// be there, and the times, are for the caller to say.
+///
+/// # Errors
+/// `Malformed`, `Invalid` or `Signature`.
+pub fn verify_jwt_of_client<K: Borrow<VerifyingKey>>(token: &str, keys: &[K]) -> Result<Verified, VerifyError> {
+    let parts = Parts::of(token)?;
+    let named = parts.header.kid.as_deref();
+    let fits = |key: &&VerifyingKey| {
+        key.algorithm() == parts.header.alg && (named.is_none() || key.kid() == named)
+    };
+    let mut candidates = keys.iter().map(Borrow::borrow).filter(fits).peekable();
+    if candidates.peek().is_none() {
+        return Err(VerifyError::Invalid);
+    }
+    if !candidates.any(|key| parts.verified_by(key)) {
+        return Err(VerifyError::Signature);
+    }
+    let claims = strict::object(&parts.payload).ok_or(VerifyError::Invalid)?;
+    check_given_types(&claims)?;
+    Ok(Verified { header: parts.header, claims })
+}
+
+/// The claims that a token makes, unproven: only to find out whose keys would prove it.
+pub fn named_claims(token: &str) -> Option<Map<String, Value>> {
+    let payload = token.split('.').nth(1).filter(|_| token.len() <= LONGEST)?;
+    strict::object(&strict::base64url(payload)?)
+}
+
 /// The algorithm that a token's header names; `None` where there is no such header. Nothing is proven by it: it only tells why a
 /// token was refused.
 pub fn named_algorithm(token: &str) -> Option<String> {
@@ -189,28 +219,48 @@ pub(super) fn verify_jws<K: Borrow<VerifyingKey>>(
     token: &str,
     keys: &[K],
 ) -> Result<(Header, Vec<u8>), VerifyError> {
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(VerifyError::Malformed);
-    };
-    if token.len() > LONGEST {
-        return Err(VerifyError::Invalid);
-    }
-    let signed = &token[..header.len() + 1 + payload.len()];
-    let header = read_header(header).ok_or(VerifyError::Invalid)?;
-    let payload = strict::base64url(payload).ok_or(VerifyError::Invalid)?;
-    let signature = strict::base64url(signature).ok_or(VerifyError::Invalid)?;
+    let parts = Parts::of(token)?;
     let key = keys
         .iter()
         .map(Borrow::borrow)
-        .find(|key| key.kid() == header.kid.as_deref() && key.algorithm() == header.alg)
+        .find(|key| key.kid() == parts.header.kid.as_deref() && key.algorithm() == parts.header.alg)
         .ok_or(VerifyError::Invalid)?;
-    if !key.verifies(signed.as_bytes(), &signature) {
+    if !parts.verified_by(key) {
         return Err(VerifyError::Signature);
     }
-    Ok((header, payload))
+    Ok((parts.header, parts.payload))
+}
+
+/// The three parts of a token, decoded.
+struct Parts<'a> {
+    signed: &'a str,
+    header: Header,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(token: &'a str) -> Result<Self, VerifyError> {
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(VerifyError::Malformed);
+        };
+        if token.len() > LONGEST {
+            return Err(VerifyError::Invalid);
+        }
+        Ok(Self {
+            signed: &token[..header.len() + 1 + payload.len()],
+            header: read_header(header).ok_or(VerifyError::Invalid)?,
+            payload: strict::base64url(payload).ok_or(VerifyError::Invalid)?,
+            signature: strict::base64url(signature).ok_or(VerifyError::Invalid)?,
+        })
+    }
+
+    fn verified_by(&self, key: &VerifyingKey) -> bool {
+        key.verifies(self.signed.as_bytes(), &self.signature)
+    }
 }
 
 /// The header, if it is one that we understand wholly. Members that we do not know and that change nothing are
@@ -231,6 +281,11 @@ fn read_header(encoded: &str) -> Option<Header> {
 /// RFC 7519 §4.1: the registered claims have their types, and the required ones are there.
 fn check_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
     let all_there = REQUIRED.iter().all(|name| claims.contains_key(*name));
+    if all_there { check_given_types(claims) } else { Err(VerifyError::Invalid) }
+}
+
+/// RFC 7519 §4.1: the registered claims that are there have their types.
+fn check_given_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
     let texts = TEXTS.iter().filter_map(|name| claims.get(*name)).all(Value::is_string);
     let moments = MOMENTS
         .iter()
@@ -239,7 +294,7 @@ fn check_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
     let audience = match claims.get("aud") {
         Some(Value::Array(several)) => !several.is_empty() && several.iter().all(Value::is_string),
         Some(other) => other.is_string(),
-        None => false,
+        None => true,
     };
-    if all_there && texts && moments && audience { Ok(()) } else { Err(VerifyError::Invalid) }
+    if texts && moments && audience { Ok(()) } else { Err(VerifyError::Invalid) }
 }

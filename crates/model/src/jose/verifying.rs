@@ -2,8 +2,8 @@
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
-    RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
 };
 use serde_json::{Map, Value};
 
@@ -40,12 +40,12 @@ impl VerifyingKey {
             exactly("alg", algorithm.name())?;
         }
         let key = match algorithm {
-            Algorithm::RS256 | Algorithm::PS256 => {
+            Algorithm::RS256 | Algorithm::RS384 | Algorithm::PS256 => {
                 exactly("kty", "RSA")?;
-                let parameters = if algorithm == Algorithm::RS256 {
-                    &RSA_PKCS1_2048_8192_SHA256
-                } else {
-                    &RSA_PSS_2048_8192_SHA256
+                let parameters = match algorithm {
+                    Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
+                    Algorithm::RS384 => &RSA_PKCS1_2048_8192_SHA384,
+                    _ => &RSA_PSS_2048_8192_SHA256,
                 };
                 RsaPublicKeyComponents { n: bytes("n")?, e: bytes("e")? }.to_parsed_public_key(parameters)
             }

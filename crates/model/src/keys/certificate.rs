@@ -41,6 +41,12 @@ impl Certificate {
         Ok(Self(certificate.der().to_vec()))
     }
 
+    /// A certificate of any host.
+    #[cfg(test)]
+    pub(crate) fn for_tests(host: &str, pkcs8: &[u8], now: Timestamp) -> Self {
+        Self::self_signed(host, pkcs8, [1; 16], now).expect("it is a key")
+    }
+
     /// Reads the first element of an `x5c` member.
     pub(super) fn from_x5c(x5c: &serde_json::Value) -> Option<Self> {
         STANDARD.decode(x5c.get(0)?.as_str()?).ok().map(Self)

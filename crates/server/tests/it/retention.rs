@@ -111,4 +111,17 @@ both_databases! {
         assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, 0, 1, 1, 1]);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 0);
     }
+
+    /// What proves once is forgotten when it would prove nothing any more.
+    async fn spent_ids_are_kept_while_they_matter(app: TestApp) {
+        use model::spent_ids::{self, Kind};
+        let spend = async |jti: &str, seconds: i64| {
+            let owner = (Kind::ClientAssertion, "m2m");
+            spent_ids::spend(&app.app, &app.tenant.id, owner, jti, NOW.plus_seconds(seconds)).await.expect("writes")
+        };
+        assert_eq!((spend("a", 60).await, spend("b", 120).await, spend("a", 300).await), (true, true, false));
+        app.app.clock.advance(61);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 1);
+        assert_eq!((spend("a", 300).await, spend("b", 300).await), (true, false));
+    }
 }

@@ -2,6 +2,7 @@
 
 mod at_once;
 mod claims;
+mod client_assertions;
 mod connections;
 mod dbconnections;
 mod error_pages;

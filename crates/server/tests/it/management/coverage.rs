@@ -55,6 +55,11 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ),
     ("DELETE /clients/{id}", "delete:clients", 204, 204),
     ("POST /clients/{id}/rotate-secret", "update:client_keys", 200, 404),
+    ("GET /clients/{id}/credentials", "read:client_credentials", 200, 404),
+    ("POST /clients/{id}/credentials", "create:client_credentials", 201, 404),
+    ("GET /clients/{id}/credentials/{credential_id}", "read:client_credentials", 200, 404),
+    ("PATCH /clients/{id}/credentials/{credential_id}", "update:client_credentials", 200, 404),
+    ("DELETE /clients/{id}/credentials/{credential_id}", "delete:client_credentials", 204, 204),
     (
         "GET /clients/{id}/connections",
         "read:connections&read:clients read:clients&read:connections read:client_summary&read:connections",
@@ -491,6 +496,12 @@ impl World {
         )
     }
 
+    /// A credential of a client, and its id.
+    async fn credential(&self, client: &str) -> String {
+        let made = self.made(&format!("/api/v2/clients/{client}/credentials"), credential()).await;
+        made["id"].as_str().expect("it has an id").to_owned()
+    }
+
     async fn client_grant(&self) -> Value {
         let audience = self.unique("urn:");
         self.made("/api/v2/resource-servers", json!({ "identifier": audience })).await;
@@ -527,6 +538,11 @@ impl World {
         let path = match path.split_once("{authentication_method_id}") {
             Some((before, _)) if whose == Whose::Missing => format!("{before}totp%7Cdev_0000000000000000"),
             Some((before, _)) => format!("{before}{}", self.factor(&id).await),
+            None => path,
+        };
+        let path = match path.split_once("{credential_id}") {
+            Some((before, _)) if whose == Whose::Missing => format!("{before}cred_0000000000000000000000"),
+            Some((before, _)) => format!("{before}{}", self.credential(&id).await),
             None => path,
         };
         if (operation.method.as_str(), operation.path) == ("POST", METHODS) && whose != Whose::Missing {
@@ -597,6 +613,8 @@ impl World {
             ("POST", "/jobs/users-exports") => Some(json!({})),
             ("POST", "/jobs/users-imports") => Some(self.import().await.into()),
             ("POST", "/clients") => Some(json!({ "name": "c" })),
+            ("POST", "/clients/{id}/credentials") => Some(credential()),
+            ("PATCH", "/clients/{id}/credentials/{credential_id}") => Some(json!({ "expires_at": null })),
             ("POST", "/connections") => Some(json!({ "name": self.unique("c"), "strategy": "auth0" })),
             ("POST", "/resource-servers") => Some(json!({ "identifier": self.unique("urn:") })),
             ("POST", "/client-grants") => Some(self.client_grant().await),
@@ -810,4 +828,9 @@ fn the_scopes_are_the_published_ones() {
             .collect();
         assert_eq!(row.cells.iter().map(read).collect::<Vec<_>>(), published, "{method} {path}");
     }
+}
+
+/// A client's credential.
+fn credential() -> Value {
+    json!({ "credential_type": "cert_subject_dn", "subject_dn": "CN=client.test" })
 }

@@ -9,6 +9,7 @@ mod anomaly;
 mod attack_protection;
 mod authentication_methods;
 mod branding;
+mod client_credentials;
 mod client_grants;
 mod configuration;
 mod coverage;

@@ -157,9 +157,6 @@ pub const RULES: &[Rule] = &[
 
     // What is not there yet.
     rule(&["clients"], &["signing_keys[].key"], Accept::Missing, "the tenant's private key is shown to nobody"),
-    rule(&["clients"], &["client_authentication_methods.private_key_jwt.credentials[].kid",
-        "client_authentication_methods.tls_client_auth.credentials[].subject_dn"], Accept::Missing,
-        "credentials are read once clients prove themselves by them"),
     rule(&["resource-servers"], &["client_id"], Accept::Missing, "the client behind an API comes with the exchange of its tokens"),
     rule(&["connections"], &["provisioning_ticket_url", "options.*"], Accept::Missing, "what the service learns from an upstream comes with federation").when(When::Federated),
     rule(&["connections"], &["display_name", "options.*"], Accept::Extra, "what the service learns from an upstream comes with federation").when(When::Federated),

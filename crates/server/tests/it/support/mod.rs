@@ -18,6 +18,7 @@ pub mod app;
 pub mod binary;
 pub mod browser;
 pub mod caller;
+pub mod client_key;
 #[macro_use]
 pub mod engine;
 pub mod factors;

@@ -14,6 +14,7 @@ const LISTS: &[(&str, bool, bool)] = &[
     ("/client-grants", true, false),
     ("/clients", true, false),
     ("/clients/{id}/connections", true, false),
+    ("/clients/{id}/credentials", false, false),
     ("/connections", true, false),
     ("/connections/{id}/clients", true, false),
     ("/device-credentials", false, true),
@@ -41,6 +42,7 @@ const OBJECTS: &[&str] = &[
     "/branding",
     "/client-grants/{id}",
     "/clients/{id}",
+    "/clients/{id}/credentials/{credential_id}",
     "/connections/{id}",
     "/doorward/self-service",
     "/email-templates/{templateName}",
@@ -72,7 +74,7 @@ const OBJECTS: &[&str] = &[
 
 /// Lists that take no paging at all, since they are short.
 const WHOLE: &[&str] =
-    &["/guardian/factors", "/guardian/policies", "/keys/signing", "/users/{id}/enrollments"];
+    &["/clients/{id}/credentials", "/guardian/factors", "/guardian/policies", "/keys/signing", "/users/{id}/enrollments"];
 
 fn bad_query(problem: &str) -> Value {
     refusal(400, "Bad Request", &format!("Query validation error: '{problem}."), "invalid_query_string")

@@ -130,6 +130,8 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
         answer.body[id].as_str().expect("is text").to_owned()
     };
     let client = made("clients", json!({ "name": "c" }), "client_id").await;
+    let subject = json!({ "credential_type": "cert_subject_dn", "subject_dn": "CN=a" });
+    let credential = made(&format!("clients/{client}/credentials"), subject, "id").await;
     let connection = made("connections", json!({ "name": "c", "strategy": "auth0" }), "id").await;
     let api = made("resource-servers", json!({ "identifier": "urn:x" }), "id").await;
     let grant = json!({ "client_id": "m2m", "audience": "urn:x", "scope": [] });
@@ -183,6 +185,18 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
             &format!("client-grants/{grant}"),
             |_| json!({ "scope": [] }),
             schema!(Document<client_grants::UpdateClientGrant>),
+        ),
+        body(
+            "POST /clients/{id}/credentials",
+            &format!("clients/{client}/credentials"),
+            |_| json!({ "credential_type": "cert_subject_dn", "subject_dn": "CN=a" }),
+            schema!(Document<clients::credentials::CreateCredential>),
+        ),
+        body(
+            "PATCH /clients/{id}/credentials/{credential_id}",
+            &format!("clients/{client}/credentials/{credential}"),
+            |_| json!({ "expires_at": null }),
+            schema!(clients::credentials::UpdateCredential),
         ),
         body(
             "POST /clients",
