@@ -9,9 +9,9 @@ use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use model::App;
 use model::seal::digest;
 use model::tenants::{self, Tenant};
+use model::{App, protocol};
 use serde_json::{Value, json};
 
 use crate::visit::Visit;
@@ -67,15 +67,31 @@ pub async fn configuration(
 
 /// The document, kept under all that it is made from: a changed setting leads to another one.
 async fn described(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
-    let end_session = tenants::settings(app, &tenant.id).await?.publishes_end_session();
-    let made_from = format!("{end_session} {}", tenant.issuer);
+    let settings = tenants::settings(app, &tenant.id).await?;
+    let protocol = protocol::find(app, &tenant.id).await?;
+    let offered = Offered {
+        end_session: settings.publishes_end_session(),
+        pushed_requests: settings.pushed_authorization_requests_supported == Some(true),
+        must_push: protocol.require_pushed_authorization_requests,
+        strict: protocol.strict,
+    };
+    let made_from = format!("{offered:?} {}", tenant.issuer);
     let make = async {
-        let text = document(&tenant.issuer, end_session).to_string();
+        let text = document(&tenant.issuer, offered).to_string();
         let digest = URL_SAFE_NO_PAD.encode(digest(&text));
         Kept::new(text.into(), &digest).map(Some)
     };
     let kept = app.db.cached("discovery", tenant.id.as_str(), &made_from, make).await?;
     kept.map(|kept| Kept::clone(&kept)).ok_or_else(|| db::Error::Failed("it is always made".into()))
+}
+
+/// What of a tenant's endpoints is a matter of its settings.
+#[derive(Clone, Copy, Debug, Default)]
+struct Offered {
+    end_session: bool,
+    pushed_requests: bool,
+    must_push: bool,
+    strict: bool,
 }
 
 /// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.
@@ -95,7 +111,7 @@ async fn key_set(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
     Kept::new(Bytes::from_owner(Arc::clone(&published.jwks)), &published.jwks_digest)
 }
 
-fn document(issuer: &str, end_session: bool) -> Value {
+fn document(issuer: &str, offered: Offered) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
     let mut document = json!({
         "issuer": issuer,
@@ -123,11 +139,19 @@ fn document(issuer: &str, end_session: bool) -> Value {
             "identities", "iss", "name", "nickname", "phone_number", "picture", "sub"
         ],
         "request_uri_parameter_supported": false,
-        "request_parameter_supported": false,
+        "request_parameter_supported": true,
+        "request_object_signing_alg_values_supported": ["RS256", "RS384", "PS256"],
         "id_token_signing_alg_values_supported": ["HS256", "RS256"],
     });
-    if end_session {
+    if offered.end_session {
         document["end_session_endpoint"] = at("oidc/logout").into();
+    }
+    if offered.pushed_requests {
+        document["pushed_authorization_request_endpoint"] = at("oauth/par").into();
+        document["require_pushed_authorization_requests"] = offered.must_push.into();
+    }
+    if offered.strict {
+        document["authorization_response_iss_parameter_supported"] = true.into();
     }
     document
 }
@@ -138,13 +162,19 @@ mod tests {
 
     #[test]
     fn the_document_names_only_what_there_is() {
-        let document = document("https://a.test/", true);
+        let document = document("https://a.test/", Offered { end_session: true, ..Offered::default() });
         assert_eq!(document["issuer"], "https://a.test/");
         assert_eq!(document["end_session_endpoint"], "https://a.test/oidc/logout");
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
-        for absent in ["registration_endpoint", "device_authorization_endpoint", "grant_types_supported"] {
+        for absent in [
+            "registration_endpoint",
+            "device_authorization_endpoint",
+            "grant_types_supported",
+            "pushed_authorization_request_endpoint",
+            "authorization_response_iss_parameter_supported",
+        ] {
             assert!(document.get(absent).is_none(), "{absent}");
         }
-        assert!(super::document("https://a.test/", false).get("end_session_endpoint").is_none());
+        assert!(super::document("https://a.test/", Offered::default()).get("end_session_endpoint").is_none());
     }
 }

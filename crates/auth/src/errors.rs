@@ -23,12 +23,29 @@ pub struct OAuthError {
     pub uri: Option<&'static str>,
     /// Whether the client tried HTTP Basic, so that the answer names that scheme (RFC 6749 §5.2).
     pub basic: bool,
+    /// The code that the specification gives, where Auth0 gives another.
+    pub specified: Option<&'static str>,
 }
 
 impl OAuthError {
     /// An error with any status and code.
     pub fn new(status: StatusCode, error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, error, description: description.into(), uri: None, basic: false }
+        Self { status, error, description: description.into(), uri: None, basic: false, specified: None }
+    }
+
+    /// The error as the specifications have it (RFC 6749 §5.2, RFC 8628 §3.5): 400, but for a client that is not proven.
+    pub fn strictly(self) -> Self {
+        let status = match self.status {
+            StatusCode::FORBIDDEN => StatusCode::BAD_REQUEST,
+            StatusCode::TOO_MANY_REQUESTS if self.error == "slow_down" => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        Self { status, error: self.specified.unwrap_or(self.error), uri: None, ..self }
+    }
+
+    /// The error as the client is told it: strictly, or in Auth0's way.
+    pub fn told(self, strict: bool) -> Self {
+        if strict { self.strictly() } else { self }
     }
 
     /// 400 `invalid_request`.
@@ -53,7 +70,8 @@ impl OAuthError {
 
     /// 401 `access_denied`: the client is unknown or its secret is wrong (authentication contract §3.1).
     pub fn unauthorized_caller() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized")
+        let error = Self::new(StatusCode::UNAUTHORIZED, "access_denied", "Unauthorized");
+        Self { specified: Some("invalid_client"), ..error }
     }
 
     /// 403 `unauthorized_client`: the grant type is not enabled for the client (authentication contract §3.2).
@@ -65,6 +83,16 @@ impl OAuthError {
                 "unauthorized_client",
                 format!("Grant type '{grant_type}' not allowed for the client."),
             )
+        }
+    }
+
+    /// 403 `unauthorized_client`: the redirect URI of the exchange is not that of the request (authentication contract §3.4).
+    pub fn wrong_redirect_uri(given: Option<&str>, expected: &str) -> Self {
+        let given = given.unwrap_or("null");
+        let description = format!("The redirect URI is wrong. You sent {given}, and we expected {expected}");
+        Self {
+            specified: Some("invalid_grant"),
+            ..Self::new(StatusCode::FORBIDDEN, "unauthorized_client", description)
         }
     }
 

@@ -8,7 +8,7 @@ use model::resource_servers::ResourceServer;
 use model::sessions::{self, Proof};
 use model::tenants::Tenant;
 use model::users::User;
-use model::{App, ClientId, Timestamp, UserId, self_service};
+use model::{App, ClientId, Timestamp, UserId, protocol, self_service};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -209,7 +209,10 @@ pub struct IdToken<'a> {
 impl IdToken<'_> {
     /// Signs it with the tenant's key, or with the client's secret where the client chose HS256 (authentication contract §2.4).
     pub async fn sign(&self, app: &App, tenant: &Tenant) -> Result<String, db::Error> {
-        let claims = self.claims(tenant, app.clock.now());
+        let mut claims = self.claims(tenant, app.clock.now());
+        if protocol::find(app, &tenant.id).await?.is_strict_for(self.client) {
+            as_specified(&mut claims);
+        }
         if self.client.id_token_algorithm() == "HS256"
             && let Some(secret) = clients::secret(app, &tenant.id, &self.client.client_id).await?
         {
@@ -248,6 +251,15 @@ impl IdToken<'_> {
             put("nonce", nonce.into());
         }
         claims
+    }
+}
+
+/// OIDC Core §5.1: `updated_at` is a number of seconds. Auth0 tells a date.
+pub fn as_specified(claims: &mut Map<String, Value>) {
+    if let Some(updated_at) = claims.get_mut("updated_at")
+        && let Some(moment) = updated_at.as_str().and_then(Timestamp::parse)
+    {
+        *updated_at = moment.seconds().into();
     }
 }
 

@@ -58,6 +58,7 @@ pub fn routes() -> Router<App> {
         )
         .route("/u/mfa-login-options", get(factors::options::show))
         .route("/mfa/enrollment", get(factors::tickets::show).post(factors::tickets::submit))
+        .route("/oauth/par", post(authorize::push))
         .route("/oauth/token", post(token::token))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))

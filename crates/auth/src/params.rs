@@ -1,11 +1,15 @@
 //! The parameters of a request, from its query, a form or a JSON object: text only, each at most once.
 
 use axum::http::{HeaderMap, header};
+use model::transactions::Source;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 /// The parameters of a request, in the order they came. Empty ones count as absent (RFC 6749 §3.1).
 #[derive(Clone, Debug, Default)]
-pub struct Params(Vec<(String, String)>);
+pub struct Params {
+    pairs: Vec<(String, String)>,
+    source: Source,
+}
 
 /// Why parameters are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,13 +36,29 @@ pub enum ParamsError {
 
 impl Params {
     /// The parameters of `pairs`, which come from one of our own sealed states.
-    pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
-        Self(pairs)
+    pub fn from_pairs(pairs: Vec<(String, String)>, source: Source) -> Self {
+        Self { pairs, source }
+    }
+
+    /// How they came.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The same parameters, which came in this way.
+    pub fn sent(self, source: Source) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Those whose names `keep` says yes to.
+    pub fn only(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let pairs = self.pairs.iter().filter(|(name, _)| keep(name)).cloned().collect();
+        Self { pairs, source: self.source }
     }
 
     /// The parameters as pairs, to be sealed.
     pub fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
+        self.pairs
     }
 
     /// Parses a query string or a form body.
@@ -74,14 +94,15 @@ impl Params {
 
     /// These parameters and those of `other`: together, too, each comes at most once.
     pub fn and(mut self, other: Self) -> Result<Self, ParamsError> {
-        for (name, value) in other.0 {
+        for (name, value) in other.pairs {
             self.add(name, value)?;
         }
         Ok(self)
     }
 
-    fn add(&mut self, name: String, value: String) -> Result<(), ParamsError> {
-        if self.0.len() == MOST {
+    /// Adds a parameter; one that means something here comes at most once.
+    pub fn add(&mut self, name: String, value: String) -> Result<(), ParamsError> {
+        if self.pairs.len() == MOST {
             return Err(ParamsError::TooMany);
         }
         if name.contains('\0') || value.contains('\0') {
@@ -91,16 +112,16 @@ impl Params {
         if base != name && KNOWN.contains(&base) {
             return Err(ParamsError::NotText(base.to_owned()));
         }
-        if self.0.iter().any(|(known, _)| *known == name) {
+        if self.pairs.iter().any(|(known, _)| *known == name) {
             return if KNOWN.contains(&name.as_str()) { Err(ParamsError::Repeated(name)) } else { Ok(()) };
         }
-        self.0.push((name, value));
+        self.pairs.push((name, value));
         Ok(())
     }
 
     /// How many bytes names and values take together.
     pub fn length(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
+        self.pairs.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
 
     /// The value of `name`; `None` when it is absent or empty.
@@ -110,7 +131,7 @@ impl Params {
 
     /// The value of `name`, which may be empty.
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether `name` was sent, be it empty.
@@ -126,6 +147,8 @@ const MOST: usize = 100;
 const KNOWN: &[&str] = &[
     "acr_values",
     "audience",
+    "authorization_details",
+    "claims",
     "client_assertion",
     "client_assertion_type",
     "client_id",
@@ -135,6 +158,7 @@ const KNOWN: &[&str] = &[
     "code_challenge_method",
     "code_verifier",
     "connection",
+    "dpop_jkt",
     "federated",
     "grant_type",
     "id_token_hint",
@@ -165,6 +189,11 @@ const KNOWN: &[&str] = &[
     "action",
     "email",
 ];
+
+/// Whether a parameter of this name means something here.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.contains(&name)
+}
 
 /// Decodes a form value strictly: `+` is a blank, every `%` begins two hexadecimal digits, the bytes are UTF-8.
 pub fn decode(text: &str) -> Result<String, ParamsError> {

@@ -9,16 +9,20 @@ use model::users::{self, User};
 use model::{App, UserId, access_tokens, clients};
 use serde_json::Map;
 
+use crate::issue::as_specified;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
 /// `GET|POST /userinfo`: the claims that the token's scopes allow. Every refusal is 401.
 pub async fn userinfo(State(_): State<App>, visit: Visit, headers: HeaderMap) -> Response {
     match claims(&visit, &headers).await {
-        Ok(Some((user, scopes))) => {
+        Ok(Some(Granted { user, scopes, strict })) => {
             let mut body = Map::new();
             body.insert("sub".into(), user.id.as_str().into());
             body.extend(user.claims(|scope| scopes.has(scope)));
+            if strict {
+                as_specified(&mut body);
+            }
             let json = serde_json::to_vec(&body).unwrap_or_default();
             let kept = [
                 (header::CONTENT_TYPE, "application/json; charset=utf-8"),
@@ -43,8 +47,16 @@ fn unauthorized(tried: bool) -> Response {
     response
 }
 
+/// What a token opens here.
+struct Granted {
+    user: User,
+    scopes: Scopes,
+    /// Whether the client is answered as the specification has it.
+    strict: bool,
+}
+
 /// The user and scopes of the bearer token: opaque, or a JWT for an API that names this endpoint too.
-async fn claims(visit: &Visit, headers: &HeaderMap) -> Result<Option<(User, Scopes)>, db::Error> {
+async fn claims(visit: &Visit, headers: &HeaderMap) -> Result<Option<Granted>, db::Error> {
     let Some(token) = bearer(headers) else { return Ok(None) };
     let (app, tenant) = (&visit.app, &visit.tenant);
     let (user_id, client_id, scopes, issued_at) = if token.contains('.') {
@@ -68,14 +80,14 @@ async fn claims(visit: &Visit, headers: &HeaderMap) -> Result<Option<(User, Scop
         let Some((user_id, client_id, scope)) = found else { return Ok(None) };
         (user_id, client_id, Scopes::parse(&scope), None)
     };
-    if !scopes.has("openid") || clients::find(app, &tenant.id, client_id.as_str()).await?.is_none() {
-        return Ok(None);
-    }
+    let client = clients::find(app, &tenant.id, client_id.as_str()).await?;
+    let Some(client) = client.filter(|_| scopes.has("openid")) else { return Ok(None) };
+    let strict = visit.is_strict_for(&client).await?;
     let user = users::find(&app.db, &tenant.id, &user_id).await?;
     // A token older than its user is another user's who had the same id.
     let living = user
         .filter(|user| !user.is_blocked() && issued_at.is_none_or(|iat| iat >= user.created_at.seconds()));
-    Ok(living.map(|user| (user, scopes)))
+    Ok(living.map(|user| Granted { user, scopes, strict }))
 }
 
 /// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1). Query and body are not looked at.

@@ -7,11 +7,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
+use model::clients::Client;
 use model::factors::remembered;
 use model::sessions::{self, Limits, Session};
 use model::tenants::{Settings, Tenant};
 use model::users::{self, User};
-use model::{App, Peer, Timestamp, branding, tenants};
+use model::{App, Peer, Timestamp, branding, protocol, tenants};
 use serde_json::Value;
 
 use crate::authorize::response::{encode, extend_query, redirect};
@@ -85,6 +86,11 @@ impl Visit {
     /// The tenant's settings.
     pub async fn settings(&self) -> Result<Arc<Settings>, db::Error> {
         tenants::settings(&self.app, &self.tenant.id).await
+    }
+
+    /// Whether `client` is answered as the specifications have it, where Auth0 answers otherwise.
+    pub async fn is_strict_for(&self, client: &Client) -> Result<bool, db::Error> {
+        Ok(protocol::find(&self.app, &self.tenant.id).await?.is_strict_for(client))
     }
 
     /// How the tenant's pages look; plain, where even that cannot be read.

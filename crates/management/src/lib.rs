@@ -31,6 +31,7 @@ pub mod logs;
 pub mod my_account;
 pub mod operations;
 pub mod paths;
+pub mod protocol;
 pub mod requests;
 pub mod resource_servers;
 mod routes;

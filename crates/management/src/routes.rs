@@ -15,8 +15,8 @@ use crate::table::Table;
 use crate::users::authentication_methods as methods;
 use crate::{
     anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials,
-    email_templates, emails, grants, guardian, jobs, logs, my_account, resource_servers, self_service,
-    signing_keys, tenants, tickets, user_blocks, users,
+    email_templates, emails, grants, guardian, jobs, logs, my_account, protocol, resource_servers,
+    self_service, signing_keys, tenants, tickets, user_blocks, users,
 };
 
 const GET: Method = Method::GET;
@@ -63,11 +63,11 @@ fn table(table: Table, largest_import: u64) -> Table {
             power("update:client_credentials", ClientCredentials), power("update:client_token_vault_privileged_access", TokenVault)], clients::update)
         .op(DELETE, "/clients/{id}", "Delete a client", &[everyone("delete:clients")], clients::delete)
         .op(POST, "/clients/{id}/rotate-secret", "Rotate a client secret", &[everyone("update:client_keys")], clients::rotate_secret)
-        .op(GET, "/clients/{id}/credentials", "Get client credentials", &[everyone("read:client_credentials")], clients::credentials::list)
-        .op(POST, "/clients/{id}/credentials", "Create a client credential", &[everyone("create:client_credentials")], clients::credentials::create)
-        .op(GET, "/clients/{id}/credentials/{credential_id}", "Get client credential details", &[everyone("read:client_credentials")], clients::credentials::get)
-        .op(PATCH, "/clients/{id}/credentials/{credential_id}", "Update a client credential", &[everyone("update:client_credentials")], clients::credentials::update)
-        .op(DELETE, "/clients/{id}/credentials/{credential_id}", "Delete a client credential", &[everyone("delete:client_credentials")], clients::credentials::delete)
+        .op(GET, "/clients/{client_id}/credentials", "Get client credentials", &[everyone("read:client_credentials")], clients::credentials::list)
+        .op(POST, "/clients/{client_id}/credentials", "Create a client credential", &[everyone("create:client_credentials")], clients::credentials::create)
+        .op(GET, "/clients/{client_id}/credentials/{credential_id}", "Get client credential details", &[everyone("read:client_credentials")], clients::credentials::get)
+        .op(PATCH, "/clients/{client_id}/credentials/{credential_id}", "Update a client credential", &[everyone("update:client_credentials")], clients::credentials::update)
+        .op(DELETE, "/clients/{client_id}/credentials/{credential_id}", "Delete a client credential", &[everyone("delete:client_credentials")], clients::credentials::delete)
         .op(GET, "/clients/{id}/connections", "Get enabled connections for a client", &[everyone("read:connections").and("read:clients"),
             everyone("read:clients").and("read:connections"), everyone("read:client_summary").and("read:connections")], clients::connections)
 
@@ -85,6 +85,10 @@ fn table(table: Table, largest_import: u64) -> Table {
         .op(DELETE, "/device-credentials/{id}", "Delete a device credential", &[everyone("delete:device_credentials"),
             own_row("delete:current_user_device_credentials")], device_credentials::delete)
 
+        .op(GET, "/doorward/clients/{id}", "Get the protocol of a client", &[everyone("read:doorward_protocol")], protocol::get_of_client)
+        .op(PATCH, "/doorward/clients/{id}", "Update the protocol of a client", &[everyone("update:doorward_protocol")], protocol::update_of_client)
+        .op(GET, "/doorward/protocol", "Get the protocol of the tenant", &[everyone("read:doorward_protocol")], protocol::get)
+        .op(PATCH, "/doorward/protocol", "Update the protocol of the tenant", &[everyone("update:doorward_protocol")], protocol::update)
         .op(GET, "/doorward/self-service", "Get the self-service policy", &[everyone("read:doorward_self_service")], self_service::get)
         .op(PATCH, "/doorward/self-service", "Update the self-service policy", &[everyone("update:doorward_self_service")], self_service::update)
 

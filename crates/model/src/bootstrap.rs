@@ -159,7 +159,7 @@ pub fn management_scopes() -> impl Iterator<Item = &'static str> {
 
 /// The scopes that a machine client can have on the Management API: those it lists, and Doorward's own.
 pub fn all_scopes() -> impl Iterator<Item = &'static str> {
-    management_scopes().chain(resource_servers::DOORWARD_SCOPES)
+    management_scopes().chain(resource_servers::DOORWARD_SCOPES.iter().copied())
 }
 
 fn described_scopes() -> impl Iterator<Item = (&'static str, &'static str)> {

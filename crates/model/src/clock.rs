@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+
 impl Timestamp {
     /// The moment `millis` milliseconds after the epoch.
     pub const fn from_millis(millis: i64) -> Self {
@@ -30,13 +32,18 @@ impl Timestamp {
 
     /// Reads RFC 3339.
     pub fn parse(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
+        if let Ok(moment) = text.parse::<jiff::Timestamp>() {
+            return Some(Self(moment.as_millisecond()));
+        }
+        // The last day there is, which certificates without an end name (RFC 5280 §4.1.2.5).
+        let civil: jiff::civil::DateTime = text.strip_suffix('Z')?.parse().ok()?;
+        i64::try_from(civil.duration_since(EPOCH).as_millis()).ok().map(Self)
     }
 
     /// ISO 8601 in UTC with milliseconds and `Z` (management contract §2.8).
     pub fn iso(self) -> String {
-        let moment = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        format!("{moment:.3}")
+        let moment = EPOCH.saturating_add(jiff::SignedDuration::from_millis(self.0));
+        format!("{moment:.3}Z")
     }
 }
 
@@ -118,6 +125,15 @@ mod tests {
     fn a_moment_is_written_with_milliseconds_and_z() {
         assert_eq!(Timestamp::from_millis(1_674_673_226_539).iso(), "2023-01-25T19:00:26.539Z");
         assert_eq!(Timestamp::from_millis(0).iso(), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_moment_is_read_as_it_is_written() {
+        for text in ["2023-01-25T19:00:26.539Z", "1950-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"] {
+            assert_eq!(Timestamp::parse(text).map(Timestamp::iso).as_deref(), Some(text));
+        }
+        assert_eq!(Timestamp::parse("1970-01-01T01:00:00+01:00"), Some(Timestamp::from_millis(0)));
+        assert_eq!(Timestamp::parse("soon"), None);
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub mod migrations;
 pub mod paging;
 pub mod password_policies;
 pub mod passwords;
+pub mod protocol;
+pub mod pushed_requests;
 pub mod random;
 pub mod recovery;
 pub mod refresh_tokens;

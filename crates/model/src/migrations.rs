@@ -26,4 +26,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(15, "self_service", include_str!("../migrations/0015_self_service.sql")),
     shared(16, "my_account", include_str!("../migrations/0016_my_account.sql")),
     shared(20, "spent_ids", include_str!("../migrations/0020_spent_ids.sql")),
+    shared(21, "requests", include_str!("../migrations/0021_requests.sql")),
 ];

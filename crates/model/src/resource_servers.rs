@@ -38,7 +38,12 @@ pub const MY_ACCOUNT_SCOPES: [(&str, &str); 8] = [
 
 /// The scopes of what the Management API has beside Auth0's. They are not in the API's own list either, so that tools find there what
 /// they know.
-pub const DOORWARD_SCOPES: [&str; 2] = ["read:doorward_self_service", "update:doorward_self_service"];
+pub const DOORWARD_SCOPES: &[&str] = &[
+    "read:doorward_protocol",
+    "update:doorward_protocol",
+    "read:doorward_self_service",
+    "update:doorward_self_service",
+];
 
 /// An API: the body of `GET /api/v2/resource-servers/{id}`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]

@@ -104,6 +104,12 @@ const EXPIRING: &[Expiring] = &[
         kept: 0,
     },
     Expiring {
+        delete: "DELETE FROM pushed_requests WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM pushed_requests WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
         delete: "DELETE FROM spent_ids WHERE tenant = $1 AND hash IN
                  (SELECT hash FROM spent_ids WHERE tenant = $1 AND expires_at < $2
                   ORDER BY expires_at, hash LIMIT $3)",

@@ -11,8 +11,6 @@ use crate::{Model, seal};
 pub enum Kind {
     /// An assertion by which a client proves itself.
     ClientAssertion,
-    /// A request object.
-    RequestObject,
     /// A proof of possession.
     Proof,
 }
@@ -21,7 +19,6 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::ClientAssertion => "assertion",
-            Self::RequestObject => "request",
             Self::Proof => "proof",
         }
     }

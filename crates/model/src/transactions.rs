@@ -24,6 +24,18 @@ pub struct Transaction {
     expires_at: i64,
     /// The parameters of the `/authorize` request, as they came.
     pub params: Vec<(String, String)>,
+    /// How they came.
+    #[serde(default)]
+    pub source: Source,
+}
+
+/// How the parameters of a request came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The client pushed them first (RFC 9126).
+    pub pushed: bool,
+    /// The client signed them (RFC 9101).
+    pub signed: bool,
 }
 
 /// How far a transaction has come.
@@ -54,12 +66,13 @@ pub enum StateError {
 
 impl Transaction {
     /// A transaction that begins now in the browser whose cookie holds `browser`.
-    pub fn begin(app: &Model, browser: &str, params: Vec<(String, String)>) -> Self {
+    pub fn begin(app: &Model, browser: &str, params: Vec<(String, String)>, source: Source) -> Self {
         Self {
             id: app.random.token(),
             browser: digest(browser).to_vec(),
             expires_at: app.clock.now().plus_seconds(LIFETIME).millis(),
             params,
+            source,
         }
     }
 

@@ -5,9 +5,13 @@
 
 pub mod audience;
 pub mod complete;
+mod pushed;
 mod refusals;
 pub mod request;
 pub mod response;
+mod signed;
+
+pub use pushed::push;
 
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, RawQuery, State};
@@ -45,10 +49,18 @@ pub async fn authorize(
         Err(error) => return refused_params(&visit, &error).await,
     };
     let visit = visit.asking(&params);
-    match Request::check(&visit, &params).await {
-        Ok(request) => go_on(&visit, &request, Arrival::Fresh(params)).await,
+    match resolve(&visit, params).await {
+        Ok((request, params)) => go_on(&visit, &request, Arrival::Fresh(params)).await,
         Err(refusal) => refuse(&visit, refusal).await,
     }
+}
+
+/// The request that was meant: the one that was pushed before, the one in a signed object, or what stands in the parameters.
+async fn resolve(visit: &Visit, params: Params) -> Result<(Request, Params), Refusal> {
+    let params = pushed::take(visit, params).await?;
+    let params = signed::open(visit, params).await?;
+    let request = Request::check(visit, &params).await?;
+    Ok((request, params))
 }
 
 /// `GET /authorize/resume?state=…`: goes on with a sign-in after one of our pages.
@@ -101,7 +113,8 @@ impl Arrival {
             Self::Resumed { state, .. } => redirect(&page_url(path, &state)),
             Self::Fresh(params) => {
                 let (browser, cookie) = visit.bind_browser();
-                let transaction = Transaction::begin(&visit.app, &browser, params.into_pairs());
+                let source = params.source();
+                let transaction = Transaction::begin(&visit.app, &browser, params.into_pairs(), source);
                 let state = transaction.seal(&visit.app, &visit.tenant.id);
                 if state.len() > LONGEST_STATE {
                     return refused_params(visit, &ParamsError::TooLong).await;
@@ -254,7 +267,7 @@ pub async fn open(visit: Visit, state: &str) -> Result<(Visit, Transaction, Requ
             return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
         }
     };
-    let params = Params::from_pairs(transaction.params.clone());
+    let params = Params::from_pairs(transaction.params.clone(), transaction.source);
     let visit = visit.asking(&params);
     match Request::check(&visit, &params).await {
         Ok(request) => Ok((visit, transaction, request)),

@@ -11,8 +11,8 @@ use crate::visit::Visit;
 /// Answers a refusal: on a page, or to the client.
 pub async fn refuse(visit: &Visit, refusal: Refusal) -> Response {
     match refusal {
-        Refusal::Page { kind, description, detail } => {
-            let page = visit.error_page(kind).await.with_error("invalid_request", &description);
+        Refusal::Page { kind, error, description, detail } => {
+            let page = visit.error_page(kind).await.with_error(error, &description);
             let page = match detail {
                 Some(detail) => page.with_detail(&detail),
                 None => page,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::authorization_codes::{Challenge, ChallengeMethod};
 use model::clients::{self, Client};
 use model::connections::{self, Connection};
+use model::protocol;
 
 use super::audience::{Audience, AudienceError};
 use super::response::{ResponseMode, ResponseType, Target, origin};
@@ -72,6 +73,8 @@ pub enum Refusal {
     Page {
         /// What the page says.
         kind: ErrorKind,
+        /// The `error` code.
+        error: &'static str,
         /// The published description.
         description: String,
         /// The value that was refused.
@@ -98,7 +101,14 @@ impl From<db::Error> for Refusal {
 
 impl Refusal {
     fn page(kind: ErrorKind, description: &str, detail: Option<&str>) -> Self {
-        Self::Page { kind, description: description.to_owned(), detail: detail.map(str::to_owned) }
+        let (description, detail) = (description.to_owned(), detail.map(str::to_owned));
+        Self::Page { kind, error: "invalid_request", description, detail }
+    }
+
+    /// A page for a request that cannot even be read.
+    pub fn page_of(error: &'static str, description: &str, detail: Option<&str>) -> Self {
+        let (description, detail) = (description.to_owned(), detail.map(str::to_owned));
+        Self::Page { kind: ErrorKind::InvalidRequest, error, description, detail }
     }
 
     /// An error for the client at `target`.
@@ -117,7 +127,9 @@ impl Request {
         let client = client(visit, params).await?;
         let redirect_uri = redirect_uri(&client, params)?;
         let response_type = params.get("response_type").and_then(ResponseType::parse);
-        let target = target(params, &client, redirect_uri, response_type);
+        let strict = visit.is_strict_for(&client).await?;
+        let issuer = strict.then(|| visit.tenant.issuer.clone());
+        let target = Target { issuer, ..target(params, &client, redirect_uri, response_type) };
         web_message_origin(&client, &target)?;
 
         request_objects(&target, params)?;
@@ -129,7 +141,7 @@ impl Request {
         let challenge = challenge(&target, params, &client, response_type)?;
         let prompt = prompt(&target, params)?;
         let max_age = max_age(&target, params)?;
-        pushed(&target, &client)?;
+        source(visit, &target, &client, params).await?;
         organization(&target, params)?;
         let connection = connection(visit, &target, &client, params).await?;
         let (audience, granted) = audience(visit, &target, &client, params, &scope, response_type).await?;
@@ -204,6 +216,7 @@ fn target(
     Target {
         errors_on_page: client.redirection_policy.as_deref() == Some("open_redirect_protection"),
         redirect_uri,
+        issuer: None,
         mode,
         state: params.raw("state").map(str::to_owned),
         form_targets,
@@ -351,10 +364,16 @@ fn max_age(target: &Target, params: &Params) -> Result<Option<i64>, Refusal> {
     }
 }
 
-/// RFC 9126 §6: a client may insist on pushed requests. They are not offered yet, so such a client gets no further.
-fn pushed(target: &Target, client: &Client) -> Result<(), Refusal> {
-    if client.require_pushed_authorization_requests == Some(true) {
+/// RFC 9126 §6, RFC 9101 §10.5: a client may insist on requests that were pushed, or signed.
+async fn source(visit: &Visit, target: &Target, client: &Client, params: &Params) -> Result<(), Refusal> {
+    let source = params.source();
+    let must_push = client.require_pushed_authorization_requests == Some(true)
+        || protocol::find(&visit.app, &visit.tenant.id).await?.require_pushed_authorization_requests;
+    if must_push && !source.pushed {
         return Err(Refusal::invalid(target, "The client requires pushed authorization requests"));
+    }
+    if client.requires_signed_requests() && !source.signed {
+        return Err(Refusal::invalid(target, "The client requires signed request objects"));
     }
     Ok(())
 }

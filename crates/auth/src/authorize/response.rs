@@ -81,6 +81,8 @@ pub struct Target {
     pub errors_on_page: bool,
     /// The registered redirect URI.
     pub redirect_uri: String,
+    /// `iss`, where the answer names who gives it (RFC 9207 §2).
+    pub issuer: Option<String>,
     /// How the answer travels.
     pub mode: ResponseMode,
     /// `state`, echoed byte for byte on success and on error.
@@ -93,7 +95,10 @@ pub struct Target {
 
 impl Target {
     /// The answer with `params`, numbers as numbers where the form has any.
-    pub fn respond(&self, look: Look, params: Map<String, Value>) -> Response {
+    pub fn respond(&self, look: Look, mut params: Map<String, Value>) -> Response {
+        if let Some(issuer) = &self.issuer {
+            params.insert("iss".into(), issuer.as_str().into());
+        }
         match self.mode {
             ResponseMode::Query => redirect(&extend_query(&self.redirect_uri, &encode(&params))),
             ResponseMode::Fragment => {

@@ -59,7 +59,8 @@ pub(super) async fn authenticate(
     }
     let client = find(visit, client_id).await?.ok_or_else(|| refused("unknown client"))?;
     let now = visit.app.clock.now();
-    let keys = keys(visit, &client, now).await?;
+    let strict = visit.is_strict_for(&client).await?;
+    let keys = keys(visit, &client, strict, now).await?;
     let verified = jose::verify_jwt_of_client(assertion, &keys).map_err(|error| match error {
         VerifyError::Failed(error) => error.into(),
         VerifyError::Signature => refused("its signature"),
@@ -75,7 +76,8 @@ pub(super) async fn authenticate(
 
 /// RFC 6749 §2.3: a client uses one method a request; and none in the query.
 fn one_method(query: Option<&str>, headers: &HeaderMap, params: &Params) -> Result<(), OAuthError> {
-    let in_query = query.is_some_and(|query| query.contains("client_assertion") || query.contains("client_secret"));
+    let in_query =
+        query.is_some_and(|query| query.contains("client_assertion") || query.contains("client_secret"));
     if in_query || headers.contains_key(header::AUTHORIZATION) || params.has("client_secret") {
         return Err(refused("two methods, or one in the query"));
     }
@@ -83,11 +85,18 @@ fn one_method(query: Option<&str>, headers: &HeaderMap, params: &Params) -> Resu
 }
 
 /// The keys that prove the client: its own, or the secret that it shares with us. A public client has none.
-async fn keys(visit: &Visit, client: &Client, now: Timestamp) -> Result<Vec<VerifyingKey>, OAuthError> {
+async fn keys(
+    visit: &Visit,
+    client: &Client,
+    strict: bool,
+    now: Timestamp,
+) -> Result<Vec<VerifyingKey>, OAuthError> {
     if let Some(keys) = client.assertion_keys(now) {
         return Ok(keys);
     }
-    if client.is_public() || client.client_authentication_methods.is_some() {
+    // Where the specification counts, the method is the registered one.
+    let other_method = strict && client.token_endpoint_auth_method.is_some();
+    if client.is_public() || client.client_authentication_methods.is_some() || other_method {
         return Ok(Vec::new());
     }
     let secret = clients::secret(&visit.app, &visit.tenant.id, &client.client_id).await?;

@@ -16,11 +16,7 @@ pub(super) fn parse(value: &str) -> Option<Shown> {
     let (id, secret) = decoded.split_once(':')?;
     let (client_id, secret) = (params::decode(id).ok()?, params::decode(secret).ok()?);
     let usable = !client_id.is_empty() && !client_id.contains('\0');
-    usable.then(|| Shown {
-        client_id,
-        secret: Some(secret).filter(|secret| !secret.is_empty()),
-        basic: true,
-    })
+    usable.then(|| Shown { client_id, secret: Some(secret).filter(|secret| !secret.is_empty()), basic: true })
 }
 
 #[cfg(test)]

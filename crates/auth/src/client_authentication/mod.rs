@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, header};
 use model::clients::{self, Client};
+use model::protocol;
 
 use crate::errors::OAuthError;
 use crate::params::Params;
@@ -34,13 +35,28 @@ pub async fn authenticate(
     if params.has("client_assertion") || params.has("client_assertion_type") {
         return assertion::authenticate(visit, query, headers, params).await;
     }
-    let shown = shown(query, headers, params)?;
-    let refused = || OAuthError { basic: shown.basic, ..OAuthError::unauthorized_caller() };
-    let client = find(visit, &shown.client_id).await?.ok_or_else(refused)?;
+    let of_tenant = protocol::find(&visit.app, &visit.tenant.id).await?;
+    let shown = shown(query, headers, params).map_err(|error| error.told(of_tenant.strict))?;
+    let refused =
+        |strict| OAuthError { basic: shown.basic, ..OAuthError::unauthorized_caller() }.told(strict);
+    let client = find(visit, &shown.client_id).await?.ok_or_else(|| refused(of_tenant.strict))?;
+    let strict = of_tenant.is_strict_for(&client);
     let proven = client.is_public()
         || client.client_authentication_methods.is_none()
+            && (!strict || shown.is_by(client.token_endpoint_auth_method.as_deref()))
             && shown.secret.as_deref().is_some_and(|secret| client.check_secret(secret));
-    if proven { Ok(client) } else { Err(refused()) }
+    if proven { Ok(client) } else { Err(refused(strict)) }
+}
+
+impl Shown {
+    /// Whether it was shown by this very method.
+    fn is_by(&self, method: Option<&str>) -> bool {
+        match method {
+            Some("client_secret_basic") => self.basic,
+            Some("client_secret_post") => !self.basic,
+            _ => true,
+        }
+    }
 }
 
 async fn find(visit: &Visit, client_id: &str) -> Result<Option<Arc<Client>>, db::Error> {
@@ -86,7 +102,8 @@ mod tests {
     #[test]
     fn one_method_a_request_and_none_in_the_query() {
         let body = |text: &str| Params::parse_form(text).unwrap();
-        let refused = |result: Result<Shown, OAuthError>| result.unwrap_err().status == StatusCode::UNAUTHORIZED;
+        let refused =
+            |result: Result<Shown, OAuthError>| result.unwrap_err().status == StatusCode::UNAUTHORIZED;
         assert!(refused(shown(None, &with(BASIC), &body("client_id=a&client_secret=s"))));
         assert!(refused(shown(None, &with(BASIC), &body("client_id=b"))));
         assert!(refused(shown(Some("client_secret=s"), &HeaderMap::new(), &body("client_id=a"))));

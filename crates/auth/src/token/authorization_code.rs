@@ -107,14 +107,7 @@ fn bound(code: &Code, params: &Params) -> Result<(), OAuthError> {
 /// RFC 6749 §4.1.3: the redirect URI of the request, if it was in it, is repeated.
 fn redirect_uri(code: &Code, given: Option<&str>) -> Result<(), OAuthError> {
     match &code.redirect_uri {
-        Some(expected) if given != Some(expected) => Err(OAuthError::new(
-            axum::http::StatusCode::FORBIDDEN,
-            "unauthorized_client",
-            format!(
-                "The redirect URI is wrong. You sent {}, and we expected {expected}",
-                given.unwrap_or("null")
-            ),
-        )),
+        Some(expected) if given != Some(expected) => Err(OAuthError::wrong_redirect_uri(given, expected)),
         _ => Ok(()),
     }
 }

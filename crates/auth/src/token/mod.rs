@@ -83,6 +83,17 @@ async fn exchange(
     let params = Params::parse_body(headers, body)?;
     let grant_type = params.get("grant_type").ok_or_else(|| OAuthError::missing("grant_type"))?;
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
+    let strict = visit.is_strict_for(&client).await?;
+    granted(visit, &client, grant_type, &params).await.map_err(|error| error.told(strict))
+}
+
+/// What the grant gives to a client that is proven.
+async fn granted(
+    visit: &Visit,
+    client: &Client,
+    grant_type: &str,
+    params: &Params,
+) -> Result<Tokens, OAuthError> {
     let known = ["authorization_code", "refresh_token", "client_credentials"];
     if !known.contains(&grant_type) {
         return Err(OAuthError::new(
@@ -100,8 +111,8 @@ async fn exchange(
         ));
     }
     match grant_type {
-        "authorization_code" => authorization_code::exchange(visit, &client, &params).await,
-        "refresh_token" => refresh_token::exchange(visit, &client, &params).await,
-        _ => client_credentials::exchange(visit, &client, &params).await,
+        "authorization_code" => authorization_code::exchange(visit, client, params).await,
+        "refresh_token" => refresh_token::exchange(visit, client, params).await,
+        _ => client_credentials::exchange(visit, client, params).await,
     }
 }

@@ -1,4 +1,4 @@
-//! `/api/v2/clients/{id}/credentials`: the keys and certificates by which a client proves itself (management contract §4.1).
+//! `/api/v2/clients/{client_id}/credentials`: the keys and certificates by which a client proves itself (management contract §4.1).
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,7 +18,7 @@ use crate::errors::{Error, Missing};
 use crate::paths::Path;
 use crate::requests::{Json, Query};
 
-/// The body of `POST /clients/{id}/credentials`.
+/// The body of `POST /clients/{client_id}/credentials`.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct CreateCredential {
@@ -47,7 +47,7 @@ pub struct CreateCredential {
     pub kid: Option<String>,
 }
 
-/// The body of `PATCH /clients/{id}/credentials/{credential_id}`.
+/// The body of `PATCH /clients/{client_id}/credentials/{credential_id}`.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("minProperties" = 1))]
@@ -58,7 +58,7 @@ pub struct UpdateCredential {
     pub expires_at: Change<String>,
 }
 
-/// The query of `GET /clients/{id}/credentials`: tools send the parameters of a paged list, which it is not.
+/// The query of `GET /clients/{client_id}/credentials`: tools send the parameters of a paged list, which it is not.
 #[derive(Deserialize, JsonSchema)]
 pub struct ListCredentials {
     /// Ignored.
@@ -69,7 +69,7 @@ pub struct ListCredentials {
     pub include_totals: Option<bool>,
 }
 
-/// `GET /clients/{id}/credentials`: all of them, oldest first.
+/// `GET /clients/{client_id}/credentials`: all of them, oldest first.
 ///
 /// # Errors
 /// 404 `inexistent_client`.
@@ -83,7 +83,7 @@ pub async fn list(
     Ok(Answer(client.credentials.iter().map(Credential::to_wire).collect()))
 }
 
-/// `GET /clients/{id}/credentials/{credential_id}`.
+/// `GET /clients/{client_id}/credentials/{credential_id}`.
 ///
 /// # Errors
 /// 404 `inexistent_client`, 404 for an unknown credential.
@@ -97,7 +97,7 @@ pub async fn get(
     Ok(Answer(found.to_wire()))
 }
 
-/// `POST /clients/{id}/credentials`: adds one, which nothing uses yet.
+/// `POST /clients/{client_id}/credentials`: adds one, which nothing uses yet.
 ///
 /// # Errors
 /// 404 `inexistent_client`, 400 `invalid_body`.
@@ -117,7 +117,7 @@ pub async fn create(
     .map(Created)
 }
 
-/// `PATCH /clients/{id}/credentials/{credential_id}`: moves its end; `null` takes it away.
+/// `PATCH /clients/{client_id}/credentials/{credential_id}`: moves its end; `null` takes it away.
 ///
 /// # Errors
 /// 404 `inexistent_client`, 404 for an unknown credential, 400 `invalid_body`.
@@ -141,7 +141,7 @@ pub async fn update(
     change(&app, &grant, &id, StatusCode::OK, decide).await.map(Answer)
 }
 
-/// `DELETE /clients/{id}/credentials/{credential_id}`: ends it, wherever it is used; one that is not there is deleted already.
+/// `DELETE /clients/{client_id}/credentials/{credential_id}`: ends it, wherever it is used; one that is not there is deleted already.
 pub async fn delete(
     State(app): State<App>,
     grant: Grant,

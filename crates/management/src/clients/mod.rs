@@ -85,7 +85,8 @@ pub async fn create(
 ) -> Result<Created<Map<String, Value>>, Error> {
     let now = app.clock.now();
     let mut keys = body.keys;
-    let credentials = clients::take_credentials(&app.random, now, &mut keys).map_err(credentials::unusable)?;
+    let credentials =
+        clients::take_credentials(&app.random, now, &mut keys).map_err(credentials::unusable)?;
     let mut client = Client::new(clients::new_id(&app.random), &keys).map_err(unfit)?;
     client.credentials = credentials;
     check(&client)?;
@@ -238,7 +239,8 @@ fn check_references(client: &Client, body: &Map<String, Value>) -> Result<(), Er
     }
     if client.uses_too_many_credentials() {
         let most = clients::MOST_IN_USE;
-        let text = format!("Payload validation error: 'Too many items, maximum {most}' on property credentials.");
+        let text =
+            format!("Payload validation error: 'Too many items, maximum {most}' on property credentials.");
         return Err(Error::InvalidBody(text.into()));
     }
     match client.unknown_credential() {

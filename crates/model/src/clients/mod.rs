@@ -15,13 +15,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 pub use credentials::{
-    CREDENTIAL_HOLDERS, Credential, CredentialError, CredentialType, MOST_IN_USE, show_credentials, take_credentials,
+    CREDENTIAL_HOLDERS, Credential, CredentialError, CredentialType, MOST_IN_USE, show_credentials,
+    take_credentials,
 };
 pub use origins::{find_by_callback, origin_listed};
 pub use store::{Filter, find, insert, list, load, remove, save, secret, secrets, set_secret};
 
 use crate::clock::Timestamp;
 use crate::ids::ClientId;
+use crate::protocol::ClientProtocol;
 use crate::random::Random;
 use crate::users::merge_metadata;
 use crate::{document, seal};
@@ -138,6 +140,9 @@ pub struct Client {
     /// Its keys and certificates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<Credential>,
+    /// What is Doorward's own to say of it; never answered with the rest.
+    #[serde(default, skip_serializing_if = "ClientProtocol::is_unset")]
+    pub protocol: ClientProtocol,
     /// Settings that are kept as given.
     #[serde(flatten)]
     pub other: Map<String, Json>,
@@ -352,6 +357,7 @@ impl Client {
         }
         let mut client: Self = document::patch(self, &patch)?;
         client.global = self.global;
+        client.protocol = self.protocol.clone();
         client.client_id = self.client_id.clone();
         client.created_at = self.created_at;
         client.version = self.version;
@@ -378,6 +384,7 @@ impl Client {
         let mut wire = Map::from_iter([("tenant".to_owned(), Json::from(tenant))]);
         wire.extend(document::object(self));
         wire.shift_remove("credentials");
+        wire.shift_remove("protocol");
         if self.global {
             for absent in ["is_token_endpoint_ip_header_trusted", "oidc_conformant"] {
                 wire.shift_remove(absent);
@@ -445,6 +452,24 @@ impl Client {
                 self.client_authentication_methods.is_none() && is_in_users_hands(self.app_type.as_deref())
             }
         }
+    }
+
+    /// Seconds that a request lives that it pushed, where it says.
+    pub fn par_request_expiry(&self) -> Option<i64> {
+        self.other.get("par_request_expiry")?.as_i64()
+    }
+
+    /// Whether it has keys for signed request objects.
+    pub fn signs_requests(&self) -> bool {
+        let credentials =
+            self.other.get("signed_request_object").and_then(|settings| settings.get("credentials"));
+        credentials.and_then(Json::as_array).is_some_and(|references| !references.is_empty())
+    }
+
+    /// Whether it takes no requests but signed ones.
+    pub fn requires_signed_requests(&self) -> bool {
+        let required = self.other.get("signed_request_object").and_then(|settings| settings.get("required"));
+        required.and_then(Json::as_bool) == Some(true)
     }
 
     /// Seconds that its ID tokens last.

@@ -41,7 +41,11 @@ mod tests {
 
     #[test]
     fn a_key_without_a_member_has_none() {
-        for jwk in [json!({ "kty": "RSA", "n": "x" }), json!({ "kty": "oct", "k": "x" }), json!({ "kty": "RSA", "n": 1, "e": "x" })] {
+        for jwk in [
+            json!({ "kty": "RSA", "n": "x" }),
+            json!({ "kty": "oct", "k": "x" }),
+            json!({ "kty": "RSA", "n": 1, "e": "x" }),
+        ] {
             assert_eq!(thumbprint(jwk.as_object().unwrap()), None, "{jwk}");
         }
     }

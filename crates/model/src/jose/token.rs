@@ -175,12 +175,14 @@ pub fn verify_jwt_unaddressed<K: Borrow<VerifyingKey>>(
 ///
 /// # Errors
 /// `Malformed`, `Invalid` or `Signature`.
-pub fn verify_jwt_of_client<K: Borrow<VerifyingKey>>(token: &str, keys: &[K]) -> Result<Verified, VerifyError> {
+pub fn verify_jwt_of_client<K: Borrow<VerifyingKey>>(
+    token: &str,
+    keys: &[K],
+) -> Result<Verified, VerifyError> {
     let parts = Parts::of(token)?;
     let named = parts.header.kid.as_deref();
-    let fits = |key: &&VerifyingKey| {
-        key.algorithm() == parts.header.alg && (named.is_none() || key.kid() == named)
-    };
+    let fits =
+        |key: &&VerifyingKey| key.algorithm() == parts.header.alg && (named.is_none() || key.kid() == named);
     let mut candidates = keys.iter().map(Borrow::borrow).filter(fits).peekable();
     if candidates.peek().is_none() {
         return Err(VerifyError::Invalid);

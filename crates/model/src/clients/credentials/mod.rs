@@ -76,7 +76,9 @@ pub enum CredentialError {
     #[error("exactly one of pem and subject_dn is required for credential_type cert_subject_dn")]
     Subject,
     /// A member that goes with another type.
-    #[error("subject_dn is allowed for credential_type cert_subject_dn alone, alg and kid for public_key alone")]
+    #[error(
+        "subject_dn is allowed for credential_type cert_subject_dn alone, alg and kid for public_key alone"
+    )]
     Foreign,
     /// A text that holds no key or certificate of the type.
     #[error("pem is not a PEM-formatted public key or X509 certificate")]
@@ -130,7 +132,8 @@ impl Credential {
                 made.kid = text("kid").or_else(|| thumbprint(&jwk));
                 made.alg = Some(alg);
                 made.verifying_key().ok_or(CredentialError::Key)?;
-                let from_certificate = given.get("parse_expiry_from_cert").and_then(Json::as_bool) == Some(true);
+                let from_certificate =
+                    given.get("parse_expiry_from_cert").and_then(Json::as_bool) == Some(true);
                 if let Some(certificate) = found.certificate.filter(|_| from_certificate) {
                     made.expires_at = Some(certificate.not_after);
                 }
@@ -180,7 +183,10 @@ impl Client {
 
     /// The keys that verify its request objects now (RFC 9101).
     pub fn request_object_keys(&self, now: Timestamp) -> Vec<VerifyingKey> {
-        self.other.get("signed_request_object").map(|settings| self.keys_of(settings, now)).unwrap_or_default()
+        self.other
+            .get("signed_request_object")
+            .map(|settings| self.keys_of(settings, now))
+            .unwrap_or_default()
     }
 
     fn keys_of(&self, settings: &Json, now: Timestamp) -> Vec<VerifyingKey> {
@@ -201,7 +207,10 @@ impl Client {
     pub fn unknown_credential(&self) -> Option<&str> {
         let signed = self.other.get("signed_request_object");
         let lists = self.client_authentication_methods.iter().chain(signed).flat_map(references);
-        lists.flatten().filter_map(|reference| reference.get("id")?.as_str()).find(|id| self.credential(id).is_none())
+        lists
+            .flatten()
+            .filter_map(|reference| reference.get("id")?.as_str())
+            .find(|id| self.credential(id).is_none())
     }
 
     /// Whether one use names more credentials than it may.
@@ -349,7 +358,9 @@ mod tests {
     #[test]
     fn a_credential_says_what_its_type_has() {
         let (rsa, ec) = (certificate(Algorithm::RS256), certificate(Algorithm::ES256));
-        let key = made(json!({ "credential_type": "public_key", "pem": rsa, "parse_expiry_from_cert": true })).unwrap();
+        let key =
+            made(json!({ "credential_type": "public_key", "pem": rsa, "parse_expiry_from_cert": true }))
+                .unwrap();
         assert!(key.kid.as_ref().is_some_and(|kid| kid.len() == 43) && key.expires_at > Some(NOW), "{key:?}");
         assert_eq!(key.alg.as_deref(), Some("RS256"));
         let whole = made(json!({ "credential_type": "x509_cert", "pem": ec })).unwrap();
@@ -371,11 +382,20 @@ mod tests {
             (key("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"), CredentialError::Pem),
             (key(&ec), CredentialError::Key),
             (json!({ "credential_type": "public_key", "pem": rsa, "alg": "HS256" }), CredentialError::Key),
-            (json!({ "credential_type": "public_key", "pem": rsa, "subject_dn": "CN=a" }), CredentialError::Foreign),
+            (
+                json!({ "credential_type": "public_key", "pem": rsa, "subject_dn": "CN=a" }),
+                CredentialError::Foreign,
+            ),
             (json!({ "credential_type": "x509_cert", "pem": ec, "alg": "RS256" }), CredentialError::Foreign),
             (json!({ "credential_type": "cert_subject_dn" }), CredentialError::Subject),
-            (json!({ "credential_type": "cert_subject_dn", "pem": ec, "subject_dn": "CN=a" }), CredentialError::Subject),
-            (json!({ "credential_type": "public_key", "pem": rsa, "expires_at": "soon" }), CredentialError::Expiry),
+            (
+                json!({ "credential_type": "cert_subject_dn", "pem": ec, "subject_dn": "CN=a" }),
+                CredentialError::Subject,
+            ),
+            (
+                json!({ "credential_type": "public_key", "pem": rsa, "expires_at": "soon" }),
+                CredentialError::Expiry,
+            ),
         ] {
             assert_eq!(made(body.clone()).unwrap_err(), error, "{body}");
         }

@@ -39,7 +39,9 @@ pub(super) fn read(text: &str) -> Option<Pem> {
         "CERTIFICATE" => {
             let (rest, certificate) = X509Certificate::from_der(der).ok()?;
             let found = Certificate {
-                not_after: Timestamp::from_millis(certificate.validity().not_after.timestamp().checked_mul(1000)?),
+                not_after: Timestamp::from_millis(
+                    certificate.validity().not_after.timestamp().checked_mul(1000)?,
+                ),
                 subject_dn: lines(certificate.subject()),
                 thumbprint: URL_SAFE_NO_PAD.encode(digest(&SHA256, der)),
             };

@@ -9,3 +9,5 @@ mod error_pages;
 mod factors;
 mod logout;
 mod pages;
+mod pushed_requests;
+mod request_objects;

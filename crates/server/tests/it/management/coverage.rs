@@ -55,11 +55,11 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ),
     ("DELETE /clients/{id}", "delete:clients", 204, 204),
     ("POST /clients/{id}/rotate-secret", "update:client_keys", 200, 404),
-    ("GET /clients/{id}/credentials", "read:client_credentials", 200, 404),
-    ("POST /clients/{id}/credentials", "create:client_credentials", 201, 404),
-    ("GET /clients/{id}/credentials/{credential_id}", "read:client_credentials", 200, 404),
-    ("PATCH /clients/{id}/credentials/{credential_id}", "update:client_credentials", 200, 404),
-    ("DELETE /clients/{id}/credentials/{credential_id}", "delete:client_credentials", 204, 204),
+    ("GET /clients/{client_id}/credentials", "read:client_credentials", 200, 404),
+    ("POST /clients/{client_id}/credentials", "create:client_credentials", 201, 404),
+    ("GET /clients/{client_id}/credentials/{credential_id}", "read:client_credentials", 200, 404),
+    ("PATCH /clients/{client_id}/credentials/{credential_id}", "update:client_credentials", 200, 404),
+    ("DELETE /clients/{client_id}/credentials/{credential_id}", "delete:client_credentials", 204, 204),
     (
         "GET /clients/{id}/connections",
         "read:connections&read:clients read:clients&read:connections read:client_summary&read:connections",
@@ -86,6 +86,10 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
         204,
         204,
     ),
+    ("GET /doorward/clients/{id}", "read:doorward_protocol", 200, 404),
+    ("PATCH /doorward/clients/{id}", "update:doorward_protocol", 200, 404),
+    ("GET /doorward/protocol", "read:doorward_protocol", 200, 200),
+    ("PATCH /doorward/protocol", "update:doorward_protocol", 200, 200),
     ("GET /doorward/self-service", "read:doorward_self_service", 200, 200),
     ("PATCH /doorward/self-service", "update:doorward_self_service", 200, 200),
     ("POST /email-templates", "create:email_templates", 200, 200),
@@ -358,7 +362,9 @@ impl World {
         let id = |object: Value, key: &str| object[key].as_str().expect("it has an id").to_owned();
         match family {
             "client-grants" => id(self.made("/api/v2/client-grants", self.client_grant().await).await, "id"),
-            "clients" => id(self.made("/api/v2/clients", json!({ "name": "c" })).await, "client_id"),
+            "clients" | "doorward" => {
+                id(self.made("/api/v2/clients", json!({ "name": "c" })).await, "client_id")
+            }
             "connections" => {
                 let body = json!({ "name": self.unique("c"), "strategy": "auth0" });
                 id(self.made("/api/v2/connections", body).await, "id")
@@ -531,6 +537,7 @@ impl World {
         let path = operation
             .path
             .replace("{id}", &id)
+            .replace("{client_id}", &id)
             .replace("{kid}", &id)
             .replace("{name}", &id)
             .replace("{templateName}", &id);
@@ -613,8 +620,10 @@ impl World {
             ("POST", "/jobs/users-exports") => Some(json!({})),
             ("POST", "/jobs/users-imports") => Some(self.import().await.into()),
             ("POST", "/clients") => Some(json!({ "name": "c" })),
-            ("POST", "/clients/{id}/credentials") => Some(credential()),
-            ("PATCH", "/clients/{id}/credentials/{credential_id}") => Some(json!({ "expires_at": null })),
+            ("POST", "/clients/{client_id}/credentials") => Some(credential()),
+            ("PATCH", "/clients/{client_id}/credentials/{credential_id}") => {
+                Some(json!({ "expires_at": null }))
+            }
             ("POST", "/connections") => Some(json!({ "name": self.unique("c"), "strategy": "auth0" })),
             ("POST", "/resource-servers") => Some(json!({ "identifier": self.unique("urn:") })),
             ("POST", "/client-grants") => Some(self.client_grant().await),
@@ -634,6 +643,7 @@ impl World {
             ("PATCH", "/resource-servers/{id}") => Some(json!({ "name": self.unique("r") })),
             ("PATCH", "/client-grants/{id}") => Some(json!({ "scope": [] })),
             ("PATCH", path) if path.starts_with("/attack-protection/") => Some(json!({})),
+            ("PATCH", "/doorward/clients/{id}" | "/doorward/protocol") => Some(json!({ "strict": null })),
             ("PATCH", "/doorward/self-service") => Some(json!({ "notices": null })),
             ("POST", "/email-templates") => Some(template("stolen_credentials")),
             ("PATCH", "/email-templates/{templateName}") => Some(json!({ "subject": self.unique("s") })),

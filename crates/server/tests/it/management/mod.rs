@@ -21,6 +21,7 @@ mod grants;
 mod identities;
 mod jobs;
 mod logs;
+mod protocol;
 mod self_service;
 pub mod sign_ins;
 mod signing_keys;

@@ -106,7 +106,7 @@ pub const RULES: &[Rule] = &[
     rule(&["tickets"], &["ticket"], Accept::Value, "each link has a token of its own"),
     rule(&["users", "users-by-email"], &["user_id", "identities[].user_id"], Accept::Made, "each service makes its own ids"),
     rule(&["clients", "connections", "client-grants"], &["client_id"], Accept::Made, "each service makes its own ids"),
-    rule(&["connections", "client-grants", "resource-servers", "jobs"], &["id"], Accept::Made, "each service makes its own ids"),
+    rule(&["clients", "connections", "client-grants", "resource-servers", "jobs"], &["id"], Accept::Made, "each service makes its own ids"),
     rule(&["clients"], &["client_authentication_methods.*", "signed_request_object.*"], Accept::Made, "each service makes its own ids"),
     rule(&[], &["created_at", "updated_at", "deleted_at"], Accept::Moment, "the clock has moved on"),
     rule(&["clients"], &["client_authentication_methods.*"], Accept::Moment, "the clock has moved on"),
@@ -150,6 +150,7 @@ pub const RULES: &[Rule] = &[
         "tenants differ in whether they are told before they are set"),
     rule(&["connections"], &["options.authentication_methods", "options.authentication_methods.password.*", "options.passkey_options"], Accept::Extra,
         "newer than some recordings"),
+    rule(&["clients"], &["expires_at"], Accept::Missing, "older tenants tell null where a credential has no end"),
     rule(&["attack-protection"], &["stage.pre-custom-token-exchange"], Accept::Extra, "newer than some recordings"),
 
     rule(&["guardian"], &["ticket_id", "ticket_url"], Accept::Value, "each ticket is a secret of its own"),

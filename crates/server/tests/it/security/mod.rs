@@ -17,6 +17,7 @@ mod refresh;
 pub mod refusals;
 mod rights;
 mod sessions;
+mod strict;
 mod token;
 
 use db::{FromValue, Value as Stored, params};

@@ -14,7 +14,7 @@ const LISTS: &[(&str, bool, bool)] = &[
     ("/client-grants", true, false),
     ("/clients", true, false),
     ("/clients/{id}/connections", true, false),
-    ("/clients/{id}/credentials", false, false),
+    ("/clients/{client_id}/credentials", false, false),
     ("/connections", true, false),
     ("/connections/{id}/clients", true, false),
     ("/device-credentials", false, true),
@@ -42,8 +42,10 @@ const OBJECTS: &[&str] = &[
     "/branding",
     "/client-grants/{id}",
     "/clients/{id}",
-    "/clients/{id}/credentials/{credential_id}",
+    "/clients/{client_id}/credentials/{credential_id}",
     "/connections/{id}",
+    "/doorward/clients/{id}",
+    "/doorward/protocol",
     "/doorward/self-service",
     "/email-templates/{templateName}",
     "/emails/provider",
@@ -73,8 +75,13 @@ const OBJECTS: &[&str] = &[
 ];
 
 /// Lists that take no paging at all, since they are short.
-const WHOLE: &[&str] =
-    &["/clients/{id}/credentials", "/guardian/factors", "/guardian/policies", "/keys/signing", "/users/{id}/enrollments"];
+const WHOLE: &[&str] = &[
+    "/clients/{client_id}/credentials",
+    "/guardian/factors",
+    "/guardian/policies",
+    "/keys/signing",
+    "/users/{id}/enrollments",
+];
 
 fn bad_query(problem: &str) -> Value {
     refusal(400, "Bad Request", &format!("Query validation error: '{problem}."), "invalid_query_string")
@@ -90,7 +97,7 @@ async fn path(admin: &Caller, template: &str) -> String {
         }
         _ => "auth0%7Calice".to_owned(),
     };
-    format!("/api/v2{}", template.replace("{id}", &id))
+    format!("/api/v2{}", template.replace("{id}", &id).replace("{client_id}", &id))
 }
 
 both_databases! {

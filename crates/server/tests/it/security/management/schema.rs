@@ -7,7 +7,7 @@ use management::users::authentication_methods as methods;
 use management::validation::{Strict, Validator};
 use management::{
     attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates,
-    emails, guardian, jobs, operations, resource_servers, self_service, tenants, tickets, users,
+    emails, guardian, jobs, operations, protocol, resource_servers, self_service, tenants, tickets, users,
 };
 use serde_json::{Value, json};
 
@@ -187,13 +187,13 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
             schema!(Document<client_grants::UpdateClientGrant>),
         ),
         body(
-            "POST /clients/{id}/credentials",
+            "POST /clients/{client_id}/credentials",
             &format!("clients/{client}/credentials"),
             |_| json!({ "credential_type": "cert_subject_dn", "subject_dn": "CN=a" }),
             schema!(Document<clients::credentials::CreateCredential>),
         ),
         body(
-            "PATCH /clients/{id}/credentials/{credential_id}",
+            "PATCH /clients/{client_id}/credentials/{credential_id}",
             &format!("clients/{client}/credentials/{credential}"),
             |_| json!({ "expires_at": null }),
             schema!(clients::credentials::UpdateCredential),
@@ -237,6 +237,18 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
                         "user_id": "auth0|alice" })
             },
             schema!(device_credentials::CreateDeviceCredential),
+        ),
+        body(
+            "PATCH /doorward/clients/{id}",
+            &format!("doorward/clients/{client}"),
+            |_| json!({ "strict": null }),
+            schema!(Document<protocol::UpdateClientProtocol>),
+        ),
+        body(
+            "PATCH /doorward/protocol",
+            "doorward/protocol",
+            |_| json!({ "strict": null }),
+            schema!(Document<protocol::UpdateProtocol>),
         ),
         body(
             "PATCH /doorward/self-service",

@@ -1,0 +1,88 @@
+//! Request objects by value: parameters that the client signed (RFC 9101; authentication contract §10).
+
+use model::clients::{self, Client};
+use model::jose::{self, Verified, VerifyError};
+use model::transactions::Source;
+use serde_json::Value;
+
+use super::request::Refusal;
+use crate::params::Params;
+use crate::visit::Visit;
+
+/// Claims of the object itself, which are no parameters of the request (RFC 9101 §4).
+const ENVELOPE: [&str; 7] = ["iss", "aud", "exp", "iat", "nbf", "jti", "sub"];
+
+/// The longest `jti`, in bytes.
+const LONGEST_ID: usize = 64;
+
+/// How far the client's clock may be ahead, in seconds.
+const SKEW: i64 = 10;
+
+/// What stands in the signed object of `params`, in the place of everything but the client; `params` themselves where there is no
+/// object, or where the client signs none: that is for the checks to refuse.
+pub(super) async fn open(visit: &Visit, params: Params) -> Result<Params, Refusal> {
+    let (Some(object), Some(client_id)) = (params.get("request"), params.get("client_id")) else {
+        return Ok(params);
+    };
+    let found = clients::find(&visit.app, &visit.tenant.id, client_id).await?;
+    let Some(client) = found.filter(|client| !client.global && client.signs_requests()) else {
+        return Ok(params);
+    };
+    let now = visit.app.clock.now();
+    let verified =
+        jose::verify_jwt_of_client(object, &client.request_object_keys(now)).map_err(
+            |error| match error {
+                VerifyError::Failed(error) => error.into(),
+                VerifyError::Signature => refused("its signature is not that of a key of the client"),
+                _ => refused("it is not a token that the client could have signed"),
+            },
+        )?;
+    holds(visit, &client, &verified)?;
+    let mut signed = Params::default().sent(Source { signed: true, ..params.source() });
+    for (name, value) in verified.claims {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            other => other.to_string(),
+        };
+        if !ENVELOPE.contains(&name.as_str()) {
+            signed.add(name, text).map_err(|_| refused("it holds what is no parameter"))?;
+        }
+    }
+    Ok(signed)
+}
+
+fn refused(reason: &str) -> Refusal {
+    Refusal::page_of("invalid_request_object", &format!("The request object is not valid: {reason}"), None)
+}
+
+/// RFC 9101 §5, §6, with the limits of the contract.
+fn holds(visit: &Visit, client: &Client, object: &Verified) -> Result<(), Refusal> {
+    if !matches!(object.header.typ.as_deref(), None | Some("JWT" | "jwt" | "oauth-authz-req+jwt")) {
+        return Err(refused("its typ"));
+    }
+    let own = client.client_id.as_str();
+    if object.issuer() != own || object.text("client_id") != Some(own) {
+        return Err(refused("iss and client_id must be the client"));
+    }
+    if !object.is_for(&visit.tenant.issuer) {
+        return Err(refused("aud must be the issuer"));
+    }
+    if object.text("response_type").is_none() {
+        return Err(refused("response_type is missing"));
+    }
+    if object.claims.contains_key("request") || object.claims.contains_key("request_uri") {
+        return Err(refused("it refers to another"));
+    }
+    let seconds = visit.app.clock.now().seconds();
+    if object.integer("exp").is_some_and(|end| end <= seconds) {
+        return Err(refused("it has expired"));
+    }
+    if object.integer("nbf").max(object.integer("iat")).is_some_and(|begins| begins > seconds + SKEW) {
+        return Err(refused("its time has not come"));
+    }
+    if object.text("jti").is_some_and(|jti| jti.len() > LONGEST_ID) {
+        return Err(refused("jti is too long"));
+    }
+    Ok(())
+}

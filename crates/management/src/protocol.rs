@@ -1,0 +1,103 @@
+//! `/api/v2/doorward/protocol` and `/api/v2/doorward/clients/{id}`: whether Auth0's answers are given, or the specifications'. It is
+//! Doorward's own, with scopes of its own, so that what Auth0's tools read and write stays as they know it.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use db::Batch;
+use model::document::{self, object};
+use model::protocol::ClientProtocol;
+use model::{App, ClientId, clients, protocol};
+use schemars::JsonSchema;
+use serde_json::{Map, Value};
+
+use crate::access::Grant;
+use crate::answers::Answer;
+use crate::changes::Change;
+use crate::documents::{Document, unfit};
+use crate::errors::{Error, Missing};
+use crate::paths::Path;
+use crate::requests::Json;
+
+/// The body of `PATCH /doorward/protocol`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+pub struct UpdateProtocol {
+    /// Whether the specification's answer is given where Auth0's differs, to clients that do not say otherwise.
+    #[schemars(default)]
+    pub strict: Change<bool>,
+    /// Whether every client must push its authorization requests.
+    #[schemars(default)]
+    pub require_pushed_authorization_requests: Change<bool>,
+}
+
+/// The body of `PATCH /doorward/clients/{id}`.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields, extend("minProperties" = 1))]
+pub struct UpdateClientProtocol {
+    /// Whether the specification's answer is given where Auth0's differs; the tenant decides where it is null.
+    #[schemars(default)]
+    pub strict: Change<bool>,
+}
+
+/// `GET /doorward/protocol`.
+pub async fn get(State(app): State<App>, grant: Grant) -> Result<Answer<Map<String, Value>>, Error> {
+    Ok(Answer(object(&protocol::load(&app, &grant.tenant.id).await?)))
+}
+
+/// `PATCH /doorward/protocol`: replaces the named settings; `null` brings back what a new tenant has.
+///
+/// # Errors
+/// 400 `invalid_body`.
+pub async fn update(
+    State(app): State<App>,
+    grant: Grant,
+    Json(body): Json<Document<UpdateProtocol>>,
+) -> Result<Answer<Map<String, Value>>, Error> {
+    let decide = async || {
+        let stored = protocol::load(&app, &grant.tenant.id).await?;
+        let mut changed = stored.patched(&body.keys).map_err(unfit)?;
+        let mut batch = Batch::new();
+        protocol::save(&mut batch, &grant.tenant.id, &mut changed, app.clock.now());
+        let answer = object(&changed);
+        grant.wrote(&app, &mut batch, StatusCode::OK, &answer);
+        Ok::<_, Error>((batch, answer))
+    };
+    Ok(Answer(app.db.retry(decide).await?))
+}
+
+/// `GET /doorward/clients/{id}`.
+///
+/// # Errors
+/// 404 `inexistent_client`.
+pub async fn get_of_client(
+    State(app): State<App>,
+    grant: Grant,
+    Path(id): Path<ClientId>,
+) -> Result<Answer<Map<String, Value>>, Error> {
+    let client = clients::load(&app, &grant.tenant.id, id.as_str()).await?;
+    Ok(Answer(object(&client.ok_or(Error::NotFound(Missing::Client))?.protocol)))
+}
+
+/// `PATCH /doorward/clients/{id}`: replaces the named settings; with `null` the tenant decides.
+///
+/// # Errors
+/// 404 `inexistent_client`, 400 `invalid_body`.
+pub async fn update_of_client(
+    State(app): State<App>,
+    grant: Grant,
+    Path(id): Path<ClientId>,
+    Json(body): Json<Document<UpdateClientProtocol>>,
+) -> Result<Answer<Map<String, Value>>, Error> {
+    let decide = async || {
+        let found = clients::load(&app, &grant.tenant.id, id.as_str()).await?;
+        let mut client = found.ok_or(Error::NotFound(Missing::Client))?;
+        let changed: ClientProtocol = document::patch(&client.protocol, &body.keys).map_err(unfit)?;
+        client.protocol = changed;
+        let mut batch = Batch::new();
+        clients::save(&mut batch, &grant.tenant.id, &mut client);
+        let answer = object(&client.protocol);
+        grant.wrote(&app, &mut batch, StatusCode::OK, &answer);
+        Ok::<_, Error>((batch, answer))
+    };
+    Ok(Answer(app.db.retry(decide).await?))
+}
