@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use auth::pages::{
-    CodeError, CodePage, ConsentPage, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage,
-    LoginError, LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, Message, MessagePage,
-    OtpEnrollmentPage, PasswordHint, RecoveryCodePage, ResetError, ResetPasswordPage, ResetRequestPage,
-    ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, VerifyEmailPage, WebMessagePage, assets,
+    CodeError, CodePage, ConsentPage, DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage,
+    DeviceError, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage, LoginError,
+    LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, Message, MessagePage, OtpEnrollmentPage,
+    PasswordHint, RecoveryCodePage, ResetError, ResetPasswordPage, ResetRequestPage, ScopeLine, SignupError,
+    SignupPage, Unblock, UnblockPage, VerifyEmailPage, WebMessagePage, assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -16,7 +17,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-const NAMES: [&str; 27] = [
+const NAMES: &[&str] = &[
     "login",
     "login-hint",
     "login-error",
@@ -35,6 +36,10 @@ const NAMES: [&str; 27] = [
     "password-changed",
     "reset-ended",
     "verify-email",
+    "device-code",
+    "device-code-wrong",
+    "device-confirmation",
+    "device-connected",
     "consent",
     "consent-long",
     "error",
@@ -144,6 +149,18 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
             form_targets: FormTargets::default(),
         }
         .into_response(),
+        "device-code" => device_code(look, None).into_response(),
+        "device-code-wrong" => device_code(look, Some(DeviceError::Wrong)).into_response(),
+        "device-confirmation" => DeviceConfirmPage {
+            look,
+            client_name: "Acme TV".to_owned(),
+            client_logo: None,
+            user_code: "QTZL-MCBW".to_owned(),
+            csrf: "csrf".to_owned(),
+            state: "state".to_owned(),
+        }
+        .into_response(),
+        "device-connected" => DeviceEndPage { look, how: DeviceEnd::Allowed }.into_response(),
         "consent" => consent(
             look,
             &[
@@ -292,6 +309,10 @@ fn code(look: Look, way: LoginWay, error: Option<CodeError>) -> CodePage {
         options_url: Some("/mfa-login-options".to_owned()),
         form_targets: FormTargets::default(),
     }
+}
+
+fn device_code(look: Look, error: Option<DeviceError>) -> DeviceCodePage {
+    DeviceCodePage { look, user_code: String::new(), csrf: "csrf".to_owned(), error }
 }
 
 fn consent(look: Look, scopes: &[(&str, Option<&str>)]) -> ConsentPage {

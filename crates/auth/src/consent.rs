@@ -7,15 +7,16 @@ use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::sessions::Session;
 use model::users::User;
-use model::{App, grants, transactions};
+use model::{App, device_codes, grants, transactions};
 
 use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
 use crate::authorize::{self, page_url};
+use crate::device;
 use crate::events;
 use crate::factors;
 use crate::login::{Form, state_of, subject};
-use crate::pages::{ConsentPage, ErrorKind, ScopeLine};
+use crate::pages::{ConsentPage, DeviceEnd, ErrorKind, ScopeLine};
 use crate::visit::Visit;
 
 /// `GET /u/consent?state=…`: the page. Without a session it leads back to the start of the sign-in.
@@ -70,6 +71,7 @@ pub async fn submit(
     let accepted = form.params.get("action") == Some("accept");
     match answer(&form, &session, &user, accepted).await {
         Ok(()) if accepted => redirect(&page_url("/authorize/resume", &form.state)),
+        Ok(()) if form.request.device.is_some() => device::end(&form.visit, DeviceEnd::Denied).await,
         Ok(()) => {
             let declined = "User did not authorize the request";
             let refusal = Refusal::client(&form.request.target, "access_denied", declined);
@@ -95,6 +97,9 @@ async fn answer(form: &Form, session: &Session, user: &User, accepted: bool) -> 
         transactions::consented(&mut batch, tenant, transaction, &session.sid);
     } else {
         transactions::refused(&mut batch, tenant, transaction, &session.sid, app.clock.now());
+        if let Some(device) = &request.device {
+            device_codes::deny(&mut batch, tenant, device);
+        }
         model::logs::record(&mut batch, events::consent_declined(visit, request, user));
     }
     app.db.commit(batch).await.map(drop)

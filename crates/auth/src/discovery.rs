@@ -117,7 +117,9 @@ fn document(issuer: &str, offered: Offered) -> Value {
         "issuer": issuer,
         "authorization_endpoint": at("authorize"),
         "token_endpoint": at("oauth/token"),
+        "device_authorization_endpoint": at("oauth/device/code"),
         "userinfo_endpoint": at("userinfo"),
+        "mfa_challenge_endpoint": at("mfa/challenge"),
         "jwks_uri": at(".well-known/jwks.json"),
         "revocation_endpoint": at("oauth/revoke"),
         "scopes_supported": [
@@ -168,7 +170,7 @@ mod tests {
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
         for absent in [
             "registration_endpoint",
-            "device_authorization_endpoint",
+            "backchannel_authentication_endpoint",
             "grant_types_supported",
             "pushed_authorization_request_endpoint",
             "authorization_response_iss_parameter_supported",

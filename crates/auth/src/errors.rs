@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::params::ParamsError;
 
@@ -25,12 +25,22 @@ pub struct OAuthError {
     pub basic: bool,
     /// The code that the specification gives, where Auth0 gives another.
     pub specified: Option<&'static str>,
+    /// What the body holds besides.
+    pub more: Option<Box<Map<String, Value>>>,
 }
 
 impl OAuthError {
     /// An error with any status and code.
     pub fn new(status: StatusCode, error: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, error, description: description.into(), uri: None, basic: false, specified: None }
+        Self {
+            status,
+            error,
+            description: description.into(),
+            uri: None,
+            basic: false,
+            specified: None,
+            more: None,
+        }
     }
 
     /// The error as the specifications have it (RFC 6749 §5.2, RFC 8628 §3.5): 400, but for a client that is not proven.
@@ -101,6 +111,11 @@ impl OAuthError {
         Self::invalid_grant("user is blocked")
     }
 
+    /// 429 `too_many_attempts`.
+    pub fn too_many(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", description)
+    }
+
     /// 503: the server has no room for the work just now.
     pub fn busy() -> Self {
         Self::new(
@@ -132,6 +147,9 @@ impl IntoResponse for OAuthError {
         let mut body = json!({ "error": self.error, "error_description": self.description });
         if let Some(uri) = self.uri {
             body["error_uri"] = uri.into();
+        }
+        if let (Some(more), Some(body)) = (self.more, body.as_object_mut()) {
+            body.extend(*more);
         }
         let mut response = no_store_json(self.status, &body);
         if self.basic {

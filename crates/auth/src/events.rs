@@ -10,6 +10,7 @@ use model::users::User;
 
 use serde_json::json;
 
+use crate::aim::Aim;
 use crate::authorize::request::Request;
 use crate::pages::{ErrorPage, excerpt};
 use crate::visit::Visit;
@@ -19,11 +20,11 @@ fn event(visit: &Visit, kind: Kind) -> Event {
 }
 
 fn of_request(visit: &Visit, kind: Kind, request: &Request) -> Event {
-    let event = event(visit, kind).client(&request.client).scope(&request.granted.to_string());
-    match request.audience.identifier() {
-        "" => event,
-        audience => event.audience(audience),
-    }
+    of_aim(visit, kind, request.aim())
+}
+
+fn of_aim(visit: &Visit, kind: Kind, aim: Aim<'_>) -> Event {
+    issued(visit, kind, aim.client, aim.audience, &aim.scopes.to_string())
 }
 
 /// `f`: a request whose client or redirect URI is unproven. `tracking` is what its page shows.
@@ -40,9 +41,9 @@ pub fn request_refused(visit: &Visit, page: &ErrorPage, tracking: &str) -> Event
 }
 
 /// An event of a second factor: asked for within a sign-in, or on a page of its own.
-pub fn factor(visit: &Visit, kind: Kind, request: Option<&Request>, user: &User, factor: &str) -> Event {
-    let event = match request {
-        Some(request) => of_request(visit, kind, request),
+pub fn factor(visit: &Visit, kind: Kind, aim: Option<Aim<'_>>, user: &User, factor: &str) -> Event {
+    let event = match aim {
+        Some(aim) => of_aim(visit, kind, aim),
         None => event(visit, kind),
     };
     event.user(user).details(json!({ "factor": factor }))
@@ -54,20 +55,20 @@ pub fn login(visit: &Visit, request: &Request, user: &User, connection: &str) ->
 }
 
 /// `fp`: a wrong password, or no such user; which of the two is nobody's business.
-pub fn wrong_password(visit: &Visit, request: &Request, username: &str) -> Event {
-    of_request(visit, Kind::WrongPassword, request)
+pub fn wrong_password(visit: &Visit, aim: Aim<'_>, username: &str) -> Event {
+    of_aim(visit, Kind::WrongPassword, aim)
         .user_name(&username.chars().take(128).collect::<String>())
         .description("Wrong email or password.")
 }
 
 /// `f`: the right password of a blocked user.
-pub fn blocked_login(visit: &Visit, request: &Request, user: &User) -> Event {
-    of_request(visit, Kind::FailedLogin, request).user(user).description("user is blocked")
+pub fn blocked_login(visit: &Visit, aim: Aim<'_>, user: &User) -> Event {
+    of_aim(visit, Kind::FailedLogin, aim).user(user).description("user is blocked")
 }
 
 /// `f`: a password that was not looked at, since too many before it were wrong.
-pub fn refused_login(visit: &Visit, request: &Request, username: &str, reason: &str) -> Event {
-    of_request(visit, Kind::FailedLogin, request)
+pub fn refused_login(visit: &Visit, aim: Aim<'_>, username: &str, reason: &str) -> Event {
+    of_aim(visit, Kind::FailedLogin, aim)
         .user_name(&username.chars().take(128).collect::<String>())
         .description(reason)
 }
@@ -75,12 +76,12 @@ pub fn refused_login(visit: &Visit, request: &Request, username: &str, reason: &
 /// `limit_wc`: an account, there or not, blocked after too many wrong passwords.
 pub fn account_blocked(
     visit: &Visit,
-    request: &Request,
+    aim: Aim<'_>,
     user: Option<&User>,
     username: &str,
     connection: &str,
 ) -> Event {
-    let event = of_request(visit, Kind::AccountBlocked, request)
+    let event = of_aim(visit, Kind::AccountBlocked, aim)
         .connection_name(connection)
         .description("Your account has been blocked after multiple consecutive login attempts.");
     match user {
@@ -90,12 +91,12 @@ pub fn account_blocked(
 }
 
 /// `limit_mu`: an address throttled at a stage.
-pub fn address_blocked(visit: &Visit, request: &Request, stage: Stage) -> Event {
+pub fn address_blocked(visit: &Visit, aim: Aim<'_>, stage: Stage) -> Event {
     let description = match stage {
         Stage::Login => "Too many failed logins from this address.",
         Stage::Signup => "Too many sign-ups from this address.",
     };
-    of_request(visit, Kind::AddressBlocked, request)
+    of_aim(visit, Kind::AddressBlocked, aim)
         .description(description)
         .details(json!({ "stage": stage.name() }))
 }
@@ -106,8 +107,8 @@ pub fn unblocked(visit: &Visit, user: &UserId) -> Event {
 }
 
 /// `pwd_leak`: a right password that is known to have leaked.
-pub fn leaked_password(visit: &Visit, request: &Request, user: &User, connection: &str) -> Event {
-    of_request(visit, Kind::LeakedPassword, request)
+pub fn leaked_password(visit: &Visit, aim: Aim<'_>, user: &User, connection: &str) -> Event {
+    of_aim(visit, Kind::LeakedPassword, aim)
         .user(user)
         .connection_name(connection)
         .description("The password has leaked.")
@@ -206,6 +207,49 @@ pub fn logout(visit: &Visit, user: &User) -> Event {
 fn issued(visit: &Visit, kind: Kind, client: &Client, audience: &str, scope: &str) -> Event {
     let event = event(visit, kind).client(client).scope(scope);
     if audience.is_empty() { event } else { event.audience(audience) }
+}
+
+/// `sepft`: a password, or what took its place, was exchanged.
+pub fn password_exchanged(visit: &Visit, aim: Aim<'_>, user: &User, connection: &str) -> Event {
+    of_aim(visit, Kind::PasswordExchange, aim).user(user).connection_name(connection)
+}
+
+/// `fepft`: a password, or what took its place, was refused.
+pub fn password_refused(visit: &Visit, aim: Aim<'_>, username: &str, reason: &str) -> Event {
+    of_aim(visit, Kind::FailedPasswordExchange, aim)
+        .user_name(&username.chars().take(128).collect::<String>())
+        .description(reason)
+}
+
+/// `mfar`: a right password bought a token for the second factor alone.
+pub fn factor_required(visit: &Visit, aim: Aim<'_>, user: &User, connection: &str) -> Event {
+    of_aim(visit, Kind::FactorRequired, aim).user(user).connection_name(connection)
+}
+
+/// `sede`: a device came for what its user allowed.
+pub fn device_exchanged(visit: &Visit, aim: Aim<'_>, user: &User) -> Event {
+    of_aim(visit, Kind::DeviceExchange, aim).user(user)
+}
+
+/// `fede`: a device's code that is of no use, for another reason than that its user has not answered yet.
+pub fn device_refused(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedDeviceExchange).client(client).description(reason)
+}
+
+/// `fdeaz`: a device that may not begin to wait.
+pub fn device_not_begun(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedDeviceAuthorization).client(client).description(reason)
+}
+
+/// `fdeac`: a user code that is nobody's, or too many of them.
+pub fn device_not_activated(visit: &Visit, reason: &str) -> Event {
+    event(visit, Kind::FailedDeviceActivation).description(reason)
+}
+
+/// `fdecc`: somebody said that a device is not theirs.
+pub fn device_declined(visit: &Visit, request: &Request) -> Event {
+    of_request(visit, Kind::DeviceActivationDeclined, request)
+        .description("User cancelled the confirmation prompt.")
 }
 
 /// `seacft`: a code was exchanged.

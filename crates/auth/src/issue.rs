@@ -36,6 +36,8 @@ pub enum Via {
     Code,
     /// The exchange of a refresh token.
     Refresh,
+    /// A proof that came to the token endpoint itself: a password or a code.
+    Password,
 }
 
 /// The opaque token that was just stored.
@@ -83,7 +85,11 @@ pub async fn user_access_token(
     let userinfo = scopes.has("openid") && api.signing_alg != "HS256";
     let aud =
         if userinfo { json!([api.identifier, tenant.userinfo_audience()]) } else { json!(api.identifier) };
-    let gty = (via == Via::Refresh).then_some("refresh_token");
+    let gty = match via {
+        Via::Refresh => Some("refresh_token"),
+        Via::Password => Some("password"),
+        Via::FrontChannel | Via::Code => None,
+    };
     let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
     let proof = proof(app, tenant, api, user, sid).await?;
     let scope = scopes.to_string();
@@ -98,7 +104,7 @@ async fn proof(
     user: &UserId,
     sid: &str,
 ) -> Result<Option<Proof>, db::Error> {
-    let own = [tenant.management_audience(), tenant.my_account_audience()];
+    let own = [tenant.management_audience(), tenant.my_account_audience(), tenant.mfa_audience()];
     let is_ours = api.is_system && own.contains(&api.identifier);
     if !is_ours || !self_service::find(app, &tenant.id).await?.asks_for_proof() {
         return Ok(None);

@@ -1,9 +1,11 @@
 //! How one gets a token: OAuth 2.0, OpenID Connect and the hosted pages.
 
+mod aim;
 mod authorize;
 mod client_authentication;
 mod consent;
 mod dbconnections;
+mod device;
 mod discovery;
 mod errors;
 mod events;
@@ -12,8 +14,10 @@ mod hints;
 mod issue;
 mod login;
 mod logout;
+mod mfa;
 pub mod pages;
 mod params;
+mod proof;
 mod protection;
 mod recovery;
 mod revoke;
@@ -25,7 +29,7 @@ mod userinfo;
 mod visit;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use model::App;
 
 /// Every endpoint of this crate.
@@ -58,8 +62,15 @@ pub fn routes() -> Router<App> {
         )
         .route("/u/mfa-login-options", get(factors::options::show))
         .route("/mfa/enrollment", get(factors::tickets::show).post(factors::tickets::submit))
+        .route("/activate", get(device::activate::show).post(device::activate::submit))
+        .route("/u/device-confirmation", get(device::confirm::show).post(device::confirm::submit))
+        .route("/oauth/device/code", post(device::code::begin))
         .route("/oauth/par", post(authorize::push))
         .route("/oauth/token", post(token::token))
+        .route("/mfa/challenge", post(mfa::challenge::challenge))
+        .route("/mfa/associate", post(mfa::associate::associate))
+        .route("/mfa/authenticators", get(mfa::authenticators::list))
+        .route("/mfa/authenticators/{id}", delete(mfa::authenticators::remove))
         .route("/oauth/revoke", post(revoke::revoke))
         .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .route("/v2/logout", get(logout::v2))

@@ -7,14 +7,11 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
-use model::attack_protection::{self, Attempt};
 use model::connections::{self, Connection};
 use model::logs;
-use model::passwords::HashError;
 use model::sessions::{self, Limits, Session};
 use model::transactions::{self, Transaction};
-use model::users::{self, Found};
-use model::{App, ClientId, credentials};
+use model::{App, ClientId};
 
 use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
@@ -22,7 +19,7 @@ use crate::authorize::{self, page_url};
 use crate::events;
 use crate::pages::{ErrorKind, LoginError, LoginPage};
 use crate::params::Params;
-use crate::protection::Guess;
+use crate::proof::{self, Proven};
 use crate::recovery;
 use crate::visit::{self, Visit, with_cookie};
 
@@ -161,8 +158,7 @@ pub async fn directories(visit: &Visit, request: &Request) -> Result<Vec<Arc<Con
     Ok(usable)
 }
 
-/// Checks a password and, if it is right, begins a session. Known, unknown and blocked users cost the same statements
-/// and exactly one hash, and only the right password learns that its user is blocked.
+/// Checks a password and, if it is right, begins a session.
 async fn prove(
     visit: &Visit,
     request: &Request,
@@ -171,60 +167,12 @@ async fn prove(
     username: &str,
     password: String,
 ) -> Result<Proof, db::Error> {
-    let app = &visit.app;
-    let found = find(visit, directories, username).await?;
-    let guess = Guess { visit, request, directories, found: found.as_ref(), username };
-    let attempt = match guess.begin().await? {
-        Ok(attempt) => attempt,
+    let proven = match proof::check(visit, request.aim(), directories, username, password).await? {
+        Ok(proven) => proven,
         Err(error) => return Ok(Proof::Refused(error)),
     };
-    let hash = found
-        .as_ref()
-        .and_then(|(_, found)| found.credential.as_ref())
-        .map(|credential| credential.hash.clone());
-    let verdict = match app.hasher.verify(password.clone(), hash).await {
-        Ok(verdict) => verdict,
-        Err(HashError::Busy) => {
-            attack_protection::released(app, &visit.tenant.id, &attempt).await?;
-            return Ok(Proof::Refused(LoginError::Busy));
-        }
-        Err(HashError::TooLong) => {
-            guess.failed(&attempt).await?;
-            return Ok(Proof::Refused(LoginError::WrongCredentials));
-        }
-    };
-    let known = found.as_ref().filter(|(_, found)| verdict.matches && found.credential.is_some());
-    let Some((connection, found)) = known else {
-        guess.failed(&attempt).await?;
-        return Ok(Proof::Refused(LoginError::WrongCredentials));
-    };
-    if found.user.is_blocked() {
-        let mut batch = Batch::new();
-        attack_protection::cleared(&mut batch, &visit.tenant.id, &attempt);
-        app.db.commit(batch).await?;
-        app.audit.push(events::blocked_login(visit, request, &found.user));
-        return Ok(Proof::Refused(LoginError::UserBlocked));
-    }
-    if guess.is_breached(&password, &found.user, &attempt).await? {
-        return Ok(Proof::Refused(LoginError::PasswordBreached));
-    }
-    let rehashed = if verdict.rehash { app.hasher.hash(password).await.ok() } else { None };
-    let session = begin(visit, request, transaction, connection, found, rehashed, &attempt).await?;
+    let session = begin(visit, request, transaction, &proven).await?;
     Ok(session.map_or(Proof::Completed, |(session, token)| Proof::Signed(Box::new(session), token)))
-}
-
-/// Looks for the user in each directory: also in those after the first that knows them, so that the time tells nothing.
-async fn find(
-    visit: &Visit,
-    directories: &[Arc<Connection>],
-    username: &str,
-) -> Result<Option<(Arc<Connection>, Found)>, db::Error> {
-    let mut first = None;
-    for connection in directories {
-        let found = users::find_login(&visit.app.db, &visit.tenant.id, &connection.name, username).await?;
-        first = first.or(found.map(|found| (connection.clone(), found)));
-    }
-    Ok(first)
 }
 
 /// Begins the session, ends the browser's former one, and notes the proof in the transaction: one batch. `None` where
@@ -233,29 +181,20 @@ async fn begin(
     visit: &Visit,
     request: &Request,
     transaction: &Transaction,
-    connection: &Connection,
-    found: &Found,
-    rehashed: Option<String>,
-    attempt: &Attempt,
+    proven: &Proven,
 ) -> Result<Option<(Session, String)>, db::Error> {
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let now = app.clock.now();
     let limits = Limits::of(&*visit.settings().await?);
-    let (session, token) = Session::begin(app, &visit.peer, found.user.id.clone(), &connection.name, limits);
+    let (found, connection) = (&proven.found, &proven.connection.name);
+    let (session, token) = Session::begin(app, &visit.peer, found.user.id.clone(), connection, limits);
 
     let mut batch = Batch::new();
-    users::touch_login(&mut batch, &found.user, now, &visit.peer.ip.to_string());
-    let identity = &found.user.identities[found.identity];
-    if let Some(credential) = &found.credential {
-        match rehashed {
-            Some(hash) => credentials::rehash(&mut batch, tenant, identity, credential, &hash),
-            None => credentials::unchanged(&mut batch, tenant, identity, credential),
-        }
-    }
+    proven.log_in(&mut batch, visit, found, now);
     replace_session(visit, &mut batch, &session, &request.client.client_id);
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
-    attack_protection::cleared(&mut batch, tenant, attempt);
-    logs::record(&mut batch, events::login(visit, request, &found.user, &connection.name));
+    proven.clear(&mut batch, visit);
+    logs::record(&mut batch, events::login(visit, request, &found.user, connection));
     match app.db.commit(batch).await {
         Ok(_) => Ok(Some((session, token))),
         Err(db::Error::Conflict { .. }) => Ok(None),

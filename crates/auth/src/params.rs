@@ -74,9 +74,7 @@ impl Params {
     /// Parses a body by its content type: a JSON object, else a form (authentication contract §0.1).
     pub fn parse_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, ParamsError> {
         let text = std::str::from_utf8(body).map_err(|_| ParamsError::Encoding)?;
-        let content_type =
-            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !content_type.trim_start().to_ascii_lowercase().starts_with("application/json") {
+        if !is_json(headers) {
             return Self::parse_form(text);
         }
         let object: Object = serde_json::from_str(text).map_err(|_| ParamsError::Body)?;
@@ -90,6 +88,18 @@ impl Params {
             }
         }
         Ok(params)
+    }
+
+    /// Parses a body as [`Params::parse_body`] does and refuses what that refuses, but keeps values that are no text.
+    pub fn parse_object(
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<serde_json::Map<String, serde_json::Value>, ParamsError> {
+        let params = Self::parse_body(headers, body)?;
+        match is_json(headers) {
+            true => serde_json::from_slice(body).map_err(|_| ParamsError::Body),
+            false => Ok(params.pairs.into_iter().map(|(name, value)| (name, value.into())).collect()),
+        }
     }
 
     /// These parameters and those of `other`: together, too, each comes at most once.
@@ -140,6 +150,12 @@ impl Params {
     }
 }
 
+/// Whether the body says that it is JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.trim_start().to_ascii_lowercase().starts_with("application/json")
+}
+
 /// How many parameters a request may have.
 const MOST: usize = 100;
 
@@ -147,7 +163,10 @@ const MOST: usize = 100;
 const KNOWN: &[&str] = &[
     "acr_values",
     "audience",
+    "authenticator_id",
     "authorization_details",
+    "binding_code",
+    "challenge_type",
     "claims",
     "client_assertion",
     "client_assertion_type",
@@ -158,6 +177,7 @@ const KNOWN: &[&str] = &[
     "code_challenge_method",
     "code_verifier",
     "connection",
+    "device_code",
     "dpop_jkt",
     "federated",
     "grant_type",
@@ -165,11 +185,17 @@ const KNOWN: &[&str] = &[
     "login_hint",
     "logout_hint",
     "max_age",
+    "mfa_token",
     "nonce",
+    "oob_channel",
+    "oob_code",
     "organization",
+    "otp",
     "password",
     "post_logout_redirect_uri",
     "prompt",
+    "realm",
+    "recovery_code",
     "redirect_uri",
     "refresh_token",
     "request",
@@ -182,6 +208,7 @@ const KNOWN: &[&str] = &[
     "state",
     "token",
     "ui_locales",
+    "user_code",
     "username",
     "web_message_target",
     "web_message_uri",

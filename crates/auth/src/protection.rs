@@ -10,6 +10,7 @@ use model::mail::{self, Kind, Letter};
 use model::users::{Found, User};
 use serde_json::Value;
 
+use crate::aim::Aim;
 use crate::authorize::request::Request;
 use crate::events;
 use crate::pages::LoginError;
@@ -20,7 +21,7 @@ pub struct Guess<'a> {
     /// The request.
     pub visit: &'a Visit,
     /// What it is for.
-    pub request: &'a Request,
+    pub aim: Aim<'a>,
     /// The directories that were searched: one at least.
     pub directories: &'a [Arc<Connection>],
     /// The user of that name, if there is one.
@@ -59,7 +60,7 @@ impl Guess<'_> {
             _ => "Your account has been blocked after multiple consecutive login attempts.",
         };
         app.audit.push_from(peer.ip, Share::Stranger, app.clock.now(), || {
-            events::refused_login(self.visit, self.request, self.username, reason)
+            events::refused_login(self.visit, self.aim, self.username, reason)
         });
         Ok(Err(error))
     }
@@ -67,11 +68,11 @@ impl Guess<'_> {
     /// The password was wrong.
     pub async fn failed(&self, attempt: &Attempt) -> Result<(), db::Error> {
         let Visit { app, tenant, .. } = self.visit;
-        app.audit.push(events::wrong_password(self.visit, self.request, self.username));
+        app.audit.push(events::wrong_password(self.visit, self.aim, self.username));
         let user = self.found.map(|(_, found)| &found.user);
         let connection = self.connection().map_or("", |connection| &connection.name);
         protection::failed(app, &tenant.id, attempt, |batch, tell| {
-            let event = events::account_blocked(self.visit, self.request, user, self.username, connection);
+            let event = events::account_blocked(self.visit, self.aim, user, self.username, connection);
             logs::record(batch, event);
             if let Some(user) = user.filter(|_| tell) {
                 self.tell_blocked(batch, user);
@@ -88,7 +89,7 @@ impl Guess<'_> {
         if let Some(about) = letter.variables.get_mut("user").and_then(Value::as_object_mut) {
             about.insert("source_ip".to_owned(), peer.ip.to_string().into());
         }
-        let letter = letter.client(&self.request.client.client_id);
+        let letter = letter.client(&self.aim.client.client_id);
         let letter = letter.with("url", format!("{}u/unblock?ticket={ticket}", tenant.issuer));
         mail::queue(batch, app, &tenant.id, letter);
     }
@@ -108,7 +109,7 @@ impl Guess<'_> {
         if breached.blocks {
             protection::cleared(&mut batch, &tenant.id, attempt);
         }
-        logs::record(&mut batch, events::leaked_password(self.visit, self.request, user, connection));
+        logs::record(&mut batch, events::leaked_password(self.visit, self.aim, user, connection));
         app.db.commit(batch).await?;
         Ok(breached.blocks)
     }
@@ -124,7 +125,7 @@ impl Guess<'_> {
     async fn note_address(&self) -> Result<(), db::Error> {
         let Visit { app, tenant, peer, .. } = self.visit;
         protection::note(app, &tenant.id, Stage::Login, peer.ip, |batch| {
-            logs::record(batch, events::address_blocked(self.visit, self.request, Stage::Login));
+            logs::record(batch, events::address_blocked(self.visit, self.aim, Stage::Login));
         })
         .await
     }
@@ -148,7 +149,7 @@ pub async fn is_breached_at_signup(
 /// Counts a sign-up: whether its address may go on.
 pub async fn admits_signup(visit: &Visit, request: &Request) -> Result<bool, db::Error> {
     protection::admit(&visit.app, &visit.tenant.id, Stage::Signup, visit.peer.ip, |batch| {
-        logs::record(batch, events::address_blocked(visit, request, Stage::Signup));
+        logs::record(batch, events::address_blocked(visit, request.aim(), Stage::Signup));
     })
     .await
 }

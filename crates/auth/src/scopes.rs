@@ -39,6 +39,11 @@ impl Scopes {
         scopes
     }
 
+    /// Those of OpenID Connect that tell of a user, as a password grant gives them where it asks for nothing (recorded).
+    pub fn every_openid() -> Self {
+        Self(["openid", "profile", "email", "address", "phone"].map(str::to_owned).to_vec())
+    }
+
     /// The scopes of a list from our own store, where each stands once.
     pub fn from_list(scopes: Vec<String>) -> Self {
         Self(scopes)

@@ -83,6 +83,19 @@ impl Visit {
         self
     }
 
+    /// The same visit of the person whom a client tells of: a confidential one that is trusted for it names their address in
+    /// `auth0-forwarded-for`, so that what is counted for an address is not counted for the client's.
+    pub fn told_by(&self, client: &Client, headers: &HeaderMap) -> Self {
+        let trusted = client.is_token_endpoint_ip_header_trusted && !client.is_public();
+        let told = headers.get("auth0-forwarded-for").filter(|_| trusted);
+        let address = told.and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let mut visit = self.clone();
+        if let Some(address) = address {
+            visit.peer.ip = address;
+        }
+        visit
+    }
+
     /// The tenant's settings.
     pub async fn settings(&self) -> Result<Arc<Settings>, db::Error> {
         tenants::settings(&self.app, &self.tenant.id).await

@@ -25,6 +25,8 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(14, "attack_protection", include_str!("../migrations/0014_attack_protection.sql")),
     shared(15, "self_service", include_str!("../migrations/0015_self_service.sql")),
     shared(16, "my_account", include_str!("../migrations/0016_my_account.sql")),
+    shared(17, "mfa_tokens", include_str!("../migrations/0017_mfa_tokens.sql")),
+    shared(18, "device_codes", include_str!("../migrations/0018_device_codes.sql")),
     shared(20, "spent_ids", include_str!("../migrations/0020_spent_ids.sql")),
     shared(21, "requests", include_str!("../migrations/0021_requests.sql")),
 ];

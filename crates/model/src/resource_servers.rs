@@ -36,6 +36,12 @@ pub const MY_ACCOUNT_SCOPES: [(&str, &str); 8] = [
     ("delete:me:connected_accounts", "Delete connected accounts"),
 ];
 
+/// The scopes of the API over a person's second factors, `/mfa/…` (authentication contract §3.6).
+pub const MFA_SCOPES: [&str; 3] = ["enroll", "read:authenticators", "remove:authenticators"];
+
+/// Seconds that its access tokens last (authentication contract §2.2).
+const MFA_TOKEN_LIFETIME: i64 = 600;
+
 /// The scopes of what the Management API has beside Auth0's. They are not in the API's own list either, so that tools find there what
 /// they know.
 pub const DOORWARD_SCOPES: &[&str] = &[
@@ -164,6 +170,28 @@ impl ResourceServer {
         api.version = 1;
         api.complete(random);
         Ok(api)
+    }
+
+    /// The API over a person's second factors. It is every tenant's, cannot be changed, and so is in no list.
+    pub fn second_factors(identifier: String) -> Self {
+        Self {
+            id: String::new(),
+            name: None,
+            identifier,
+            allow_offline_access: false,
+            skip_consent_for_verifiable_first_party_clients: true,
+            subject_type_authorization: None,
+            token_lifetime: MFA_TOKEN_LIFETIME,
+            token_lifetime_for_web: MFA_TOKEN_LIFETIME,
+            signing_alg: "RS256".into(),
+            signing_secret: None,
+            scopes: Some(MFA_SCOPES.map(|value| Scope { value: value.into(), description: None }).into()),
+            is_system: true,
+            enforce_policies: None,
+            token_dialect: None,
+            other: Map::new(),
+            version: 1,
+        }
     }
 
     /// The API after a PATCH; its identifier never changes.

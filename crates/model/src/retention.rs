@@ -21,6 +21,12 @@ const ADDRESSES: i64 = 3600;
 /// Seconds that the enrolment of a second factor may take: a day, which is longer than any sign-in.
 const ENROLMENTS: i64 = 24 * 3600;
 
+/// Seconds that a device which waited in vain is kept: it is told so once.
+const DEVICES: i64 = 3600;
+
+/// Seconds that a token for a missing second factor is kept after its end: until then the answer is that it has expired.
+const MFA_TOKENS: i64 = 3600;
+
 /// Seconds that a letter is kept, once it has gone or was given up: 7 days.
 const LETTERS: i64 = 7 * 24 * 3600;
 
@@ -67,6 +73,24 @@ const EXPIRING: &[Expiring] = &[
                  (SELECT purpose FROM factor_codes WHERE tenant = $1 AND expires_at < $2
                   ORDER BY expires_at, purpose LIMIT $3)",
         kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM device_codes WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM device_codes WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: DEVICES,
+    },
+    Expiring {
+        delete: "DELETE FROM device_limits WHERE tenant = $1 AND who IN
+                 (SELECT who FROM device_limits WHERE tenant = $1 AND free_at < $2 ORDER BY free_at, who LIMIT $3)
+                 AND free_at < $2",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM mfa_tokens WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM mfa_tokens WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: MFA_TOKENS,
     },
     Expiring {
         delete: "DELETE FROM factors WHERE tenant = $1 AND confirmed_at IS NULL AND id IN

@@ -35,6 +35,11 @@ impl Tenant {
         format!("{}me/", self.issuer)
     }
 
+    /// The identifier of the API over a person's second factors, `/mfa/…`.
+    pub fn mfa_audience(&self) -> String {
+        format!("{}mfa/", self.issuer)
+    }
+
     /// The audience of access tokens for `/userinfo`.
     pub fn userinfo_audience(&self) -> String {
         format!("{}userinfo", self.issuer)

@@ -27,6 +27,20 @@ pub struct Transaction {
     /// How they came.
     #[serde(default)]
     pub source: Source,
+    /// The device that is to be let in, where that is what the sign-in is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<Device>,
+}
+
+/// The device that a sign-in is for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Device {
+    /// SHA-256 of its code.
+    pub hash: [u8; 32],
+    /// What its user typed, to be shown to them again.
+    pub user_code: String,
+    /// Whether its user has confirmed, in this browser, that it is theirs.
+    pub confirmed: bool,
 }
 
 /// How the parameters of a request came.
@@ -73,7 +87,22 @@ impl Transaction {
             expires_at: app.clock.now().plus_seconds(LIFETIME).millis(),
             params,
             source,
+            device: None,
         }
+    }
+
+    /// A sign-in in the browser whose cookie holds `browser`, for a device that its user has yet to confirm.
+    pub fn for_device(app: &Model, browser: &str, hash: [u8; 32], user_code: &str) -> Self {
+        let device = Device { hash, user_code: user_code.to_owned(), confirmed: false };
+        Self { device: Some(device), ..Self::begin(app, browser, Vec::new(), Source::default()) }
+    }
+
+    /// The same sign-in, now that its user has confirmed the device.
+    pub fn confirmed(mut self) -> Self {
+        if let Some(device) = &mut self.device {
+            device.confirmed = true;
+        }
+        self
     }
 
     /// The transaction as a `state` value for our own pages.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use model::clients::Client;
-use model::resource_servers::{self, CURRENT_USER_SCOPES, ResourceServer};
+use model::resource_servers::{self, CURRENT_USER_SCOPES, MFA_SCOPES, ResourceServer};
 use model::tenants::Tenant;
 use model::{App, client_grants};
 
@@ -41,6 +41,9 @@ impl Audience {
         if identifier == tenant.userinfo_audience() || identifier == tenant.issuer.trim_end_matches('/') {
             return Ok(Self::UserInfo);
         }
+        if identifier == tenant.mfa_audience() {
+            return Ok(Self::Api(Arc::new(ResourceServer::second_factors(identifier.to_owned()))));
+        }
         resource_servers::find_by_identifier(app, &tenant.id, identifier)
             .await?
             .map(Self::Api)
@@ -69,6 +72,25 @@ impl Audience {
             Self::UserInfo => None,
             Self::Api(api) => Some(api),
         }
+    }
+
+    /// Every scope that a user of `client` may have on it, for flows in which asking for none asks for all: what the API has for
+    /// users, or OpenID Connect's where there is no API.
+    pub async fn every_scope(
+        &self,
+        app: &App,
+        tenant: &Tenant,
+        client: &Client,
+    ) -> Result<Scopes, AudienceError> {
+        match self.api() {
+            None => Ok(Scopes::every_openid()),
+            Some(api) => Ok(Scopes::from_list(self.user_scopes(app, tenant, client, api).await?)),
+        }
+    }
+
+    /// Whether it is the API over a person's second factors.
+    pub fn is_mfa(&self, tenant: &Tenant) -> bool {
+        self.identifier() == tenant.mfa_audience()
     }
 
     /// Which of the `requested` scopes a user of `client` may have on it: unknown ones are dropped, never refused.
@@ -110,6 +132,9 @@ impl Audience {
             let ours = |audience: String| client.is_first_party && api.identifier == audience;
             if ours(tenant.management_audience()) {
                 return Ok(CURRENT_USER_SCOPES.map(str::to_owned).to_vec());
+            }
+            if ours(tenant.mfa_audience()) {
+                return Ok(MFA_SCOPES.map(str::to_owned).to_vec());
             }
             // All scopes of the My Account API are over one's own: its policy decides, as any API's.
             if !ours(tenant.my_account_audience()) {

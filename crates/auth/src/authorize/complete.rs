@@ -6,13 +6,15 @@ use model::access_tokens::AccessToken;
 use model::authorization_codes::{self, Code};
 use model::sessions::{self, Limits, Session};
 use model::users::{self, User};
-use model::{access_tokens, grants, transactions};
+use model::{access_tokens, device_codes, grants, transactions};
 use serde_json::Map;
 
 use super::needs_consent;
 use super::request::{MULTI_FACTOR, Refusal, Request};
+use crate::device;
 use crate::events;
 use crate::issue::{self, Assurance, FrontChannel, IdToken};
+use crate::pages::DeviceEnd;
 use crate::visit::{Visit, with_cookie};
 
 /// Why nothing was issued.
@@ -76,6 +78,17 @@ pub async fn complete(
                 &scopes,
             );
         }
+    }
+    if let Some(device) = &request.device {
+        device_codes::approve(&mut batch, &tenant.id, device, &user.id, session.mfa_at.is_some(), now);
+        match app.db.commit(batch).await {
+            Err(db::Error::Conflict { .. }) if !device::waits(visit, device).await? => {
+                return Ok(device::end(visit, DeviceEnd::Over).await);
+            }
+            committed => committed?,
+        };
+        let cookie = visit.moved_session_cookie(&settings, session, limits, now);
+        return Ok(with_cookie(device::end(visit, DeviceEnd::Allowed).await, cookie));
     }
     if request.response_type.code {
         authorization_codes::insert(

@@ -23,6 +23,7 @@ use model::sessions::Session;
 use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
 
+use crate::device;
 use crate::factors::{self, Missing};
 use crate::hints;
 use crate::login::{directories, usable_directories};
@@ -267,6 +268,12 @@ pub async fn open(visit: Visit, state: &str) -> Result<(Visit, Transaction, Requ
             return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
         }
     };
+    if let Some(device) = &transaction.device {
+        return match device::request(&visit, device).await {
+            Ok(request) => Ok((visit, transaction, request)),
+            Err(response) => Err(response),
+        };
+    }
     let params = Params::from_pairs(transaction.params.clone(), transaction.source);
     let visit = visit.asking(&params);
     match Request::check(&visit, &params).await {

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use model::authorization_codes::{Challenge, ChallengeMethod};
 use model::clients::{self, Client};
 use model::connections::{self, Connection};
+use model::device_codes::DeviceCode;
 use model::protocol;
 
 use super::audience::{Audience, AudienceError};
 use super::response::{ResponseMode, ResponseType, Target, origin};
+use crate::aim::Aim;
+use crate::device;
 use crate::pages::{ErrorKind, FormTargets, Relay};
 use crate::params::Params;
 use crate::scopes::Scopes;
@@ -53,6 +56,8 @@ pub struct Request {
     pub multi_factor: bool,
     /// `id_token_hint`.
     pub id_token_hint: Option<String>,
+    /// The device that is to be let in, in the place of an answer to the client.
+    pub device: Option<[u8; 32]>,
 }
 
 /// `prompt` (OIDC Core §3.1.2.1).
@@ -122,6 +127,11 @@ impl Refusal {
 }
 
 impl Request {
+    /// What the request is for.
+    pub fn aim(&self) -> Aim<'_> {
+        Aim { client: &self.client, audience: self.audience.identifier(), scopes: &self.granted }
+    }
+
     /// Checks the parameters of a request, from the first check to the last.
     pub async fn check(visit: &Visit, params: &Params) -> Result<Self, Refusal> {
         let client = client(visit, params).await?;
@@ -162,8 +172,58 @@ impl Request {
                 .get("acr_values")
                 .is_some_and(|values| values.split_ascii_whitespace().any(|value| value == MULTI_FACTOR)),
             id_token_hint: params.get("id_token_hint").map(str::to_owned),
+            device: None,
             client,
             target,
+        })
+    }
+}
+
+impl Request {
+    /// The request of a device that waits, as if it were one of its client's: whatever comes of it stays on pages of ours.
+    pub async fn for_device(visit: &Visit, code: &DeviceCode) -> Result<Self, Refusal> {
+        let (app, tenant) = (&visit.app, &*visit.tenant);
+        let target = Target {
+            errors_on_page: true,
+            redirect_uri: format!("{}activate", tenant.issuer),
+            issuer: None,
+            mode: ResponseMode::Query,
+            state: None,
+            form_targets: FormTargets::default(),
+            relay: None,
+        };
+        let client = clients::find(app, &tenant.id, code.client_id.as_str()).await?;
+        let client = client.filter(|client| client.allows_grant(device::GRANT)).ok_or_else(|| {
+            Refusal::page(ErrorKind::UnknownClient, "Unknown client", Some(code.client_id.as_str()))
+        })?;
+        let requested = Scopes::parse(&code.scope);
+        let found = async {
+            let audience = Audience::find(app, tenant, Some(&code.audience)).await?;
+            let granted = audience.grantable(app, tenant, &client, &requested, true).await?;
+            Ok((audience, granted))
+        };
+        let (audience, granted) = found.await.map_err(|error| match error {
+            AudienceError::Database(error) => Refusal::Database(error),
+            error => Refusal::client(&target, "access_denied", error.to_string()),
+        })?;
+        Ok(Self {
+            client,
+            target,
+            redirect_uri_sent: false,
+            response_type: ResponseType::default(),
+            nonce: None,
+            challenge: None,
+            prompt: Prompt::default(),
+            max_age: None,
+            audience,
+            requested,
+            granted,
+            connection: None,
+            login_hint: None,
+            signup: false,
+            multi_factor: false,
+            id_token_hint: None,
+            device: Some(code.hash),
         })
     }
 }

@@ -3,7 +3,7 @@
 pub mod change_password;
 pub mod signup;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
@@ -12,14 +12,7 @@ use crate::params::Params;
 
 /// The parameters of a body: a JSON object, or a form. What is too large or no text of its kind is `None`.
 fn read(headers: &HeaderMap, body: &[u8]) -> Option<Map<String, Value>> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if kind.trim_start().to_ascii_lowercase().starts_with("application/json") {
-        // Refuses what the strict reader refuses: repeated and mistyped parameters.
-        Params::parse_body(headers, body).ok()?;
-        return serde_json::from_slice(body).ok();
-    }
-    let params = Params::parse_body(headers, body).ok()?;
-    Some(params.into_pairs().into_iter().map(|(name, value)| (name, value.into())).collect())
+    Params::parse_object(headers, body).ok()
 }
 
 /// A parameter that is a text, without blanks around it; absent where it is empty.

@@ -17,6 +17,7 @@ use model::sessions::Session;
 use model::transactions::{self, Progress, Transaction};
 use model::users::User;
 
+use crate::authorize::audience::Audience;
 use crate::authorize::request::Request;
 use crate::visit::Visit;
 
@@ -72,11 +73,32 @@ pub async fn missing(
     }
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let guardian = guardian::find(app, tenant).await?;
+    if request.audience.is_mfa(&visit.tenant) {
+        // Who has a factor gives it before they change what they have.
+        let factors = factors::list(&app.db, tenant, &user.id).await?;
+        if factors.iter().any(Factor::protects) {
+            return Ok(Some(next(&guardian, &factors, user)));
+        }
+    }
     if !request.multi_factor && (!guardian.asks_everywhere() || is_remembered(visit, user).await?) {
         return Ok(None);
     }
     let factors = factors::list(&app.db, tenant, &user.id).await?;
     Ok(Some(next(&guardian, &factors, user)))
+}
+
+/// [`missing`] for a proof that came to the token endpoint: no browser is remembered there. Who has a factor gives it in any case
+/// before they change what they have.
+pub async fn missing_for_grant(
+    visit: &Visit,
+    audience: &Audience,
+    user: &User,
+) -> Result<Option<Missing>, db::Error> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let guardian = guardian::find(app, tenant).await?;
+    let factors = factors::list(&app.db, tenant, &user.id).await?;
+    let changes = audience.is_mfa(&visit.tenant) && factors.iter().any(Factor::protects);
+    Ok((changes || guardian.asks_everywhere()).then(|| next(&guardian, &factors, user)))
 }
 
 /// [`missing`] for a page that comes after the second factor.
@@ -100,7 +122,7 @@ async fn is_remembered(visit: &Visit, user: &User) -> Result<bool, db::Error> {
 
 /// What is asked for first. Whoever has a factor is asked for one, and enrols none instead: not even when theirs is none that
 /// can be asked for here.
-fn next(guardian: &Guardian, factors: &[Factor], user: &User) -> Missing {
+pub fn next(guardian: &Guardian, factors: &[Factor], user: &User) -> Missing {
     let ways = ways(guardian, factors, user);
     let protected = factors.iter().any(Factor::protects);
     match ways.first() {
@@ -114,7 +136,7 @@ fn next(guardian: &Guardian, factors: &[Factor], user: &User) -> Missing {
 
 /// The kinds of codes that the user can give, the best first. A verified address gets codes wherever the tenant has e-mail among
 /// its factors; a recovery code stands in for a factor, and so is nothing without one.
-fn ways(guardian: &Guardian, factors: &[Factor], user: &User) -> Vec<Kind> {
+pub fn ways(guardian: &Guardian, factors: &[Factor], user: &User) -> Vec<Kind> {
     let has = |kind: Kind| factors.iter().any(|factor| factor.kind == kind && factor.is_confirmed());
     let is_there = |kind: &Kind| match kind {
         Kind::Totp => has(Kind::Totp),
@@ -129,7 +151,7 @@ fn ways(guardian: &Guardian, factors: &[Factor], user: &User) -> Vec<Kind> {
 }
 
 /// Where codes by e-mail go: to the address that was enrolled, else to the user's own, once it is verified.
-fn address(factors: &[Factor], user: &User) -> Option<String> {
+pub fn address(factors: &[Factor], user: &User) -> Option<String> {
     let enrolled = factors.iter().find(|factor| factor.kind == Kind::Email && factor.is_confirmed());
     match enrolled.and_then(|factor| factor.address.clone()) {
         Some(address) => Some(address),

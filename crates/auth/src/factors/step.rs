@@ -180,7 +180,7 @@ impl Step {
 
     /// An event of this sign-in.
     pub fn event(&self, kind: logs::Kind, factor: &str) -> logs::Event {
-        events::factor(&self.visit, kind, Some(&self.request), &self.user, factor)
+        events::factor(&self.visit, kind, Some(self.request.aim()), &self.user, factor)
     }
 
     /// Whether the user is to get a recovery code: who has a factor, and no code to stand in for it.

@@ -4,6 +4,7 @@
 pub mod assets;
 mod colour;
 mod consent;
+mod device;
 mod error;
 mod form_post;
 mod login;
@@ -27,6 +28,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 pub use consent::{ConsentPage, ScopeLine};
+pub use device::{DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage, DeviceError};
 pub use error::{ErrorKind, ErrorPage};
 pub use form_post::FormPostPage;
 pub use login::{LoginError, LoginPage};

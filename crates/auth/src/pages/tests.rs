@@ -207,6 +207,21 @@ fn recovery_code(text: &str, goes_on: bool) -> RecoveryCodePage {
     }
 }
 
+fn device_code(text: &str) -> DeviceCodePage {
+    DeviceCodePage { look: look(text), user_code: text.into(), csrf: text.into(), error: None }
+}
+
+fn device_confirm(text: &str) -> DeviceConfirmPage {
+    DeviceConfirmPage {
+        look: look(text),
+        client_name: text.into(),
+        client_logo: Some(text.into()),
+        user_code: text.into(),
+        csrf: text.into(),
+        state: text.into(),
+    }
+}
+
 fn error(text: &str) -> ErrorPage {
     ErrorPage::new(look(text), ErrorKind::InvalidRequest)
         .with_error(text, text)
@@ -263,6 +278,12 @@ async fn all(text: &str) -> Vec<Rendered> {
         render(refused).await,
         render(consent(text)).await,
         render(logout(text)).await,
+        render(device_code(text)).await,
+        render(DeviceCodePage { error: Some(DeviceError::Wrong), ..device_code(text) }).await,
+        render(device_confirm(text)).await,
+        render(DeviceEndPage { look: look(text), how: DeviceEnd::Allowed }).await,
+        render(DeviceEndPage { look: look(text), how: DeviceEnd::Denied }).await,
+        render(DeviceEndPage { look: look(text), how: DeviceEnd::Over }).await,
         render(LoggedOutPage { look: look(text) }).await,
         render(UnblockPage { look: look(text), what: Unblock::Ask { ticket: text.into() } }).await,
         render(error(text)).await,
@@ -553,6 +574,18 @@ async fn an_odd_value_is_cut_and_set_apart() {
     render(ErrorPage::new(look("A"), ErrorKind::Expired).with_start_again("https://app.test/"))
         .await
         .has("<a class=\"button primary\" href=\"https://app.test/\">Start again</a>");
+}
+
+#[tokio::test]
+async fn the_page_of_a_device_says_which_app_and_which_code() {
+    let page = DeviceConfirmPage { user_code: "QTZL-MCBW".into(), ..device_confirm("TV") };
+    let page = render(page).await;
+    page.has("<strong>TV</strong>").has("QTZL-MCBW").has("value=\"accept\"").has("value=\"deny\"");
+    assert_eq!(page.status, StatusCode::OK);
+    let wrong = render(DeviceCodePage { error: Some(DeviceError::Wrong), ..device_code("TV") }).await;
+    wrong.has("role=\"alert\"").has("aria-invalid=\"true\"").has("value=\"TV\"");
+    let too_many = render(DeviceCodePage { error: Some(DeviceError::TooMany), ..device_code("TV") }).await;
+    assert_eq!((wrong.status, too_many.status), (StatusCode::BAD_REQUEST, StatusCode::TOO_MANY_REQUESTS));
 }
 
 #[tokio::test]

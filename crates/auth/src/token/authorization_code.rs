@@ -204,6 +204,7 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
         scope: Some(scopes.to_string()),
         expires_in: access_token.expires_in,
         token_type: "Bearer",
+        recovery_code: None,
     })
 }
 

@@ -63,6 +63,7 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         scope: (!scopes.is_empty()).then_some(scopes),
         expires_in: issued.expires_in,
         token_type: "Bearer",
+        recovery_code: None,
     })
 }
 

@@ -2,7 +2,11 @@
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
+mod password;
 mod refresh_token;
+pub mod second_factor;
+pub mod user_tokens;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
@@ -37,6 +41,66 @@ pub struct Tokens {
     pub expires_in: i64,
     /// Always `Bearer`.
     pub token_type: &'static str,
+    /// The recovery code that takes the place of the one that was used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_code: Option<String>,
+}
+
+/// The grants that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grant {
+    AuthorizationCode,
+    RefreshToken,
+    ClientCredentials,
+    Password,
+    PasswordRealm,
+    MfaOtp,
+    MfaOob,
+    MfaRecoveryCode,
+    DeviceCode,
+}
+
+impl Grant {
+    const ALL: &[Self] = &[
+        Self::AuthorizationCode,
+        Self::RefreshToken,
+        Self::ClientCredentials,
+        Self::Password,
+        Self::PasswordRealm,
+        Self::MfaOtp,
+        Self::MfaOob,
+        Self::MfaRecoveryCode,
+        Self::DeviceCode,
+    ];
+
+    /// `grant_type`.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
+            Self::ClientCredentials => "client_credentials",
+            Self::Password => "password",
+            Self::PasswordRealm => password::REALM,
+            Self::MfaOtp => second_factor::OTP,
+            Self::MfaOob => second_factor::OOB,
+            Self::MfaRecoveryCode => second_factor::RECOVERY_CODE,
+            Self::DeviceCode => crate::device::GRANT,
+        }
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|grant| grant.name() == name)
+    }
+
+    /// Whether the client lists the grant. `password` stands for both of its kind; a third party sees no passwords.
+    fn is_allowed(self, client: &Client) -> bool {
+        let listed = client.allows_grant(self.name());
+        match self {
+            Self::Password => listed && client.is_first_party,
+            Self::PasswordRealm => (listed || client.allows_grant("password")) && client.is_first_party,
+            _ => listed,
+        }
+    }
 }
 
 /// What is left of the scopes that a user once granted on an API: its policy, its scopes or the client may have changed
@@ -84,7 +148,9 @@ async fn exchange(
     let grant_type = params.get("grant_type").ok_or_else(|| OAuthError::missing("grant_type"))?;
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
     let strict = visit.is_strict_for(&client).await?;
-    granted(visit, &client, grant_type, &params).await.map_err(|error| error.told(strict))
+    granted(&visit.told_by(&client, headers), &client, grant_type, &params)
+        .await
+        .map_err(|error| error.told(strict))
 }
 
 /// What the grant gives to a client that is proven.
@@ -94,25 +160,28 @@ async fn granted(
     grant_type: &str,
     params: &Params,
 ) -> Result<Tokens, OAuthError> {
-    let known = ["authorization_code", "refresh_token", "client_credentials"];
-    if !known.contains(&grant_type) {
+    let Some(grant) = Grant::parse(grant_type) else {
         return Err(OAuthError::new(
             StatusCode::FORBIDDEN,
             "unsupported_grant_type",
             format!("Unsupported grant type: {}", grant_type.chars().take(64).collect::<String>()),
         ));
-    }
+    };
     if client.require_proof_of_possession == Some(true) {
         return Err(OAuthError::invalid_request("The client requires DPoP, which is not supported"));
     }
-    if !client.allows_grant(grant_type) {
-        return Err(OAuthError::grant_not_allowed(
-            known.iter().find(|known| **known == grant_type).unwrap_or(&""),
-        ));
+    if !grant.is_allowed(client) {
+        return Err(OAuthError::grant_not_allowed(grant.name()));
     }
-    match grant_type {
-        "authorization_code" => authorization_code::exchange(visit, client, params).await,
-        "refresh_token" => refresh_token::exchange(visit, client, params).await,
-        _ => client_credentials::exchange(visit, client, params).await,
+    match grant {
+        Grant::AuthorizationCode => authorization_code::exchange(visit, client, params).await,
+        Grant::RefreshToken => refresh_token::exchange(visit, client, params).await,
+        Grant::ClientCredentials => client_credentials::exchange(visit, client, params).await,
+        Grant::Password => password::exchange(visit, client, params, false).await,
+        Grant::PasswordRealm => password::exchange(visit, client, params, true).await,
+        Grant::MfaOtp => second_factor::otp(visit, client, params).await,
+        Grant::MfaOob => second_factor::oob(visit, client, params).await,
+        Grant::DeviceCode => device_code::exchange(visit, client, params).await,
+        Grant::MfaRecoveryCode => second_factor::recovery_code(visit, client, params).await,
     }
 }

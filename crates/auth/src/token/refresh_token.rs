@@ -180,7 +180,7 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
                 user: &user,
                 scopes: &scopes,
                 nonce: None,
-                sid: Some(&family.sid),
+                sid: Some(family.sid.as_str()).filter(|sid| !sid.is_empty()),
                 auth_time: None,
                 assurance: Assurance::default(),
                 front: FrontChannel::default(),
@@ -196,5 +196,6 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
         scope: Some(scopes.to_string()),
         expires_in: access_token.expires_in,
         token_type: "Bearer",
+        recovery_code: None,
     })
 }

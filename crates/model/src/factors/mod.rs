@@ -174,6 +174,11 @@ impl Factor {
         !self.is_confirmed() && self.pending == Some(digest(purpose))
     }
 
+    /// Whether both are enrolments under way that the same end.
+    pub fn is_pending_with(&self, other: &Self) -> bool {
+        !self.is_confirmed() && self.pending.is_some() && self.pending == other.pending
+    }
+
     /// Whether it is one of the factors that protect an account: a recovery code only stands in for them.
     pub fn protects(&self) -> bool {
         self.is_confirmed() && self.kind != Kind::RecoveryCode

@@ -69,6 +69,10 @@ kinds! {
     RefreshTokenReuse = "ferrt",
     /// A refresh token revoked.
     RefreshTokenRevoked = "srrt",
+    /// A device's code exchanged for tokens.
+    DeviceExchange = "sede",
+    /// A device's code that was refused.
+    FailedDeviceExchange = "fede",
     /// A refused device code request.
     FailedDeviceAuthorization = "fdeaz",
     /// A device's activation that failed.

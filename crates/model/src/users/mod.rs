@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::identities::{self, Identity, Login, fold_name};
 use crate::ids::{TenantId, UserId};
-use crate::{access_tokens, authorization_codes, refresh_tokens, sessions};
+use crate::{access_tokens, authorization_codes, device_codes, mfa_tokens, refresh_tokens, sessions};
 
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
 pub use identifiers::{is_email, is_username};
@@ -346,6 +346,8 @@ pub fn sign_out(batch: &mut Batch, tenant: &TenantId, id: &UserId) {
     authorization_codes::remove_for_user(batch, tenant, id);
     refresh_tokens::remove_for_user(batch, tenant, id);
     access_tokens::remove_for_user(batch, tenant, id);
+    device_codes::remove_for_user(batch, tenant, id);
+    mfa_tokens::remove_for_user(batch, tenant, id);
 }
 
 /// Deletes a user and all that hangs on them: identities, password, consents, sessions, tokens, enrolments. An unknown id

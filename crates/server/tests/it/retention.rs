@@ -57,6 +57,20 @@ fn rows(batch: &mut Batch, app: &TestApp, name: &str, end: Timestamp) {
         params![tenant, name, end],
     );
     batch.execute(
+        "INSERT INTO mfa_tokens (tenant, hash, user_id, client_id, connection, audience, scope, expires_at)
+         VALUES ($1, $2, 'auth0|alice', 'spa', 'c', '', '', $3)",
+        params![tenant, hash("mfa"), end],
+    );
+    batch.execute(
+        "INSERT INTO device_codes (tenant, hash, user_code, client_id, audience, scope, mfa, denied, created_at, expires_at)
+         VALUES ($1, $2, $2, 'spa', '', '', $3, $3, $4, $5)",
+        params![tenant, hash("device"), false, NOW, end],
+    );
+    batch.execute(
+        "INSERT INTO device_limits (tenant, who, free_at) VALUES ($1, $2, $3)",
+        params![tenant, hash("share"), end],
+    );
+    batch.execute(
         "INSERT INTO unblock_tickets (tenant, hash, user_id, created_at, expires_at) VALUES ($1, $2, 'auth0|alice', $3, $4)",
         params![tenant, hash("unblock"), NOW, end],
     );
@@ -67,8 +81,8 @@ async fn count(app: &TestApp, sql: &'static str) -> i64 {
     row.take().expect("a number")
 }
 
-async fn left(app: &TestApp) -> [i64; 10] {
-    [
+async fn left(app: &TestApp) -> Vec<i64> {
+    vec![
         count(app, "SELECT COUNT(*) FROM sessions").await,
         count(app, "SELECT COUNT(*) FROM transactions").await,
         count(app, "SELECT COUNT(*) FROM authorization_codes").await,
@@ -79,6 +93,9 @@ async fn left(app: &TestApp) -> [i64; 10] {
         count(app, "SELECT COUNT(*) FROM login_attempts").await,
         count(app, "SELECT COUNT(*) FROM address_attempts").await,
         count(app, "SELECT COUNT(*) FROM unblock_tickets").await,
+        count(app, "SELECT COUNT(*) FROM mfa_tokens").await,
+        count(app, "SELECT COUNT(*) FROM device_codes").await,
+        count(app, "SELECT COUNT(*) FROM device_limits").await,
     ]
 }
 
@@ -101,14 +118,14 @@ both_databases! {
         let logged = app.events().await.len() as i64;
         assert!(logged > 0);
 
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 800);
-        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, 1, logged, 1, 101, 1]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 900);
+        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, 1, logged, 1, 101, 1, 101, 101, 1]);
         app.app.clock.advance(DAY);
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 200);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, logged, 1, 1, 1]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 400);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, logged, 1, 1, 1, 1, 1, 1]);
         app.app.clock.advance(29 * DAY + 1);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), logged as u64);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, 0, 1, 1, 1]);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, 0, 1, 1, 1, 1, 1, 1]);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 0);
     }
 

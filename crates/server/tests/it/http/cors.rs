@@ -111,8 +111,8 @@ both_databases! {
                 }
             }
         }
-        for (method, path) in PAGES.into_iter().chain(FILES) {
-            let answer = caller.with("origin", "https://web.test").send(method, path, None, String::new()).await;
+        for (method, path) in PAGES.iter().chain(&FILES) {
+            let answer = caller.with("origin", "https://web.test").send(method.clone(), path, None, String::new()).await;
             assert!(!answer.has("access-control-allow-origin"), "{path}");
         }
     }

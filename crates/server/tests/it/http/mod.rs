@@ -12,7 +12,7 @@ mod rate;
 use axum::http::Method;
 
 /// Where people come, and what they come with.
-const PAGES: [(Method, &str); 14] = [
+const PAGES: &[(Method, &str)] = &[
     (Method::GET, "/authorize"),
     (Method::POST, "/authorize"),
     (Method::GET, "/authorize/resume"),
@@ -22,6 +22,10 @@ const PAGES: [(Method, &str); 14] = [
     (Method::POST, "/u/signup"),
     (Method::GET, "/u/unblock"),
     (Method::POST, "/u/unblock"),
+    (Method::GET, "/activate"),
+    (Method::POST, "/activate"),
+    (Method::GET, "/u/device-confirmation"),
+    (Method::POST, "/u/device-confirmation"),
     (Method::GET, "/u/consent"),
     (Method::POST, "/u/consent"),
     (Method::GET, "/v2/logout"),
@@ -30,7 +34,15 @@ const PAGES: [(Method, &str); 14] = [
 ];
 
 /// What programs call beside the Management API.
-const ENDPOINTS: [(Method, &str); 2] = [(Method::POST, "/oauth/token"), (Method::POST, "/oauth/revoke")];
+const ENDPOINTS: &[(Method, &str)] = &[
+    (Method::POST, "/oauth/token"),
+    (Method::POST, "/oauth/revoke"),
+    (Method::POST, "/oauth/device/code"),
+    (Method::POST, "/mfa/challenge"),
+    (Method::POST, "/mfa/associate"),
+    (Method::GET, "/mfa/authenticators"),
+    (Method::DELETE, "/mfa/authenticators/x"),
+];
 
 /// What answers any origin.
 const PUBLIC: [(Method, &str); 5] = [
@@ -56,6 +68,6 @@ fn operations() -> Vec<(Method, String)> {
 
 /// Every route that exists.
 fn routes() -> Vec<(Method, String)> {
-    let fixed = PAGES.iter().chain(&ENDPOINTS).chain(&PUBLIC).chain(&FILES);
+    let fixed = PAGES.iter().chain(ENDPOINTS).chain(&PUBLIC).chain(&FILES);
     fixed.map(|(method, path)| (method.clone(), (*path).to_owned())).chain(operations()).collect()
 }

@@ -54,7 +54,21 @@ both_databases! {
         let password = [("grant_type", "password"), ("client_id", "page"), ("username", "alice@example.com"), ("password", "Correct-horse-9")];
         let answer = app.caller().form("/oauth/token", &password).await;
         assert_eq!((answer.status, answer.body.get("access_token")), (403, None), "{answer:?}");
+        // A client that may exchange passwords gets no further.
+        let direct = json!({ "app_type": "regular_web", "token_endpoint_auth_method": "client_secret_post", "grant_types": ["password", "refresh_token"] });
+        app.add_client("direct", direct).await;
+        let set = json!({ "default_directory": crate::support::app::CONNECTION });
+        assert_eq!(app.admin().patch("/api/v2/tenants/settings", set).await.status, 200);
+        let exchange = crate::security::exchange::Exchange::new("direct", "password").with("username", "alice@example.com").with("password", "Correct-horse-9");
+        for scope in ["openid offline_access", "openid"] {
+            let answer = exchange.with("scope", scope).send(&app).await;
+            let named: Vec<_> = answer.body.as_object().expect("an object").keys().cloned().collect();
+            assert_eq!((answer.status, named), (403, ["error", "error_description", "mfa_token", "mfa_requirements"].map(str::to_owned).to_vec()));
+            assert_eq!(answer.body["error"], "mfa_required");
+        }
         assert_eq!(codes(&app).await, 0);
+        let stored_tokens: i64 = stored(&app, "SELECT COUNT(*) FROM access_tokens WHERE tenant = $1", params![]).await;
+        assert_eq!(stored_tokens, 0);
 
         let before = browser.cookies[SESSION].clone();
         let landed = browser.give(&page, &app.code(&seed, 0)).await;
@@ -122,6 +136,56 @@ both_databases! {
         app.app.clock.advance(EVERY + 1);
         let landed = browser.give(&page, &app.code(&seed, 0)).await;
         assert!(!landed.param("code").is_empty(), "one more try after a while: {landed:?}");
+    }
+
+    async fn mf_06_a_factor_is_given_by_whom_it_was_asked_of(app: TestApp) {
+        use crate::authentication::mfa::{challenge, give, mfa_token, password, ready};
+        const OTP: &str = "http://auth0.com/oauth/grant-type/mfa-otp";
+        const OOB: &str = "http://auth0.com/oauth/grant-type/mfa-oob";
+        let app = ready(app, &["email", "otp"], &["all-applications"]).await;
+        let seed = app.add_totp("auth0|alice").await;
+        app.add_totp("auth0|bob").await;
+        let alice = mfa_token(&app, &password("alice")).await;
+        let bob = mfa_token(&app, &password("bob")).await;
+        let other = mfa_token(&app, &password("alice")).await;
+        // Bob is sent a code; with Alice's password it opens nothing, whoever's `oob_code` comes with it.
+        let sent = challenge(&app, &bob, json!({ "challenge_type": "oob" })).await;
+        let bobs = sent.body["oob_code"].as_str().expect("is text").to_owned();
+        let bobs_code = app.mailed_code().await;
+        app.app.clock.advance(1);
+        let sent = challenge(&app, &alice, json!({ "challenge_type": "oob" })).await;
+        let alices = sent.body["oob_code"].as_str().expect("is text").to_owned();
+        let alices_code = app.mailed_code().await;
+        for (token, oob_code, code) in [
+            (&alice, &bobs, &bobs_code), (&alice, &alices, &bobs_code), (&bob, &alices, &alices_code), (&other, &alices, &alices_code),
+        ] {
+            if code == &alices_code && oob_code == &alices && bobs_code == alices_code {
+                continue;
+            }
+            let answer = give(OOB, token).with("oob_code", oob_code).with("binding_code", code).send(&app).await;
+            crate::security::exchange::assert_refused(&answer, 403, "invalid_grant", "Invalid binding_code.");
+        }
+        // Another client of the same user's has no use for the token.
+        let stolen = crate::security::exchange::Exchange::new("second", OTP).with("mfa_token", &alice).with("otp", &app.code(&seed, 0)).send(&app).await;
+        crate::security::exchange::assert_refused(&stolen, 403, "invalid_grant", "Malformed mfa_token");
+        // Elsewhere the token is no bearer.
+        let bearer = app.caller().with("authorization", &format!("Bearer {alice}"));
+        assert_eq!(bearer.get("/userinfo").await.status, 401);
+        for path in ["/api/v2/users/auth0%7Calice", "/me/v1/authentication-methods"] {
+            assert!([400, 401].contains(&bearer.get(path).await.status), "{path}");
+        }
+        let refreshed = crate::security::exchange::Exchange::refresh("server", &alice).send(&app).await;
+        assert_eq!(refreshed.status, 403);
+        // It lives for ten minutes.
+        app.app.clock.advance(598);
+        let late = give(OTP, &bob).with("otp", "000000").send(&app).await;
+        crate::security::exchange::assert_refused(&late, 403, "invalid_grant", "Invalid otp_code.");
+        app.app.clock.advance(1);
+        let late = give(OTP, &alice).with("otp", &app.code(&seed, 0)).send(&app).await;
+        crate::security::exchange::assert_refused(&late, 401, "expired_token", "mfa_token is expired");
+        assert_eq!(app.caller().with("authorization", &format!("Bearer {alice}")).get("/mfa/authenticators").await.status, 401);
+        let opened: i64 = stored(&app, "SELECT COUNT(*) FROM access_tokens WHERE tenant = $1", params![]).await;
+        assert_eq!(opened, 0);
     }
 
     async fn mf_04_one_step_of_drift_is_taken(app: TestApp) {

@@ -3,6 +3,7 @@
 mod authorize;
 mod crypto;
 mod current_user;
+mod device;
 mod documented;
 pub mod exchange;
 mod factors;

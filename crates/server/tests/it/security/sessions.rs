@@ -229,6 +229,8 @@ both_databases! {
         app.add_user("auth0|blocked").await;
         assert_eq!(admin.patch("/api/v2/users/auth0%7Cblocked", json!({ "blocked": true })).await.status, 200);
         app.add_user_without_password("auth0|social").await;
+        // The connection that every tenant has is the older one.
+        app.app.clock.advance(1);
         let second = json!({ "name": "second", "strategy": "auth0", "enabled_clients": ["web"] });
         assert_eq!(admin.post("/api/v2/connections", second).await.status, 201);
 

@@ -221,7 +221,12 @@ both_databases! {
             assert_eq!((answer.status, &answer.body), (403, &body));
             assert_eq!(answer.header("cache-control"), "no-store");
         }
-        for unknown in ["password", "implicit", "Authorization_Code", "urn:x:\"y\""] {
+        // No default client may exchange passwords.
+        for client in ["web", "page"] {
+            let answer = Exchange::new(client, "password").with("username", "alice@example.com").with("password", "x").send(&app).await;
+            assert_eq!((answer.status, &answer.body["error"]), (403, &json!("unauthorized_client")));
+        }
+        for unknown in ["passwords", "implicit", "Authorization_Code", "urn:x:\"y\""] {
             let answer = Exchange::new("web", unknown).send(&app).await;
             assert_refused(&answer, 403, "unsupported_grant_type", &format!("Unsupported grant type: {unknown}"));
         }
