@@ -14,8 +14,9 @@ use model::mail::Kind;
 use model::password_policies::{self, PasswordPolicy, Refused, Weakness};
 use model::passwords::HashError;
 use model::recovery::{self, Links};
+use model::self_service::metadata::{self, Refused as Refusal};
 use model::users::{self, NewUser, User};
-use model::{App, logs};
+use model::{App, logs, self_service};
 use serde_json::{Map, Value, json};
 
 use super::{read, refused, text};
@@ -40,6 +41,9 @@ async fn sign_up(visit: &Visit, body: &Map<String, Value>) -> Result<User, Respo
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let (client, connection) = place(visit, body).await?;
     let new = new_user(&connection, body).map_err(|refused| *refused)?;
+    if let Some(metadata) = &new.user_metadata {
+        check_metadata(visit, metadata).await?;
+    }
     let password = body.get("password").and_then(Value::as_str).unwrap_or_default();
     if password.is_empty() {
         return Err(refused("password is required"));
@@ -156,7 +160,7 @@ fn new_user(connection: &Connection, body: &Map<String, Value>) -> Result<NewUse
     };
     let metadata = match body.get("user_metadata") {
         None | Some(Value::Null) => None,
-        Some(Value::Object(metadata)) => Some(metadata.clone()),
+        Some(Value::Object(metadata)) => Some(metadata.clone()).filter(|metadata| !metadata.is_empty()),
         Some(_) => return Err(invalid()),
     };
     if let Some(metadata) = &metadata {
@@ -180,6 +184,18 @@ fn new_user(connection: &Connection, body: &Map<String, Value>) -> Result<NewUse
         user_metadata: metadata,
         ..NewUser::default()
     })
+}
+
+/// Holds what a person writes to their metadata against the tenant's self-service policy: an app's sign-up is theirs.
+async fn check_metadata(visit: &Visit, metadata: &Map<String, Value>) -> Result<(), Response> {
+    let policy = self_service::find(&visit.app, &visit.tenant.id).await.map_err(Visit::json_error)?;
+    match metadata::check(&policy.user_metadata, None, metadata, Some(metadata)) {
+        Ok(()) => Ok(()),
+        Err(refused @ Refusal::Rule { .. }) => Err(bad("self_service_policy", &refused.to_string())),
+        Err(Refusal::NoSchema(problem)) => {
+            Err(Visit::json_error(db::Error::Failed(format!("a stored schema is no schema: {problem}"))))
+        }
+    }
 }
 
 /// The new user as the app sees them: `_id` is the part of the id after the provider.

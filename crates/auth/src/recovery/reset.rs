@@ -15,7 +15,7 @@ use model::password_policies::{self, NewPassword, PasswordPolicy, Refused, Weakn
 use model::passwords::HashError;
 use model::tickets::{self, Kind, Ticket};
 use model::users::{self, User};
-use model::{App, attack_protection, connections, logs};
+use model::{App, attack_protection, connections, logs, self_service};
 
 use super::{done, form_targets, opened, page, subject, ticket_of};
 use crate::events;
@@ -137,7 +137,8 @@ async fn set(visit: &Visit, token: &str, password: &NewPassword) -> Result<Optio
         remembered::forget(&mut batch, tenant, &user.id);
         tickets::spend(&mut batch, tenant, Kind::Password, token, now);
         logs::record(&mut batch, events::password_changed(visit, &ticket, &user, &connection.name));
-        if let Some(email) = &ticket.email {
+        let told = self_service::find(app, tenant).await?.sends(LetterKind::PasswordChanged);
+        if let Some(email) = ticket.email.as_ref().filter(|_| told) {
             let letter = Letter::new(LetterKind::PasswordChanged, email).about(&user);
             mail::queue(&mut batch, app, tenant, Letter { client_id: ticket.client_id.clone(), ..letter });
         }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::document::object;
+use model::self_service::metadata;
 use model::{App, self_service};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -132,7 +133,7 @@ fn check_schema(schema: &Value) -> Result<(), Error> {
     if schema.to_string().len() > LARGEST_SCHEMA {
         return Err(refused("The schema is too large"));
     }
-    match rules::compile(schema) {
+    match metadata::compile(schema) {
         Ok(_) => Ok(()),
         Err(problem) => {
             let shown: String = problem.chars().take(255).collect();

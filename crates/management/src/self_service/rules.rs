@@ -1,17 +1,12 @@
 //! The rules of the policy, as they meet a person's call. An administrator's call meets none.
 
 use model::Timestamp;
+use model::self_service::metadata::{self, Refused};
 use model::self_service::{Change, Metadata, Policy};
 use serde_json::{Map, Value};
 
 use crate::access::Bearer;
 use crate::errors::Error;
-
-/// A refusal names no more keys than these.
-const MOST_NAMED: usize = 20;
-
-/// The longest problem that a refusal tells of, in characters.
-const LONGEST_PROBLEM: usize = 255;
 
 /// Refuses a change whose rule asks for a later or a surer sign-in than the token tells of.
 ///
@@ -47,49 +42,13 @@ pub fn check_metadata(
     patch: &Map<String, Value>,
     after: Option<&Map<String, Value>>,
 ) -> Result<(), Error> {
-    let refused = |rule: &'static str, problem: String| Error::SelfService { rule, problem };
-    if let Some(allowed) = &rules.allowed_keys {
-        // `{}` removes all that is there.
-        let touched = if patch.is_empty() { before } else { Some(patch) };
-        let keys = touched.into_iter().flat_map(Map::keys).filter(|key| !allowed.contains(key));
-        let keys: Vec<_> = keys.take(MOST_NAMED).map(String::as_str).collect();
-        if !keys.is_empty() {
-            return Err(refused(
-                "user_metadata.allowed_keys",
-                format!("not among them: {}", keys.join(", ")),
-            ));
-        }
-    }
-    let after = after.cloned().unwrap_or_default();
-    if let Some(most) = rules.max_bytes {
-        let bytes = serde_json::to_vec(&after).map_or(usize::MAX, |text| text.len());
-        if u64::try_from(bytes).is_ok_and(|bytes| bytes > most) {
-            return Err(refused("user_metadata.max_bytes", format!("{bytes} bytes, maximum {most}")));
-        }
-    }
-    if let Some(schema) = &rules.schema {
-        let compiled = compile(&Value::Object(schema.clone())).map_err(|problem| {
+    metadata::check(rules, before, patch, after).map_err(|refused| match refused {
+        Refused::Rule { rule, problem } => Error::SelfService { rule, problem },
+        Refused::NoSchema(problem) => {
             tracing::error!(problem, "a stored schema is no schema");
             Error::Internal
-        })?;
-        let after = Value::Object(after);
-        if let Err(error) = compiled.validate(&after) {
-            let place = error.instance_path().to_string();
-            let at = if place.is_empty() { String::new() } else { format!(" at {place}") };
-            let problem: String = format!("{error}{at}").chars().take(LONGEST_PROBLEM).collect();
-            return Err(refused("user_metadata.schema", problem));
         }
-    }
-    Ok(())
-}
-
-/// Compiles a JSON Schema. Nothing is fetched: one that names another elsewhere does not compile. Patterns are matched in linear time.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
-    let patterns = jsonschema::PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20);
-    jsonschema::options().with_pattern_options(patterns).build(schema).map_err(|error| error.to_string())
+    })
 }
 
 #[cfg(test)]
@@ -101,73 +60,6 @@ mod tests {
 
     fn object(value: Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
-    }
-
-    fn rules(value: Value) -> Metadata {
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn refusal(rules: &Metadata, before: Value, patch: Value) -> String {
-        let (before, patch) = (object(before), object(patch));
-        let after = model::users::merge_metadata(Some(before.clone()), patch.clone());
-        match check_metadata(rules, Some(&before), &patch, after.as_ref()) {
-            Ok(()) => String::new(),
-            Err(Error::SelfService { rule, problem }) => format!("{rule}: {problem}"),
-            Err(other) => panic!("{other}"),
-        }
-    }
-
-    #[test]
-    fn only_listed_keys_are_set_changed_or_removed() {
-        let rules = rules(json!({ "allowed_keys": ["color"] }));
-        for (before, patch) in [
-            (json!({}), json!({ "color": "teal" })),
-            (json!({ "plan": 1 }), json!({ "color": null })),
-            (json!({ "color": "teal" }), json!({})),
-            (json!({}), json!({})),
-        ] {
-            assert_eq!(refusal(&rules, before, patch), "");
-        }
-        let told = "user_metadata.allowed_keys: not among them: plan";
-        for patch in [json!({ "plan": 1 }), json!({ "color": "red", "plan": null }), json!({})] {
-            assert_eq!(refusal(&rules, json!({ "plan": 1 }), patch), told);
-        }
-    }
-
-    #[test]
-    fn the_whole_has_its_size_and_its_schema_after_the_change() {
-        let small = rules(json!({ "max_bytes": 16 }));
-        assert_eq!(refusal(&small, json!({}), json!({ "color": "teal" })), "");
-        assert_eq!(
-            refusal(&small, json!({ "a": 1 }), json!({ "color": "teal" })),
-            "user_metadata.max_bytes: 22 bytes, maximum 16"
-        );
-        let shaped = rules(json!({ "schema": {
-            "type": "object", "required": ["color"], "properties": { "color": { "enum": ["teal", "red"] } }
-        } }));
-        assert_eq!(refusal(&shaped, json!({ "color": "teal" }), json!({ "size": 1 })), "");
-        assert_eq!(
-            refusal(&shaped, json!({}), json!({ "color": "blue" })),
-            "user_metadata.schema: \"blue\" is not one of \"teal\" or \"red\" at /color"
-        );
-        assert_eq!(
-            refusal(&shaped, json!({ "color": "teal" }), json!({})),
-            "user_metadata.schema: \"color\" is a required property"
-        );
-    }
-
-    #[test]
-    fn a_schema_is_whole_and_its_patterns_take_linear_time() {
-        assert!(compile(&json!({ "properties": { "a": { "pattern": "^(a+)+$" } } })).is_ok());
-        for bad in [
-            json!({ "type": "text" }),
-            json!({ "$ref": "https://example.com/schema.json" }),
-            json!({ "$ref": "file:///etc/passwd" }),
-            json!({ "properties": { "a": { "pattern": "(?=a)b" } } }),
-            json!({ "properties": { "a": { "pattern": "(" } } }),
-        ] {
-            assert!(compile(&bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use model::identities::{stored_email, stored_username};
 use model::mail::{self, Kind, Letter};
 use model::password_policies::NewPassword;
 use model::recovery::{self, Links};
+use model::self_service::Policy;
 use model::tenants::Tenant;
 use model::tickets;
 use model::users::{self, User};
@@ -158,13 +159,14 @@ impl<'a> Prepared<'a> {
             || identifiers(after) != identifiers(before)
     }
 
-    /// Queues what the user is told of the change: a new password and a new address to the one they had, and where it was asked for a
+    /// Queues what the policy has the user told of the change: a new password and a new address to the one they had, and where it was asked for a
     /// link to prove the new one. Links for the old password and address end.
     pub fn tell(
         &self,
         app: &Model,
         batch: &mut Batch,
         tenant: &Tenant,
+        policy: &Policy,
         before: &User,
         after: &User,
     ) -> Result<(), Error> {
@@ -175,14 +177,14 @@ impl<'a> Prepared<'a> {
         let now = app.clock.now();
         if self.password.is_some() {
             tickets::end(batch, &tenant.id, tickets::Kind::Password, &after.id, whose, now);
-            if let Some(email) = new {
+            if let Some(email) = new.filter(|_| policy.sends(Kind::PasswordChanged)) {
                 mail::queue(batch, app, &tenant.id, Letter::new(Kind::PasswordChanged, email).about(after));
             }
         }
         if old != new {
             tickets::end(batch, &tenant.id, tickets::Kind::Password, &after.id, whose, now);
             tickets::end(batch, &tenant.id, tickets::Kind::Verification, &after.id, whose, now);
-            if let Some(email) = old {
+            if let Some(email) = old.filter(|_| policy.sends(Kind::EmailChanged)) {
                 let letter = Letter::new(Kind::EmailChanged, email).about(before);
                 mail::queue(batch, app, &tenant.id, letter.with("new_email", new.map(masked)));
             }

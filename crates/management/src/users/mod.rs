@@ -154,10 +154,7 @@ pub async fn update(
     change::check(&patch)?;
     let tenant = &grant.tenant.id;
     let prepared = change::Prepared::new(&app, &grant.tenant, &id, &patch).await?;
-    let policy = match grant.reach {
-        Reach::Own(_) => Some(self_service::find(&app, tenant).await?),
-        Reach::Everyone => None,
-    };
+    let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
         let found = users::find(&app.db, tenant, &id).await?;
         grant.still_good(found.as_ref())?;
@@ -173,7 +170,7 @@ pub async fn update(
             let before = user.clone();
             user.updated_at = now;
             prepared.apply(&mut user)?;
-            if let (Some(policy), Some(metadata)) = (&policy, &patch.user_metadata) {
+            if let (Reach::Own(_), Some(metadata)) = (&grant.reach, &patch.user_metadata) {
                 let [before, after] = [&before, &user].map(|user| user.user_metadata.as_ref());
                 check_metadata(&policy.user_metadata, before, metadata, after)?;
             }
@@ -185,7 +182,7 @@ pub async fn update(
             if let Some((position, password)) = password {
                 password.set(&mut batch, tenant, &user.identities[position], now);
             }
-            prepared.tell(&app, &mut batch, &grant.tenant, &before, &user)?;
+            prepared.tell(&app, &mut batch, &grant.tenant, &policy, &before, &user)?;
             if prepared.shuts_out(&before, &user) {
                 users::sign_out(&mut batch, tenant, &user.id);
             }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::security::refusals::{invalid_body, refusal};
 use crate::security::{browser, claims, prepared};
+use crate::support::app::{CONNECTION, PASSWORD};
 use crate::support::browser::{CALLBACK, VERIFIER};
 use crate::support::{Answer, Authorize, Browser, Caller, TestApp};
 
@@ -252,6 +253,53 @@ both_databases! {
         assert_eq!(other.body["errorCode"], "insufficient_scope");
         let other = app.token_of("auth0|carol", "page", SCOPES).post(LINKS, json!({})).await;
         assert_eq!(other.body["errorCode"], "unowned_resource");
+    }
+
+    /// What an app sends along with a sign-up is the person's own writing too.
+    async fn a_sign_up_writes_what_the_rules_let_it(app: TestApp) {
+        set(&app, json!({ "user_metadata": {
+            "allowed_keys": ["color"], "max_bytes": 20, "schema": { "properties": { "color": { "enum": ["teal", "red"] } } },
+        } })).await;
+        let sign_up = async |metadata: Value| {
+            let body = json!({ "client_id": "spa", "connection": CONNECTION, "email": "new@example.com", "password": PASSWORD, "user_metadata": metadata });
+            app.caller().post("/dbconnections/signup", body).await
+        };
+        for (metadata, rule) in [
+            (json!({ "plan": "gold" }), "user_metadata.allowed_keys: not among them: plan"),
+            (json!({ "color": "x".repeat(20) }), "user_metadata.max_bytes: 32 bytes, maximum 20"),
+            (json!({ "color": "blue" }), "user_metadata.schema: \"blue\" is not one of \"teal\" or \"red\" at /color"),
+        ] {
+            let told = format!("The self-service policy does not allow this: {rule}");
+            let expected = json!({ "name": "BadRequestError", "code": "self_service_policy", "description": told, "statusCode": 400 });
+            let answer = sign_up(metadata.clone()).await;
+            assert_eq!((answer.status, answer.body), (400, expected), "{metadata}");
+        }
+        assert_eq!(app.admin().get("/api/v2/users").await.body, json!([]));
+        let made = sign_up(json!({ "color": "teal" })).await;
+        assert_eq!((made.status, &made.body["user_metadata"]), (200, &json!({ "color": "teal" })), "{}", made.text);
+    }
+
+    async fn who_need_not_hear_of_a_password_or_an_address_does_not(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let change = async |word: &str| {
+            let (password, email) = (json!({ "password": format!("{PASSWORD}{word}") }), json!({ "email": format!("{word}@example.com") }));
+            for body in [password, email] {
+                assert_eq!(app.admin().patch(ALICE, body).await.status, 200);
+            }
+        };
+        change("one").await;
+        assert_eq!(letters(&app).await, ["email_changed", "password_changed"]);
+        set(&app, json!({ "notices": { "password_changed": false, "email_changed": false } })).await;
+        change("two").await;
+        let body = json!({ "client_id": "spa", "email": "two@example.com", "connection": CONNECTION });
+        assert_eq!(app.caller().post("/dbconnections/change_password", body).await.status, 200);
+        let link = app.letters_to("two@example.com", "reset_email").await.last().expect("a letter came").link();
+        let mut browser = browser(&app);
+        let page = browser.open(&link).await;
+        let done = browser.submit(&page, &[("password", "Another-horse-9")]).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        let told = letters(&app).await;
+        assert_eq!(told.iter().filter(|kind| kind.ends_with("_changed")).count(), 2, "{told:?}");
     }
 
     async fn notices_are_sent_as_the_policy_says(app: TestApp) {

@@ -1,6 +1,8 @@
 //! The self-service policy: what a tenant asks of people who change what is theirs with their own tokens, beyond what Auth0 asks.
 //! All of it is off until it is set, but for the notices of what an attacker would do first.
 
+pub mod metadata;
+
 use std::sync::Arc;
 
 use db::{Batch, params};
