@@ -179,6 +179,11 @@ pub fn password_changed(visit: &Visit, ticket: &Ticket, user: &User, connection:
     of_ticket(visit, Kind::PasswordChanged, ticket, user).connection_name(connection)
 }
 
+/// `pwd_leak`: a new password, typed behind a link, that is known to have leaked.
+pub fn leaked_new_password(visit: &Visit, ticket: &Ticket, user: &User) -> Event {
+    of_ticket(visit, Kind::LeakedPassword, ticket, user).description("The new password has leaked.")
+}
+
 /// `sv`: an address that was proved through a link.
 pub fn email_verified(visit: &Visit, ticket: &Ticket, user: &User) -> Event {
     of_ticket(visit, Kind::EmailVerified, ticket, user)

@@ -7,6 +7,7 @@ use model::attack_protection::{self as protection, Attempt, BreachStage, Refused
 use model::connections::Connection;
 use model::logs::{self, Share};
 use model::mail::{self, Kind, Letter};
+use model::recovery::{self, Links};
 use model::users::{Found, User};
 use serde_json::Value;
 
@@ -110,8 +111,23 @@ impl Guess<'_> {
             protection::cleared(&mut batch, &tenant.id, attempt);
         }
         logs::record(&mut batch, events::leaked_password(self.visit, self.aim, user, connection));
+        if breached.notifies {
+            self.tell_leaked(&mut batch, user).await?;
+        }
         app.db.commit(batch).await?;
         Ok(breached.blocks)
+    }
+
+    /// Sends the user the link that sets another password: once an hour.
+    async fn tell_leaked(&self, batch: &mut Batch, user: &User) -> Result<(), db::Error> {
+        let Visit { app, tenant, .. } = self.visit;
+        let Some((_, found)) = self.found else { return Ok(()) };
+        let client_id = Some(&self.aim.client.client_id);
+        let links = Links::of(app, tenant, Kind::StolenCredentials, client_id).await?;
+        if !links.switched_off && recovery::first(app, &tenant.id, "leaked", &user.id).await? {
+            recovery::queue_stolen(app, batch, tenant, (user, found.identity), client_id, &links);
+        }
+        Ok(())
     }
 
     /// The user's connection; of nobody the first that was searched.

@@ -4,6 +4,7 @@
 //! [`routes::table`] is the list of operations, [`access`] the whole authorization rule; then one file or folder per family.
 
 pub mod access;
+pub mod administrators;
 pub mod anomaly;
 pub mod answers;
 pub mod attack_protection;

@@ -14,8 +14,7 @@ use crate::operations::{Api, Operation, Power, everyone, own_id, own_row, power}
 use crate::table::Table;
 use crate::users::authentication_methods as methods;
 use crate::{
-    anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials,
-    email_templates, emails, grants, guardian, jobs, logs, my_account, protocol, resource_servers,
+    administrators, anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, grants, guardian, jobs, logs, my_account, protocol, resource_servers,
     self_service, signing_keys, tenants, tickets, user_blocks, users,
 };
 
@@ -85,6 +84,8 @@ fn table(table: Table, largest_import: u64) -> Table {
         .op(DELETE, "/device-credentials/{id}", "Delete a device credential", &[everyone("delete:device_credentials"),
             own_row("delete:current_user_device_credentials")], device_credentials::delete)
 
+        .op(GET, "/doorward/administrators", "Get the administrators", &[everyone("read:doorward_administrators")], administrators::get)
+        .op(PATCH, "/doorward/administrators", "Update the administrators", &[everyone("update:doorward_administrators")], administrators::update)
         .op(GET, "/doorward/clients/{id}", "Get the protocol of a client", &[everyone("read:doorward_protocol")], protocol::get_of_client)
         .op(PATCH, "/doorward/clients/{id}", "Update the protocol of a client", &[everyone("update:doorward_protocol")], protocol::update_of_client)
         .op(GET, "/doorward/protocol", "Get the protocol of the tenant", &[everyone("read:doorward_protocol")], protocol::get)

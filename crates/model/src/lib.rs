@@ -1,6 +1,7 @@
 //! What exists: one file or folder per family with its type, its rules and its SQL. No HTTP types.
 
 pub mod access_tokens;
+pub mod administrators;
 pub mod app;
 pub mod attack_protection;
 pub mod authorization_codes;

@@ -29,4 +29,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(18, "device_codes", include_str!("../migrations/0018_device_codes.sql")),
     shared(20, "spent_ids", include_str!("../migrations/0020_spent_ids.sql")),
     shared(21, "requests", include_str!("../migrations/0021_requests.sql")),
+    shared(25, "administrators", include_str!("../migrations/0025_administrators.sql")),
 ];

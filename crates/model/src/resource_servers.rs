@@ -49,6 +49,8 @@ pub const DOORWARD_SCOPES: &[&str] = &[
     "update:doorward_protocol",
     "read:doorward_self_service",
     "update:doorward_self_service",
+    "read:doorward_administrators",
+    "update:doorward_administrators",
 ];
 
 /// An API: the body of `GET /api/v2/resource-servers/{id}`.

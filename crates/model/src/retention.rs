@@ -2,9 +2,10 @@
 
 use db::{Batch, params};
 
+use crate::attack_protection::MOST_STRANGERS;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
-use crate::{Model, logs, recovery, tenants};
+use crate::{Model, attack_protection, logs, recovery, tenants};
 
 /// Rows that one statement deletes at most.
 const AT_A_TIME: u32 = 500;
@@ -149,6 +150,13 @@ const EXPIRING: &[Expiring] = &[
                  (SELECT id FROM jobs WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
         kept: 0,
     },
+    // Uploads whose connection broke: what came of the file is nobody's to keep.
+    Expiring {
+        delete: "DELETE FROM jobs WHERE tenant = $1 AND id IN
+                 (SELECT id FROM jobs WHERE tenant = $1 AND status = 'uploading' AND leased_until < $2
+                  ORDER BY leased_until, id LIMIT $3)",
+        kept: 0,
+    },
     Expiring {
         delete: "DELETE FROM unblock_tickets WHERE tenant = $1 AND hash IN
                  (SELECT hash FROM unblock_tickets WHERE tenant = $1 AND expires_at < $2
@@ -178,6 +186,8 @@ pub async fn sweep(app: &Model) -> Result<u64, db::Error> {
         for table in EXPIRING {
             removed += clear(app, table, &tenant.id, now.plus_seconds(-table.kept)).await?;
         }
+        removed +=
+            attack_protection::forget_oldest_strangers(app, &tenant.id, MOST_STRANGERS, AT_A_TIME).await?;
     }
     loop {
         let some = logs::remove_older_than(&app.db, now.plus_seconds(-LOGS), AT_A_TIME).await?;

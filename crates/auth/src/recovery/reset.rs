@@ -50,11 +50,15 @@ pub async fn submit(State(_): State<App>, visit: Visit, headers: HeaderMap, body
     if password.is_empty() {
         return again(ResetError::NoPassword).await;
     }
-    match attack_protection::breached(&visit.app, &visit.tenant.id, BreachStage::ChangePassword, &password)
-        .await
-    {
-        Ok(Some(breached)) if breached.blocks => return again(ResetError::BreachedPassword).await,
-        Ok(_) => {}
+    let stage = BreachStage::ChangePassword;
+    match attack_protection::breached(&visit.app, &visit.tenant.id, stage, &password).await {
+        Ok(Some(breached)) => {
+            visit.app.audit.push(events::leaked_new_password(&visit, &found.ticket, &found.user));
+            if breached.blocks {
+                return again(ResetError::BreachedPassword).await;
+            }
+        }
+        Ok(None) => {}
         Err(error) => return visit.failure_page(error).await,
     }
     let identity = &found.user.identities[found.position];

@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use model::connections::{self, Connection};
-use model::jobs::import::Upload;
+use model::jobs::import::{Upload, Wanted};
 use model::{App, Model};
 use multer::{Field, Multipart};
 use serde_json::{Map, Value, json};
@@ -67,7 +67,8 @@ pub async fn create(
     let record = |batch: &mut db::Batch, job: &model::jobs::Job| {
         grant.wrote(&app, batch, StatusCode::ACCEPTED, &job.to_wire(now));
     };
-    let made = upload.finish(&app, told, fields.upsert, record).await?;
+    let Form { upsert, send_completion_email, .. } = fields;
+    let made = upload.finish(&app, Wanted { told, upsert, send_completion_email }, record).await?;
     let job = made.map_err(|too_many| Error::TooManyJobs(too_many.to_string()))?;
     Ok(Accepted(job.to_wire(now)))
 }

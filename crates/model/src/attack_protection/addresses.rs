@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use db::{Batch, params};
 
+use super::notices::{self, Noticed};
 use super::settings::{Rate, Shield, SuspiciousIp, find};
 use super::{is_listed, network};
 use crate::Model;
@@ -146,8 +147,9 @@ pub async fn note(
         .expect(1);
     record(&mut batch);
     match app.db.commit(batch).await {
+        Ok(_) => notices::tell(app, tenant, Noticed::Address).await,
         // Another request noted it.
-        Ok(_) | Err(db::Error::Conflict { .. }) => Ok(()),
+        Err(db::Error::Conflict { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }

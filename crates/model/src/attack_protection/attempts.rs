@@ -3,16 +3,18 @@
 //! counter; a name that is nobody's has one too, and nobody can tell the two apart.
 
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use db::{Batch, params};
 
 use super::addresses::{Bucket, Stage};
+use super::notices::{self, Noticed};
 use super::settings::{BruteForce, Mode, Shield, find};
 use super::{is_listed, network, unblock};
 use crate::Model;
+use crate::clock::Timestamp;
 use crate::identities::{fold_email, fold_phone, fold_username};
 use crate::ids::{TenantId, UserId};
 use crate::seal::digest;
@@ -23,9 +25,13 @@ pub(super) const KEPT: i64 = 30 * 24 * 3600;
 /// Seconds after which an attempt that was neither right nor wrong is taken for abandoned: whoever made it got no answer.
 const ABANDONED: i64 = 10;
 
-/// How often an attempt waits for those before it, and how long: together far longer than a hash takes.
-const WAITS: u32 = 200;
-const WAIT: Duration = Duration::from_millis(50);
+/// How long an attempt waits for those before it, each time longer, and in all: far longer than a hash takes.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The most counters of names that are nobody's that a tenant keeps.
+pub const MOST_STRANGERS: i64 = 100_000;
 
 /// The longest name that is kept, in characters.
 const MOST_CHARACTERS: usize = 128;
@@ -87,7 +93,8 @@ pub async fn begin(
 ) -> Result<Result<Attempt, Refused>, db::Error> {
     let account = Account::of(app, tenant, ip, who).await?;
     let bucket = Bucket::of(app, tenant, Stage::Login, ip).await?;
-    for _ in 0..WAITS {
+    let (began, mut wait) = (Instant::now(), FIRST_WAIT);
+    while began.elapsed() < PATIENCE {
         let now = app.clock.now();
         let mut batch = Batch::new();
         if let Some(account) = &account {
@@ -111,14 +118,20 @@ pub async fn begin(
                     if account.is_blocked(app, tenant).await? {
                         return Ok(Err(Refused::Account { notified: account.notifies }));
                     }
-                    // As many are being checked as may still be wrong.
+                    // As many are being checked as may still be wrong: none is looked at before one of them is through.
+                    while began.elapsed() < PATIENCE && !account.has_room(app, tenant).await? {
+                        tokio::time::sleep(wait).await;
+                        wait = (wait * 2).min(LONGEST_WAIT);
+                    }
+                    continue;
                 }
                 _ => return Ok(Err(Refused::Address)),
             },
             Err(db::Error::Retry) => {}
             Err(error) => return Err(error),
         }
-        tokio::time::sleep(WAIT).await;
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
     Ok(Err(Refused::Busy))
 }
@@ -145,13 +158,14 @@ pub async fn failed(
     record: impl Fn(&mut Batch, bool),
 ) -> Result<(), db::Error> {
     let Some(account) = &attempt.account else { return Ok(()) };
-    app.db
+    let blocks = app
+        .db
         .retry(|| async {
             let mut batch = Batch::new();
             let sql = "SELECT failures FROM login_attempts WHERE tenant = $1 AND subject = $2 AND ip = $3";
             let key = params![tenant, &account.subject, &account.ip];
             // There is none where a right password came meanwhile.
-            let Some(mut row) = app.db.read_one(sql, key).await? else { return Ok((batch, ())) };
+            let Some(mut row) = app.db.read_one(sql, key).await? else { return Ok((batch, false)) };
             let failures: i64 = row.take()?;
             batch
                 .execute(
@@ -166,13 +180,50 @@ pub async fn failed(
                     ],
                 )
                 .expect(1);
-            if failures + 1 == i64::from(account.most) {
+            let blocks = failures + 1 == i64::from(account.most);
+            if blocks {
                 let due = account.notifies && unblock::is_due(app, tenant, &account.subject).await?;
                 record(&mut batch, due);
             }
-            Ok::<_, db::Error>((batch, ()))
+            Ok::<_, db::Error>((batch, blocks))
         })
-        .await
+        .await?;
+    if blocks { notices::tell(app, tenant, Noticed::Account).await } else { Ok(()) }
+}
+
+/// Deletes the counters of names that are nobody's beyond the newest `most`: whoever types what comes to mind fills no disk.
+/// At most `at_a_time` of them in one statement; answers how many it were.
+pub async fn forget_oldest_strangers(
+    app: &Model,
+    tenant: &TenantId,
+    most: i64,
+    at_a_time: u32,
+) -> Result<u64, db::Error> {
+    let oldest = app
+        .db
+        .scan(
+            "SELECT expires_at FROM login_attempts WHERE tenant = $1 AND subject NOT LIKE '%|%'
+             ORDER BY expires_at DESC LIMIT 1 OFFSET $2",
+            params![tenant, most],
+        )
+        .await?;
+    let Some(mut row) = oldest.into_iter().next() else { return Ok(0) };
+    let end: Timestamp = row.take()?;
+    let mut removed = 0;
+    loop {
+        let mut batch = Batch::new();
+        batch.execute(
+            "DELETE FROM login_attempts WHERE tenant = $1 AND (subject, ip) IN
+                 (SELECT subject, ip FROM login_attempts WHERE tenant = $1 AND expires_at <= $2 AND subject NOT LIKE '%|%'
+                  ORDER BY expires_at, subject, ip LIMIT $3)",
+            params![tenant, end, at_a_time],
+        );
+        let some = app.db.commit(batch).await?.affected.first().copied().unwrap_or_default();
+        removed += some;
+        if some < u64::from(at_a_time) {
+            return Ok(removed);
+        }
+    }
 }
 
 /// The password was not looked at after all: nothing is counted.
@@ -245,6 +296,16 @@ impl Account {
         if self.blocks {
             added.expect(1);
         }
+    }
+
+    /// Whether an attempt that is counted now may find a place: what waits for one asks here, and writes nothing meanwhile.
+    async fn has_room(&self, app: &Model, tenant: &TenantId) -> Result<bool, db::Error> {
+        let now = app.clock.now();
+        let sql = "SELECT 1 FROM login_attempts
+                   WHERE tenant = $1 AND subject = $2 AND ip = $3 AND expires_at > $4 AND failures < $5
+                     AND attempts >= $5 AND attempted_at > $6";
+        let key = params![tenant, &self.subject, &self.ip, now, self.most, now.plus_seconds(-ABANDONED)];
+        Ok(app.db.read_one(sql, key).await?.is_none())
     }
 
     /// Whether as many were wrong as may be.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
+use super::notices::{self, Noticed};
 use super::settings::{BreachedPasswords, Shield, find};
 use crate::Model;
 use crate::ids::TenantId;
@@ -76,7 +77,8 @@ pub struct Breached {
     pub notifies: bool,
 }
 
-/// Looks a password up where the tenant wants that: `None` when it has not leaked, or nobody asks. A file that cannot be read any
+/// Looks a password up where the tenant wants that: `None` when it has not leaked, or nobody asks. Administrators are told here, users
+/// by whoever knows them. A file that cannot be read any
 /// more lets every password pass, and says so in the log of the program: it is not a reason to keep everybody out.
 pub async fn breached(
     app: &Model,
@@ -88,14 +90,11 @@ pub async fn breached(
         return Ok(None);
     }
     let settings = find::<BreachedPasswords>(app, tenant).await?;
-    let shields = match stage {
-        BreachStage::Login => &settings.shields,
-        BreachStage::Signup => &settings.stage.pre_user_registration.shields,
-        BreachStage::ChangePassword => &settings.stage.pre_change_password.shields,
-    };
+    let shields = settings.shields_at(stage);
     if !settings.enabled || !app.breaches.contains(password).await {
         return Ok(None);
     }
+    notices::tell(app, tenant, Noticed::Leak(stage)).await?;
     Ok(Some(Breached {
         blocks: shields.contains(&Shield::Block),
         notifies: shields.contains(&Shield::UserNotification),

@@ -5,6 +5,7 @@ mod attempts;
 mod blocks;
 mod breaches;
 mod captcha;
+mod notices;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use addresses::{Stage, admit, is_blocked, lift_address, note};
-pub use attempts::{Attempt, Refused, Who, begin, cleared, failed, released};
+pub use attempts::{
+    Attempt, MOST_STRANGERS, Refused, Who, begin, cleared, failed, forget_oldest_strangers, released,
+};
 pub use blocks::{Block, lift, lift_identifier, lift_identity, of_identifier, of_user};
 pub use breaches::{BreachStage, Breached, Breaches, BreachesError, breached};
 pub use captcha::{Captcha, load_captcha, save_captcha};

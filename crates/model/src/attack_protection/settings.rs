@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use super::breaches::BreachStage;
 use crate::ids::TenantId;
 use crate::{Model, document};
 
@@ -184,6 +185,17 @@ impl Default for BreachedPasswords {
             admin_notification_frequency: Vec::new(),
             method: "standard".to_owned(),
             stage: BreachStages::default(),
+        }
+    }
+}
+
+impl BreachedPasswords {
+    /// What is done at a stage.
+    pub(super) fn shields_at(&self, stage: BreachStage) -> &[Shield] {
+        match stage {
+            BreachStage::Login => &self.shields,
+            BreachStage::Signup => &self.stage.pre_user_registration.shields,
+            BreachStage::ChangePassword => &self.stage.pre_change_password.shields,
         }
     }
 }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::attempts::{folded, nobody};
 use super::*;
-use crate::testing::object;
+use crate::ids::UserId;
+use crate::testing::{TestModel, object};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -82,4 +83,26 @@ fn a_secret_is_kept_and_not_shown() {
     assert_eq!(captcha.secret("recaptcha_enterprise"), Some("hidden"));
     assert_eq!(captcha.shown["arkose"], Captcha::default().shown["arkose"]);
     assert!(!format!("{captcha:?}").contains("hidden"));
+}
+
+#[tokio::test]
+async fn of_names_that_are_nobodys_the_newest_are_kept_and_of_users_all() {
+    for app in TestModel::each().await {
+        let user = app.add_user().await;
+        let guess = async |user: Option<&UserId>, identifier: &str| {
+            let who = Who { user, identifier, connection: "c", guarded: true };
+            assert!(begin(&app, &app.tenant, ip("203.0.113.9"), who).await.unwrap().is_ok());
+            app.clock.advance(1);
+        };
+        guess(Some(&user.id), "ann").await;
+        for name in ["one", "two", "three", "four", "five"] {
+            guess(None, name).await;
+        }
+        assert_eq!(forget_oldest_strangers(&app, &app.tenant, 5, 1).await.unwrap(), 0);
+        assert_eq!(forget_oldest_strangers(&app, &app.tenant, 2, 1).await.unwrap(), 3);
+        let sql = "SELECT identifier FROM login_attempts ORDER BY attempted_at, subject LIMIT 10";
+        let rows = app.db.read(sql, vec![]).await.unwrap();
+        let left: Vec<String> = rows.into_iter().map(|mut row| row.take().unwrap()).collect();
+        assert_eq!(left, ["ann", "four", "five"]);
+    }
 }

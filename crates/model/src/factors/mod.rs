@@ -303,9 +303,14 @@ pub fn describe(batch: &mut Batch, tenant: &TenantId, factor: &Factor) {
         .expect(1);
 }
 
+/// Says of a user who is about to be written that they have a second factor.
+pub(crate) fn mark(user: &mut User) {
+    user.multifactor = vec![PROVIDER.to_owned()];
+}
+
 /// Saves the user of whom a factor has just been confirmed, before the statement that confirms it.
 pub fn enrolled(batch: &mut Batch, user: &mut User, now: Timestamp) {
-    user.multifactor = vec![PROVIDER.to_owned()];
+    mark(user);
     user.updated_at = now;
     users::save(batch, user);
 }

@@ -23,6 +23,9 @@ const DRIFT: i64 = 1;
 /// The shortest seed that is taken, in bytes (RFC 4226 §4, R6).
 const SHORTEST: usize = 16;
 
+/// The shortest that is taken of another system: 80 bits were the custom of the first apps.
+const SHORTEST_IMPORTED: usize = 10;
+
 /// The longest seed that is taken, in bytes.
 const LONGEST: usize = 64;
 
@@ -115,6 +118,15 @@ pub fn encode(seed: &[u8]) -> String {
 
 /// A seed from base32 in any case, with or without padding: 16 to 64 bytes.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
+    decode_from(text, SHORTEST)
+}
+
+/// A seed that another system gave out, which may have been of 10 bytes: the app that holds it knows no other.
+pub fn decode_imported(text: &str) -> Option<Vec<u8>> {
+    decode_from(text, SHORTEST_IMPORTED)
+}
+
+fn decode_from(text: &str, shortest: usize) -> Option<Vec<u8>> {
     let text = text.trim_end_matches('=');
     if text.len() > LONGEST * 2 {
         return None;
@@ -130,7 +142,7 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
             bits &= (1 << held) - 1;
         }
     }
-    (SHORTEST..=LONGEST).contains(&seed.len()).then_some(seed)
+    (shortest..=LONGEST).contains(&seed.len()).then_some(seed)
 }
 
 /// How an app's list of accounts names the user's.

@@ -92,6 +92,8 @@ pub struct Progress {
     pub row: u64,
     /// Of an import: whether users who are there already are changed.
     pub upsert: bool,
+    /// Of an import: whether the administrators are told of its end.
+    pub send_completion_email: bool,
     /// Of an export: the last user in the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,

@@ -69,17 +69,24 @@ async fn deliver_for(
             Err(db::Error::Conflict { .. }) => continue,
             Err(error) => return Err(error),
         }
-        let mail = render::render(app, &tenant, &letter).await?;
+        let mail = match written(app, &tenant, &letter).await? {
+            Ok(mail) => mail,
+            // It is this letter's fault, and keeps no other.
+            Err(error) => {
+                note(app, &tenant, &letter, Err(error)).await?;
+                continue;
+            }
+        };
         let sent = match delivery {
-            Delivery::Outbox => Ok(()),
+            Delivery::Outbox => Ok(Some(&mail)),
             Delivery::Provider => {
                 let provider = providers::find(app, &id).await?;
-                smtp::send(provider.as_deref(), &mail, &letter.id, &tenant.host).await
+                smtp::send(provider.as_deref(), &mail, &letter.id, &tenant.host).await.map(|()| None)
             }
         };
         let serves = sent.as_ref().err().is_none_or(|error| error.is_final);
         gone += usize::from(sent.is_ok());
-        note(app, &tenant, delivery, &letter, &mail, sent).await?;
+        note(app, &tenant, &letter, sent).await?;
         if !serves {
             break;
         }
@@ -87,31 +94,43 @@ async fn deliver_for(
     Ok(gone)
 }
 
-/// Notes what became of a leased letter.
+/// A letter as the mail that goes out, or why there is none.
+async fn written(
+    app: &Model,
+    tenant: &Tenant,
+    queued: &Queued,
+) -> Result<Result<Mail, SendError>, db::Error> {
+    let letter = match queued.open(app) {
+        Ok(letter) => letter,
+        Err(error) => return Ok(Err(error)),
+    };
+    let rendered = render::render(app, tenant, &letter, queued.created_at).await?;
+    Ok(rendered.map_err(|error| SendError::lasting(format!("the letter cannot be rendered: {error}"))))
+}
+
+/// Notes what became of a leased letter: it is sent, in the outbox, or not delivered.
 async fn note(
     app: &Model,
     tenant: &Tenant,
-    delivery: Delivery,
     letter: &Queued,
-    mail: &Mail,
-    sent: Result<(), SendError>,
+    sent: Result<Option<&Mail>, SendError>,
 ) -> Result<(), db::Error> {
     let now = app.clock.now();
     let mut batch = Batch::new();
     match sent {
-        Ok(()) if delivery == Delivery::Outbox => queue::kept(app, &mut batch, letter, mail, now),
-        Ok(()) => queue::sent(&mut batch, letter, now),
+        Ok(Some(mail)) => queue::kept(app, &mut batch, letter, mail, now),
+        Ok(None) => queue::sent(&mut batch, letter, now),
         Err(error) => match next_try(letter.attempts, now).filter(|_| !error.is_final) {
             Some(next) => {
                 tracing::warn!(
-                    tenant = %tenant.id, kind = letter.kind.name(), attempts = letter.attempts, %error,
+                    tenant = %tenant.id, kind = letter.kind, attempts = letter.attempts, %error,
                     "a letter was not delivered; trying again later"
                 );
                 queue::put_off(&mut batch, letter, &error.reason, next);
             }
             None => {
                 tracing::error!(
-                    tenant = %tenant.id, kind = letter.kind.name(), attempts = letter.attempts, %error, "a letter is given up"
+                    tenant = %tenant.id, kind = letter.kind, attempts = letter.attempts, %error, "a letter is given up"
                 );
                 queue::failed(&mut batch, letter, &error.reason, now);
                 logs::record(&mut batch, given_up(app, tenant, letter, &error));
@@ -137,7 +156,7 @@ fn given_up(app: &Model, tenant: &Tenant, letter: &Queued, error: &SendError) ->
     let event = Event::new(app, tenant, EventKind::FailedNotification)
         .description(&error.reason)
         .user_name(&letter.to)
-        .details(json!({ "email_type": letter.kind.name(), "to": letter.to, "attempts": letter.attempts }));
+        .details(json!({ "email_type": letter.kind, "to": letter.to, "attempts": letter.attempts }));
     let event = match &letter.client_id {
         Some(client_id) => event.client_id(client_id),
         None => event,
@@ -218,6 +237,53 @@ mod tests {
             assert_eq!(deliver(&app, Delivery::Outbox).await.unwrap(), 0);
             app.clock.advance(LEASE);
             assert_eq!(deliver(&app, Delivery::Outbox).await.unwrap(), 1);
+        }
+    }
+
+    /// What cannot be opened is put off like what no server takes, what cannot be read never goes; neither keeps the next letter.
+    #[tokio::test]
+    async fn a_letter_that_cannot_be_read_keeps_no_other_and_ends_visibly() {
+        for app in TestModel::each().await {
+            for _ in 0..3 {
+                queued(&app).await;
+                app.clock.advance(1);
+            }
+            let ids: Vec<String> = newest(&app, &app.tenant, 10)
+                .await
+                .unwrap()
+                .into_iter()
+                .rev()
+                .map(|letter| letter.id)
+                .collect();
+            let mut batch = Batch::new();
+            let sql = "UPDATE letters SET variables = $1 WHERE tenant = $2 AND id = $3";
+            batch.execute(sql, params![b"no seal".to_vec(), &app.tenant, &ids[0]]).expect(1);
+            let sql = "UPDATE letters SET kind = 'of_tomorrow' WHERE tenant = $1 AND id = $2";
+            batch.execute(sql, params![&app.tenant, &ids[1]]).expect(1);
+            app.db.commit(batch).await.unwrap();
+            assert_eq!(deliver(&app, Delivery::Outbox).await.unwrap(), 1);
+            let state = async |place: usize| {
+                let sql = "SELECT state, error, variables FROM letters WHERE tenant = $1 AND id = $2";
+                let row = app.db.read_one(sql, params![&app.tenant, &ids[place]]).await;
+                let mut row = row.unwrap().unwrap();
+                let told = (
+                    row.take::<String>().unwrap(),
+                    row.take::<Option<String>>().unwrap().unwrap_or_default(),
+                );
+                (told, row.take::<Option<Vec<u8>>>().unwrap().is_some())
+            };
+            let ((waits, why), kept) = state(0).await;
+            assert!(waits == "queued" && why.ends_with("does not open with the master key") && kept, "{why}");
+            let failed = ("failed".to_owned(), "a letter of the unknown kind of_tomorrow".to_owned());
+            assert_eq!(state(1).await, (failed, false));
+            assert_eq!(state(2).await.0.0, "sent");
+            for pause in PAUSES {
+                app.clock.advance(pause);
+                assert_eq!(deliver(&app, Delivery::Outbox).await.unwrap(), 0);
+            }
+            assert_eq!(state(0).await.0.0, "failed");
+            let sql = "SELECT type FROM logs WHERE tenant = $1 AND type = 'fn'";
+            assert_eq!(app.db.read(sql, params![&app.tenant]).await.unwrap().len(), 2);
         }
     }
 }

@@ -74,19 +74,13 @@ kinds! {
     DeviceRemoved = "device_removed", false;
     /// Tells an administrator that an import has ended. Variables: `status`, `inserted`, `updated`, `failed`.
     ImportFinished = "import_finished", false;
+    /// Tells an administrator that attack protection did something. Variables: `happened`, a sentence, and `log_type`.
+    AttackNoticed = "attack_noticed", false;
 }
 
 impl Kind {
     /// The kind of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
-    }
-}
-
-impl db::FromValue for Kind {
-    fn from_value(value: db::Value) -> Result<Self, db::Error> {
-        let name = String::from_value(value)?;
-        Self::from_name(&name)
-            .ok_or_else(|| db::Error::Failed(format!("a letter is of an unknown kind {name}")))
     }
 }

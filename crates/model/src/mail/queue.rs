@@ -4,7 +4,7 @@ use db::{Batch, Db, Row, params};
 use serde_json::{Map, Value};
 
 use super::render::Mail;
-use super::{Kind, Letter};
+use super::{Kind, Letter, SendError};
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
 use crate::seal::context;
@@ -33,23 +33,23 @@ pub fn queue(batch: &mut Batch, app: &Model, tenant: &TenantId, letter: Letter) 
         .expect(1);
 }
 
-/// A letter in the queue.
+/// A letter in the queue, as it lies there: what it says is sealed.
 #[derive(Clone, Debug)]
 pub struct Queued {
     /// The tenant whose letter it is.
     pub tenant: TenantId,
     /// Its id.
     pub id: String,
-    /// What it is about.
-    pub kind: Kind,
+    /// The name of what it is about.
+    pub kind: String,
     /// The address it goes to.
     pub to: String,
     /// Whom it is about.
     pub user_id: Option<UserId>,
     /// The application that it came from.
     pub client_id: Option<ClientId>,
-    /// What its text may name.
-    pub variables: Map<String, Value>,
+    /// What its text may name, sealed.
+    variables: Option<Vec<u8>>,
     /// How often its delivery has been tried.
     pub attempts: i64,
     /// When it is to be tried, as it was read: what a lease compares.
@@ -58,29 +58,51 @@ pub struct Queued {
     pub created_at: Timestamp,
 }
 
-/// The letters of all tenants that are due, the longest due first.
+/// The letters of all tenants that are due, the longest due first. None of them is opened here: one that cannot be keeps no other.
 pub(super) async fn due(app: &Model, now: Timestamp, most: u32) -> Result<Vec<Queued>, db::Error> {
     let rows = app.db.read(
         "SELECT tenant, id, kind, recipient, user_id, client_id, variables, attempts, due_at, created_at FROM letters
          WHERE state = 'queued' AND due_at <= $1 ORDER BY due_at, tenant, id LIMIT $2",
         params![now, most],
     );
-    rows.await?.into_iter().map(|row| queued(app, row)).collect()
+    rows.await?.into_iter().map(queued).collect()
 }
 
-fn queued(app: &Model, mut row: Row) -> Result<Queued, db::Error> {
-    let (tenant, id): (TenantId, String) = (row.take()?, row.take()?);
-    let (kind, to, user_id, client_id) = (row.take()?, row.take()?, row.take()?, row.take()?);
-    let variables = match row.take::<Option<Vec<u8>>>()? {
-        Some(sealed) => {
-            let text = document::unseal(app, &place(&tenant, &id, "variables"), &sealed)?;
-            serde_json::from_str(&text)
-                .map_err(|error| db::Error::Failed(format!("a letter's variables do not parse: {error}")))?
-        }
-        None => Map::new(),
-    };
-    let (attempts, due_at, created_at) = (row.take()?, row.take()?, row.take()?);
-    Ok(Queued { tenant, id, kind, to, user_id, client_id, variables, attempts, due_at, created_at })
+fn queued(mut row: Row) -> Result<Queued, db::Error> {
+    Ok(Queued {
+        tenant: row.take()?,
+        id: row.take()?,
+        kind: row.take()?,
+        to: row.take()?,
+        user_id: row.take()?,
+        client_id: row.take()?,
+        variables: row.take()?,
+        attempts: row.take()?,
+        due_at: row.take()?,
+        created_at: row.take()?,
+    })
+}
+
+impl Queued {
+    /// What the letter says.
+    ///
+    /// # Errors
+    /// When it cannot be opened, which a master key that comes back mends, or holds what this version does not know, which nothing does.
+    pub(super) fn open(&self, app: &Model) -> Result<Letter, SendError> {
+        let kind = Kind::from_name(&self.kind)
+            .ok_or_else(|| SendError::lasting(format!("a letter of the unknown kind {}", self.kind)))?;
+        let variables = match &self.variables {
+            Some(sealed) => {
+                let place = place(&self.tenant, &self.id, "variables");
+                let text = document::unseal(app, &place, sealed).map_err(SendError::passing)?;
+                serde_json::from_str(&text)
+                    .map_err(|_| SendError::lasting("what the letter says does not parse"))?
+            }
+            None => Map::new(),
+        };
+        let (user_id, client_id) = (self.user_id.clone(), self.client_id.clone());
+        Ok(Letter { kind, to: self.to.clone(), user_id, client_id, variables })
+    }
 }
 
 /// Takes a due letter until `until`, once: of two nodes one gets a `Conflict`.
@@ -153,8 +175,8 @@ fn storable(reason: &str) -> String {
 pub struct Shown {
     /// Its id.
     pub id: String,
-    /// What it is about.
-    pub kind: Kind,
+    /// The name of what it is about.
+    pub kind: String,
     /// The address it goes to.
     pub to: String,
     /// `queued`, `sent` or `failed`.

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::liquid::{self, Form};
-use super::queue::Queued;
-use super::{Kind, builtin, providers, templates};
+use super::{Kind, Letter, builtin, providers, templates};
+use crate::clock::Timestamp;
 use crate::tenants::Tenant;
 use crate::{Model, branding, clients, tenants};
 
@@ -43,10 +43,15 @@ pub struct Mail {
 /// Renders a letter by the tenant's own template, if there is one and it works, else by the built-in texts.
 ///
 /// # Errors
-/// When the database fails, or the letter's variables are too large for any text.
-pub async fn render(app: &Model, tenant: &Tenant, letter: &Queued) -> Result<Mail, db::Error> {
+/// When the database fails. The inner error is a letter whose variables are too large for any text.
+pub async fn render(
+    app: &Model,
+    tenant: &Tenant,
+    letter: &Letter,
+    created_at: Timestamp,
+) -> Result<Result<Mail, liquid::Error>, db::Error> {
     let provider = providers::find(app, &tenant.id).await?;
-    let variables = variables(app, tenant, letter).await?;
+    let variables = variables(app, tenant, letter, created_at).await?;
     let standard = provider.as_ref().and_then(|provider| provider.default_from_address.clone());
     let standard = standard
         .filter(|from| !from.is_empty())
@@ -65,11 +70,13 @@ pub async fn render(app: &Model, tenant: &Tenant, letter: &Queued) -> Result<Mai
     }
     let text = match own {
         Some(text) => text,
-        None => builtin::letter(letter.kind, &variables)
-            .map_err(|error| db::Error::Failed(format!("a letter cannot be rendered: {error}")))?,
+        None => match builtin::letter(letter.kind, &variables) {
+            Ok(text) => text,
+            Err(error) => return Ok(Err(error)),
+        },
     };
     let subject = one_line(&text.subject, LONGEST_SUBJECT);
-    Ok(Mail { from, to: letter.to.clone(), subject, html: text.html, text: text.text })
+    Ok(Ok(Mail { from, to: letter.to.clone(), subject, html: text.html, text: text.text }))
 }
 
 /// Sender and words by a tenant's own template. What it leaves empty is the built-in's.
@@ -99,7 +106,12 @@ fn by_template(
 }
 
 /// What a template may name: Auth0's variables.
-async fn variables(app: &Model, tenant: &Tenant, letter: &Queued) -> Result<Map<String, Value>, db::Error> {
+async fn variables(
+    app: &Model,
+    tenant: &Tenant,
+    letter: &Letter,
+    created_at: Timestamp,
+) -> Result<Map<String, Value>, db::Error> {
     let settings = tenants::settings(app, &tenant.id).await?;
     let branding = branding::find(app, &tenant.id).await?;
     let client = match &letter.client_id {
@@ -119,7 +131,7 @@ async fn variables(app: &Model, tenant: &Tenant, letter: &Queued) -> Result<Map<
         "picture_url": logo.filter(|url| url.starts_with("https://")),
         "primary_color": primary,
         "on_primary": on_primary,
-        "now": letter.created_at,
+        "now": created_at,
         "application": client.map(|client| json!({
             "name": client.name, "clientID": client.client_id, "client_id": client.client_id,
         })),

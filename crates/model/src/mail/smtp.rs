@@ -34,7 +34,8 @@ impl SendError {
         Self { reason: reason.to_string(), is_final: false }
     }
 
-    fn lasting(reason: impl std::fmt::Display) -> Self {
+    /// A reason that no later try mends.
+    pub(super) fn lasting(reason: impl std::fmt::Display) -> Self {
         Self { reason: reason.to_string(), is_final: true }
     }
 }

@@ -4,7 +4,7 @@ use db::{Batch, params};
 
 use crate::Model;
 use crate::clock::Timestamp;
-use crate::ids::TenantId;
+use crate::ids::{TenantId, UserId};
 use crate::seal::digest;
 
 /// Seconds of a window, which begins with the first request.
@@ -22,25 +22,26 @@ pub(super) async fn count(
     address: &str,
     ip: &str,
 ) -> Result<bool, db::Error> {
-    let now = app.clock.now();
+    // Whoever asks too often leaves no more rows: of addresses there are many, and each has one.
+    Ok(counted(app, tenant, &format!("ip/{ip}")).await? <= MOST_FROM_IP
+        && counted(app, tenant, &format!("address/{address}")).await? <= MOST_TO_ADDRESS)
+}
+
+/// Whether a user was not written to about `what` in this window. It counts as done.
+///
+/// # Errors
+/// When the database fails.
+pub async fn first(app: &Model, tenant: &TenantId, what: &str, user: &UserId) -> Result<bool, db::Error> {
+    Ok(counted(app, tenant, &format!("{what}/{user}")).await? == 1)
+}
+
+/// Counts one more, and answers how many there were in the window.
+async fn counted(app: &Model, tenant: &TenantId, what: &str) -> Result<i64, db::Error> {
     let mut batch = Batch::new();
-    // In the order of the keys, like every batch.
-    let mut keys = [
-        (digest(&format!("address/{address}")), MOST_TO_ADDRESS),
-        (digest(&format!("ip/{ip}")), MOST_FROM_IP),
-    ];
-    keys.sort_unstable();
-    for (key, _) in &keys {
-        add(&mut batch, tenant, key, now);
-    }
+    add(&mut batch, tenant, &digest(what), app.clock.now());
     let outcome = app.db.commit(batch).await?;
-    let mut within = true;
-    for (rows, (_, most)) in outcome.rows.into_iter().zip(keys) {
-        for mut row in rows {
-            within &= row.take::<i64>()? <= most;
-        }
-    }
-    Ok(within)
+    let row = outcome.rows.into_iter().flatten().next();
+    row.map_or(Ok(i64::MAX), |mut row| row.take())
 }
 
 fn add(batch: &mut Batch, tenant: &TenantId, key: &[u8; 32], now: Timestamp) {
@@ -74,8 +75,18 @@ mod tests {
                 assert!(within(&format!("{other}@example.com"), "10.0.0.1").await);
             }
             assert!(!within("one-more@example.com", "10.0.0.1").await);
+            let rows =
+                async || app.db.read("SELECT key FROM mail_counts LIMIT 100", vec![]).await.unwrap().len();
+            let before = rows().await;
+            assert!(!within("yet-another@example.com", "10.0.0.1").await);
+            assert_eq!(rows().await, before, "what comes too often is kept nowhere");
             app.clock.advance(WINDOW);
             assert!(within("ann@example.com", "10.0.0.1").await);
+            let ann = UserId::from("auth0|ann");
+            for (after, due) in [(0, true), (WINDOW - 1, false), (1, true)] {
+                app.clock.advance(after);
+                assert_eq!(first(&app, &app.tenant, "leak", &ann).await.unwrap(), due);
+            }
         }
     }
 }

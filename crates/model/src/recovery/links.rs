@@ -88,6 +88,20 @@ pub fn queue_reset(
     queue(app, batch, tenant, (user, position), client_id, links, (Kind::ResetEmail, tickets::Kind::Password))
 }
 
+/// Puts a letter into the queue that tells of a password that has leaked, with a link that sets another. `None`, and nothing, where the
+/// identity has no address.
+pub fn queue_stolen(
+    app: &Model,
+    batch: &mut Batch,
+    tenant: &Tenant,
+    (user, position): (&User, usize),
+    client_id: Option<&ClientId>,
+    links: &Links,
+) -> Option<()> {
+    let kinds = (Kind::StolenCredentials, tickets::Kind::Password);
+    queue(app, batch, tenant, (user, position), client_id, links, kinds)
+}
+
 /// Puts a letter with a link that proves the address into the queue. `None`, and nothing, where the identity has none.
 pub fn queue_verification(
     app: &Model,

@@ -7,6 +7,6 @@ mod limits;
 mod links;
 mod requests;
 
-pub use limits::{MOST_FROM_IP, MOST_TO_ADDRESS, WINDOW};
-pub use links::{Links, queue_reset, queue_verification};
+pub use limits::{MOST_FROM_IP, MOST_TO_ADDRESS, WINDOW, first};
+pub use links::{Links, queue_reset, queue_stolen, queue_verification};
 pub use requests::{AT_A_TIME, NewRequest, process, request};

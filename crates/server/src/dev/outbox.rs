@@ -86,11 +86,11 @@ async fn letter(
             escaped(&mail.subject),
             escaped(&mail.from),
             escaped(&mail.to),
-            letter.kind.name(),
+            escaped(&letter.kind),
             escaped(&letter.id),
             linked(&mail.text),
         ),
-        None => format!("<h1>{}</h1><p>{}</p>", letter.kind.name(), escaped(&letter.state)),
+        None => format!("<h1>{}</h1><p>{}</p>", escaped(&letter.kind), escaped(&letter.state)),
     };
     page("Letter", &format!("{body}<p><a href=\"/dev/outbox?token={token}\">All letters</a></p>"))
 }
@@ -125,7 +125,7 @@ fn failed(error: &db::Error, request: &Request) -> Response {
 fn to_json(letter: &Shown) -> Value {
     json!({
         "id": letter.id,
-        "kind": letter.kind.name(),
+        "kind": letter.kind,
         "to": letter.to,
         "state": letter.state,
         "error": letter.error,
@@ -138,7 +138,7 @@ fn to_json(letter: &Shown) -> Value {
 }
 
 fn row(letter: &Shown, token: &str) -> String {
-    let subject = letter.mail.as_ref().map_or(letter.kind.name(), |mail| &mail.subject);
+    let subject = letter.mail.as_ref().map_or(letter.kind.as_str(), |mail| &mail.subject);
     format!(
         "<li><a href=\"/dev/outbox/{}?token={token}\">{}</a><br><small>to {} · <time>{}</time>{}</small></li>",
         escaped(&letter.id),

@@ -1,6 +1,7 @@
 //! An import of users: the file is cut into rows while it comes in ([`Upload`]); then step by step rows become users, each step in
 //! one batch with the progress it makes and what is told of the rows it refused.
 
+mod factors;
 mod row;
 mod splitter;
 mod upload;
@@ -9,21 +10,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use db::{Batch, params};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::{Job, Status, store};
+use super::{Job, Progress, Status, store};
 use crate::connections::{self, Connection};
 use crate::credentials::{self, Credential};
+use crate::factors::Factor;
 use crate::identities::{fold_email, fold_phone, fold_username};
 use crate::ids::UserId;
 use crate::password_policies::NewPassword;
 use crate::tenants::Tenant;
 use crate::users::{self, User};
-use crate::{App, logs};
+use crate::{App, administrators, logs, mail};
 
 use row::{Row, RowError};
 
-pub use upload::{AT_A_TIME, TooMany, Upload};
+pub use upload::{AT_A_TIME, TooMany, Upload, Wanted};
 
 /// What stands in a piece for a row that is no JSON, and for one that is too long.
 const BROKEN: &str = "!broken";
@@ -168,6 +170,7 @@ pub(super) async fn end(
     status: Status,
     problem: Option<&str>,
 ) -> Result<(), db::Error> {
+    let administrators = administrators::find(app, &job.tenant).await?;
     let mut ahead = job.clone();
     ahead.status = status;
     ahead.slot = None;
@@ -177,6 +180,22 @@ pub(super) async fn end(
     let kind = if status == Status::Completed { logs::Kind::Import } else { logs::Kind::FailedImport };
     let event = logs::Event::new(app, tenant, kind).description(problem.unwrap_or("Users were imported"));
     logs::record(&mut batch, event.details(Value::Object(ahead.to_wire(app.clock.now()))));
+    if ahead.progress.send_completion_email {
+        let Progress { inserted, updated, failed, .. } = ahead.progress;
+        let Value::Object(told) =
+            json!({ "status": status.name(), "inserted": inserted, "updated": updated, "failed": failed })
+        else {
+            unreachable!("it is written as an object")
+        };
+        administrators::queue(
+            &mut batch,
+            app,
+            &tenant.id,
+            &administrators,
+            mail::Kind::ImportFinished,
+            &told,
+        );
+    }
     app.db.commit(batch).await?;
     *job = ahead;
     Ok(())
@@ -312,6 +331,12 @@ impl Plan<'_> {
                 "The email belongs to an account that was linked to another user",
             );
         }
+        if !row.factors.is_empty() {
+            let present = crate::factors::list(&self.app.db, &self.job.tenant, &id).await?;
+            if present.iter().any(Factor::is_confirmed) {
+                return refused("MFA_FACTORS_FAILED", "The user has second factors already");
+            }
+        }
         if let Some(id) = &row.new.user_id
             && user.primary().user_id != *id
         {
@@ -323,15 +348,27 @@ impl Plan<'_> {
 
     fn insert(&self, batch: &mut Batch, row: &Row) {
         let (app, tenant) = (self.app, &self.job.tenant);
-        let user = users::new_database_user(app, tenant, self.connection, row.new.clone());
+        let mut user = users::new_database_user(app, tenant, self.connection, row.new.clone());
+        if !row.factors.is_empty() {
+            crate::factors::mark(&mut user);
+        }
         users::insert(batch, &user);
+        self.add_factors(batch, row, &user.id);
         if let Some(hash) = &row.hash {
             let password = NewPassword::of_hash(self.connection, hash.clone());
             password.set(batch, tenant, user.primary(), app.clock.now());
         }
     }
 
-    /// What an import may change of a user: the profile, metadata as a whole, and a custom hash with which nobody signed in yet.
+    fn add_factors(&self, batch: &mut Batch, row: &Row, user: &UserId) {
+        for factor in &row.factors {
+            let factor = factor.factor(self.app, &self.job.tenant, user);
+            crate::factors::insert(batch, &self.job.tenant, &factor);
+        }
+    }
+
+    /// What an import may change of a user: the profile, metadata as a whole, a custom hash with which nobody signed in yet, and the
+    /// second factors of whoever has none.
     async fn update(&self, batch: &mut Batch, row: &Row, mut user: User) -> Result<(), db::Error> {
         let (now, new) = (self.app.clock.now(), &row.new);
         user.updated_at = now;
@@ -356,7 +393,11 @@ impl Plan<'_> {
         if let Some(verified) = row.email_verified {
             user.email_verified = verified;
         }
+        if !row.factors.is_empty() {
+            crate::factors::mark(&mut user);
+        }
         users::save(batch, &mut user);
+        self.add_factors(batch, row, &user.id);
         if let Some(hash) = row.hash.as_ref().filter(|_| row.is_custom_hash && user.last_login.is_none()) {
             let identity = user.primary();
             if let Some(present) = self.present(&user).await? {

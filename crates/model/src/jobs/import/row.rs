@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::factors::{self, Imported};
 use crate::connections::Connection;
 use crate::document::shallow;
 use crate::passwords::imported::{self, Unfit};
@@ -45,6 +46,8 @@ pub(super) struct Row {
     pub hash: Option<String>,
     /// Whether the hash is one that an upsert may replace.
     pub is_custom_hash: bool,
+    /// The second factors that the user has already.
+    pub factors: Vec<Imported>,
 }
 
 /// One reason to refuse a row.
@@ -60,7 +63,7 @@ impl RowError {
         Self { code, message: message.into(), path: None }
     }
 
-    fn at(code: &'static str, message: impl Into<String>, path: &str) -> Self {
+    pub(super) fn at(code: &'static str, message: impl Into<String>, path: &str) -> Self {
         Self { path: Some(path.to_owned()), ..Self::new(code, message) }
     }
 
@@ -203,14 +206,19 @@ impl Reader<'_> {
         }
         let email_verified = self.switch("email_verified");
         let (hash, is_custom_hash) = self.hash();
-        if user.contains_key("mfa_factors") {
-            let told = "MFA factors cannot be imported";
-            self.error("MFA_FACTORS_FAILED", told, "mfa_factors");
-        }
+        let factors = match user.get("mfa_factors").map(factors::read) {
+            None => Vec::new(),
+            Some(Ok(factors)) => factors,
+            Some(Err(error)) => {
+                self.errors.push(error);
+                Vec::new()
+            }
+        };
         Row {
             email_verified,
             hash,
             is_custom_hash,
+            factors,
             new: NewUser {
                 user_id,
                 email,
@@ -333,7 +341,7 @@ impl Reader<'_> {
     }
 }
 
-fn is_phone(text: &str) -> bool {
+pub(super) fn is_phone(text: &str) -> bool {
     text.strip_prefix('+').is_some_and(|digits| {
         (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
     })
@@ -387,7 +395,7 @@ mod tests {
             ),
             (
                 json!({ "email": "a@b.test", "mfa_factors": [{ "totp": { "secret": "A" } }] }),
-                &[("MFA_FACTORS_FAILED", "mfa_factors")],
+                &[("PATTERN", "mfa_factors.0.totp.secret")],
             ),
         ] {
             assert_eq!(errors(user.clone()), told(expected), "{user}");

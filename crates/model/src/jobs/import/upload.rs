@@ -29,6 +29,20 @@ const NO_JSON: &str = "Failed to parse users file JSON when importing users. Mak
 )]
 pub struct TooMany;
 
+/// What is asked for of an import.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// What its caller is told of it.
+    pub told: Map<String, Value>,
+    /// Whether users who are there already are changed.
+    pub upsert: bool,
+    /// Whether the administrators are told of its end.
+    pub send_completion_email: bool,
+}
+
+/// Seconds after which an upload of which nothing more came is lost: its connection broke, or its node died.
+const LOST: i64 = 3600;
+
 /// An import in the making.
 pub struct Upload {
     job: Job,
@@ -119,6 +133,13 @@ impl Upload {
         if !self.begun {
             store::insert(&mut batch, &self.job);
         }
+        // What was taken for lost meanwhile is a `Conflict`.
+        batch
+            .execute(
+                "UPDATE jobs SET leased_until = $1 WHERE tenant = $2 AND id = $3 AND status = 'uploading'",
+                params![app.clock.now().plus_seconds(LOST), &self.job.tenant, &self.job.id],
+            )
+            .expect(1);
         self.write_parts(&mut batch);
         app.db.commit(batch).await?;
         self.begun = true;
@@ -134,16 +155,14 @@ impl Upload {
         }
     }
 
-    /// The file is whole: the job waits for its turn. `told` is what its caller is told of it, with `upsert` it changes users who are
-    /// there already, and `record` adds to the batch.
+    /// The file is whole: the job waits for its turn. `record` adds to the batch.
     ///
     /// # Errors
     /// When the database fails. Then, and when there are too many, nothing is left of it.
     pub async fn finish(
         mut self,
         app: &Model,
-        told: Map<String, Value>,
-        upsert: bool,
+        wanted: Wanted,
         record: impl Fn(&mut Batch, &Job),
     ) -> Result<Result<Job, TooMany>, db::Error> {
         if !self.lines.is_empty() {
@@ -153,8 +172,9 @@ impl Upload {
         if !is_array {
             self.job.progress.problem = Some(NO_JSON.into());
         }
-        self.job.doc = told;
-        self.job.progress.upsert = upsert;
+        self.job.doc = wanted.told;
+        self.job.progress.upsert = wanted.upsert;
+        self.job.progress.send_completion_email = wanted.send_completion_email;
         self.job.status = Status::Pending;
         for slot in 0..AT_A_TIME {
             self.job.slot = Some(slot);
@@ -198,7 +218,7 @@ impl Upload {
 fn publish(batch: &mut Batch, job: &Job) {
     batch
         .execute(
-            "UPDATE jobs SET status = $1, doc = $2, progress = $3, slot = $4
+            "UPDATE jobs SET status = $1, doc = $2, progress = $3, slot = $4, leased_until = NULL
              WHERE tenant = $5 AND id = $6 AND status = 'uploading'",
             params![
                 job.status.name(),

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use axum::http::Method;
 use flate2::read::GzDecoder;
+use model::jobs::import::Upload;
 use model::jobs::{self, Job, Kind, Status};
 use model::{credentials, retention, users};
 use serde_json::{Map, Value, json};
@@ -251,6 +252,79 @@ both_databases! {
             assert!(own != imported && own.starts_with("$argon2id$v=19$m=8,"), "{name}: {own}");
             assert!(enters(&app, &email, password).await, "{name}, again");
         }
+    }
+
+    async fn imported_factors_are_asked_for_at_the_first_login(app: TestApp) {
+        let app = crate::security::prepared(app).await;
+        app.guard(&["otp", "email"], &["all-applications"]).await;
+        app.add_totp("auth0|bob").await;
+        app.add_user("auth0|carol").await;
+        let totp = json!([{ "totp": { "secret": "JBSWY3DPEHPK3PXP" } }]);
+        let (done, errors) = import_users(&app, &[("upsert", "true")], json!([
+            { "email": "ann@example.com", "user_id": "ann", "password_hash": HELLO,
+              "mfa_factors": [totp[0], { "email": { "value": "Ann@Example.com" } }, { "phone": { "value": "+15551234567" } }] },
+            { "email": "bob@example.com", "mfa_factors": totp },
+            { "email": "carol@example.com", "mfa_factors": totp },
+            { "email": "dan@example.com", "mfa_factors": [{ "totp": { "secret": "nope" } }] },
+        ])).await;
+        assert_eq!(done["summary"], summary(1, 1, 2));
+        assert_eq!(errors.body, json!([
+            { "user": { "email": "bob@example.com", "mfa_factors": [{ "totp": { "secret": "*****" } }] },
+              "errors": [{ "code": "MFA_FACTORS_FAILED", "message": "The user has second factors already" }] },
+            { "user": { "email": "dan@example.com", "mfa_factors": [{ "totp": { "secret": "*****" } }] },
+              "errors": [{ "code": "PATTERN", "message": "String is no secret of 16 to 103 characters ^[A-Z2-7]+$", "path": "mfa_factors.0.totp.secret" }] },
+        ]));
+        let methods = app.admin().get("/api/v2/users/auth0%7Cann/authentication-methods").await.body;
+        let of = |key: &str| methods.as_array().expect("a list").iter().filter_map(|method| method[key].as_str()).collect::<std::collections::BTreeSet<_>>();
+        assert_eq!((of("type"), of("email").len(), of("phone_number").len()), (["totp", "email", "phone"].into(), 1, 1), "{methods}");
+        let user = app.admin().get("/api/v2/users/auth0%7Cann").await.body;
+        assert_eq!(user["multifactor"], json!(["guardian"]));
+        let mut browser = Browser::new(app.caller());
+        let page = browser.open(&Authorize::code("web").path()).await;
+        let page = browser.submit(&page, &[("username", "ann@example.com"), ("password", "hello")]).await;
+        let landed = browser.give(&page, &app.code(b"Hello!\xde\xad\xbe\xef", 0)).await;
+        assert!(!landed.param("code").is_empty(), "{landed:?}");
+    }
+
+    /// Whoever is named as an administrator is told of the end of an import, unless its caller wants no letter.
+    async fn administrators_are_told_when_an_import_has_ended(app: TestApp) {
+        let users = || json!([{ "email": "ann@example.com" }, { "email": "nope" }]);
+        let told = async || app.letters("import_finished").await;
+        import_users(&app, &[], users()).await;
+        assert_eq!(told().await, [], "nobody is named");
+        let named = app.machine("update:doorward_administrators").patch("/api/v2/doorward/administrators", json!({ "emails": ["ops@example.com"] })).await;
+        assert_eq!(named.status, 200, "{}", named.text);
+        import_users(&app, &[("send_completion_email", "false")], users()).await;
+        assert_eq!(told().await, []);
+        import_users(&app, &[("upsert", "true")], users()).await;
+        let letters = told().await;
+        let [(recipient, variables)] = letters.as_slice() else { panic!("{letters:?}") };
+        assert_eq!(recipient, "ops@example.com");
+        assert_eq!(json!(variables), json!({ "status": "completed", "inserted": 0, "updated": 1, "failed": 1 }));
+    }
+
+    /// What came of a file before its connection broke is deleted within the hour, and not while more of it comes.
+    async fn a_lost_upload_leaves_nothing(app: TestApp) {
+        let rows = format!("[{}", "{\"email\":\"ann@example.com\"},".repeat(60_000));
+        let mut uploads = Vec::new();
+        for _ in 0..2 {
+            let mut upload = Upload::new(&app.app, &app.tenant.id);
+            upload.push(&app.app, rows.as_bytes()).await.expect("writes");
+            uploads.push(upload);
+        }
+        let parts = async || {
+            let rows = app.app.db.read("SELECT DISTINCT job FROM job_parts LIMIT 10", vec![]).await.expect("reads");
+            rows.len()
+        };
+        assert_eq!(parts().await, 2);
+        app.app.clock.advance(3000);
+        uploads[0].push(&app.app, &rows.as_bytes()[1..]).await.expect("writes");
+        app.app.clock.advance(601);
+        retention::sweep(&app.app).await.expect("sweeps");
+        assert_eq!(parts().await, 1);
+        app.app.clock.advance(3600);
+        retention::sweep(&app.app).await.expect("sweeps");
+        assert_eq!(parts().await, 0);
     }
 
     async fn a_custom_hash_is_replaced_until_its_user_signed_in(app: TestApp) {

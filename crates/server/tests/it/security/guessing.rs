@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use model::attack_protection::{self as protection, BruteForce, Shield};
 use model::users::NewUser;
 use serde_json::{Value, json};
 
@@ -374,6 +375,78 @@ both_databases! {
         assert!(answer.text.contains("detected in a public data breach"), "{}", answer.text);
         assert_eq!(sign_up("three@example.com", PASSWORD).await.status, 302);
         assert_eq!((count(&app, "pwd_leak").await, count(&app, "signup_pwd_leak").await), (2, 2));
+    }
+
+    /// Whoever signs in with a leaked password is told by mail, with a link that sets another; and so are the administrators, as often as
+    /// they want.
+    async fn a_leaked_password_is_told_to_its_user_and_to_administrators(app: TestApp) {
+        let app = prepared(app).await;
+        let admin = app.admin();
+        let named = admin.patch("/api/v2/doorward/administrators", json!({ "emails": ["ops@example.com"] })).await;
+        assert_eq!((named.status, named.body), (200, json!({ "emails": ["ops@example.com"] })));
+        let changed = admin.patch("/api/v2/users/auth0%7Calice", json!({ "password": LEAKED })).await;
+        assert_eq!(changed.status, 200, "{}", changed.text);
+        let part = "breached-password-detection";
+        let told = async || {
+            let [user, administrators] = ["stolen_credentials", "attack_noticed"].map(|kind| app.letters(kind));
+            (user.await.len(), administrators.await.len())
+        };
+        set(&app, part, json!({ "enabled": true, "shields": ["admin_notification"], "admin_notification_frequency": ["daily"] })).await;
+        assert_eq!(enter(&app, ONE, ALICE, LEAKED).await.status, 302);
+        assert_eq!(enter(&app, ONE, ALICE, LEAKED).await.status, 302);
+        assert_eq!(told().await, (0, 1));
+        let letter = app.letters("attack_noticed").await.remove(0);
+        assert_eq!((letter.0.as_str(), &letter.1["log_type"]), ("ops@example.com", &json!("pwd_leak")));
+        app.app.clock.advance(86_400);
+        set(&app, part, json!({ "shields": ["block", "user_notification", "admin_notification"], "stage": { "pre-change-password": { "shields": ["block"] } } })).await;
+        for _ in 0..2 {
+            assert_eq!(enter(&app, ONE, ALICE, LEAKED).await.status, 400);
+        }
+        assert_eq!(told().await, (1, 2), "of a user once an hour, of administrators once a day");
+        // Who only guesses hears of nothing.
+        assert_eq!(enter(&app, ONE, "bob@example.com", LEAKED).await.status, 400);
+        assert_eq!(told().await, (1, 2));
+        let (recipient, variables) = app.letters("stolen_credentials").await.remove(0);
+        assert_eq!(recipient, ALICE);
+        let link = variables["url"].as_str().expect("a link");
+        let mut browser = browser(&app);
+        let page = browser.open(link.strip_prefix("https://id.test").expect("is ours")).await;
+        let again = browser.submit(&page, &[("password", LEAKED)]).await;
+        assert!(again.text.contains("stolen somewhere else"), "{}", again.text);
+        assert_eq!(count(&app, "pwd_leak").await, 5);
+        let done = browser.submit(&again, &[("password", "Another-horse-9")]).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        assert_eq!(enter(&app, ONE, ALICE, "Another-horse-9").await.status, 302);
+    }
+
+    async fn administrators_hear_of_accounts_and_addresses_where_a_shield_says_so(app: TestApp) {
+        let app = prepared(app).await;
+        let emails = json!({ "emails": ["a@example.com", "b@example.com"] });
+        assert_eq!(app.admin().patch("/api/v2/doorward/administrators", emails).await.status, 200);
+        let told = async || {
+            let letters = app.letters("attack_noticed").await;
+            letters.into_iter().map(|(to, variables)| format!("{to} {}", variables["log_type"].as_str().expect("is text"))).collect::<Vec<_>>()
+        };
+        // No operation sets this shield, but an export of another tenant may hold it.
+        let mut stored = protection::load::<BruteForce>(&app.app, &app.tenant.id).await.expect("reads");
+        (stored.settings.max_attempts, stored.settings.shields) = (2, vec![Shield::Block, Shield::AdminNotification]);
+        let mut batch = db::Batch::new();
+        protection::save(&mut batch, &app.tenant.id, &mut stored);
+        app.app.db.commit(batch).await.expect("writes");
+        assert_eq!(statuses(&app, ONE, ALICE, 3).await, [400, 400, 429]);
+        assert_eq!(statuses(&app, TWO, ALICE, 3).await, [400, 400, 429]);
+        let mut first = told().await;
+        first.sort();
+        assert_eq!(first, ["a@example.com limit_wc", "b@example.com limit_wc"], "once an hour");
+        set(&app, "suspicious-ip-throttling", json!({ "stage": { "pre-login": { "max_attempts": 1 } } })).await;
+        app.app.clock.advance(1);
+        assert_eq!(enter(&app, TWO, "nobody@example.com", "wrong").await.status, 429);
+        assert_eq!(told().await.len(), 4);
+        set(&app, "suspicious-ip-throttling", json!({ "shields": ["block"] })).await;
+        app.app.clock.advance(3600);
+        assert_eq!(enter(&app, TWO, "nobody@example.com", "wrong").await.status, 400);
+        assert_eq!(enter(&app, TWO, "nobody@example.com", "wrong").await.status, 429);
+        assert_eq!(told().await.len(), 4, "not where no shield says so");
     }
 }
 

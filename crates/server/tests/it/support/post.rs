@@ -7,7 +7,7 @@ use super::TestApp;
 /// A letter that went out.
 #[derive(Clone, Debug)]
 pub struct Letter {
-    pub kind: &'static str,
+    pub kind: String,
     pub mail: Mail,
 }
 
@@ -31,7 +31,7 @@ impl TestApp {
         letters.reverse();
         letters
             .into_iter()
-            .map(|shown| Letter { kind: shown.kind.name(), mail: shown.mail.expect("it has gone out") })
+            .map(|shown| Letter { kind: shown.kind, mail: shown.mail.expect("it has gone out") })
             .collect()
     }
 

@@ -46,6 +46,7 @@ const OBJECTS: &[&str] = &[
     "/connections/{id}",
     "/doorward/clients/{id}",
     "/doorward/protocol",
+    "/doorward/administrators",
     "/doorward/self-service",
     "/email-templates/{templateName}",
     "/emails/provider",

@@ -6,8 +6,7 @@ use management::documents::Document;
 use management::users::authentication_methods as methods;
 use management::validation::{Strict, Validator};
 use management::{
-    attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates,
-    emails, guardian, jobs, operations, protocol, resource_servers, self_service, tenants, tickets, users,
+    administrators, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, guardian, jobs, operations, protocol, resource_servers, self_service, tenants, tickets, users,
 };
 use serde_json::{Value, json};
 
@@ -237,6 +236,12 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
                         "user_id": "auth0|alice" })
             },
             schema!(device_credentials::CreateDeviceCredential),
+        ),
+        body(
+            "PATCH /doorward/administrators",
+            "doorward/administrators",
+            |_| json!({ "emails": ["ops@example.com"] }),
+            schema!(administrators::UpdateAdministrators),
         ),
         body(
             "PATCH /doorward/clients/{id}",
