@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::clients::{self, Client};
 use model::jose::{Algorithm, SigningKey};
 use model::resource_servers::ResourceServer;
+use model::roles::permissions;
 use model::sessions::{self, Proof};
 use model::tenants::Tenant;
 use model::users::User;
@@ -64,7 +65,7 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     jti: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    permissions: Option<[&'a str; 0]>,
+    permissions: Option<Vec<String>>,
     /// RFC 9068 §2.2.1, and of the Management API alone: see [`proof`].
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
@@ -92,8 +93,18 @@ pub async fn user_access_token(
     };
     let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
     let proof = proof(app, tenant, api, user, sid).await?;
-    let scope = scopes.to_string();
-    sign(app, tenant, api, user.as_str(), aud, scope, gty, &client.client_id, lifetime, proof).await
+    let permissions = match tells_permissions(api) {
+        true => Some(permissions::on_api(&app.db, &tenant.id, user, api).await?.into_iter().collect()),
+        false => None,
+    };
+    let (scope, client_id) = (scopes.to_string(), &client.client_id);
+    sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, proof, permissions).await
+}
+
+/// Whether tokens for the API hold all that their subject may do there, whatever was asked for (authentication contract §2.1).
+fn tells_permissions(api: &ResourceServer) -> bool {
+    let dialect = api.token_dialect.as_deref().unwrap_or_default();
+    api.enforce_policies == Some(true) && dialect.ends_with("_authz")
 }
 
 /// What a token for the Management or the My Account API tells of the sign-in it came of, where the tenant's self-service policy asks for it.
@@ -123,7 +134,10 @@ pub async fn client_access_token(
     let sub = format!("{}@clients", client.client_id);
     let aud = json!(api.identifier);
     let gty = Some("client-credentials");
-    sign(app, tenant, api, &sub, aud, scope, gty, &client.client_id, api.token_lifetime, None).await
+    // What a client may do is what its grant says.
+    let permissions = tells_permissions(api).then(|| scope.split_whitespace().map(str::to_owned).collect());
+    let (client_id, lifetime) = (&client.client_id, api.token_lifetime);
+    sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, None, permissions).await
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one claim, and both callers are above")]
@@ -138,6 +152,7 @@ async fn sign(
     client_id: &ClientId,
     expires_in: i64,
     proof: Option<Proof>,
+    permissions: Option<Vec<String>>,
 ) -> Result<AccessToken, db::Error> {
     let iat = app.clock.now().seconds();
     let dialect = api.token_dialect.as_deref().unwrap_or("access_token");
@@ -153,7 +168,7 @@ async fn sign(
         azp: (!rfc9068).then_some(client_id.as_str()),
         client_id: rfc9068.then_some(client_id.as_str()),
         jti: rfc9068.then(|| app.random.alphanumeric(22)),
-        permissions: (api.enforce_policies == Some(true) && dialect.ends_with("_authz")).then_some([]),
+        permissions,
         auth_time: proof.map(|proof| proof.authenticated_at.seconds()),
         amr: proof.filter(|proof| proof.mfa).map(|_| ["mfa"]),
     };

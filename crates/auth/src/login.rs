@@ -186,8 +186,8 @@ async fn begin(
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let now = app.clock.now();
     let limits = Limits::of(&*visit.settings().await?);
-    let (found, connection) = (&proven.found, &proven.connection.name);
-    let (session, token) = Session::begin(app, &visit.peer, found.user.id.clone(), connection, limits);
+    let (found, identity) = (&proven.found, &proven.found.user.identities[proven.found.identity]);
+    let (session, token) = Session::begin(app, &visit.peer, found.user.id.clone(), identity, limits);
 
     let mut batch = Batch::new();
     proven.log_in(&mut batch, visit, found, now);

@@ -112,7 +112,7 @@ async fn sign_up(
     let client_id = &request.client.client_id;
     let links = Links::of(app, &visit.tenant, Kind::VerifyEmail, Some(client_id)).await?;
     let limits = Limits::of(&*visit.settings().await?);
-    let (session, token) = Session::begin(app, &visit.peer, user.id.clone(), &connection.name, limits);
+    let (session, token) = Session::begin(app, &visit.peer, user.id.clone(), user.primary(), limits);
     let now = app.clock.now();
 
     let mut batch = Batch::new();

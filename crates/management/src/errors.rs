@@ -107,6 +107,9 @@ pub enum Error {
     /// 404 with the resource's own text and, where there is one, its code.
     #[error("{0}")]
     NotFound(Missing),
+    /// 404 without a code, below the path of a role.
+    #[error("No such role with id: {0}")]
+    NoSuchRole(String),
     /// 409 `auth0_idp_error`.
     #[error("The user already exists.")]
     UserExists,
@@ -196,6 +199,15 @@ pub enum Missing {
     /// `inexistent_job`, where its errors are asked for.
     #[error("The job does not exist")]
     JobErrors,
+    /// No code.
+    #[error("The role does not exist.")]
+    Role,
+    /// No code.
+    #[error("The session does not exist.")]
+    Session,
+    /// No code.
+    #[error("The refresh token does not exist.")]
+    RefreshToken,
     /// No code: the address is not throttled.
     #[error("Not Found")]
     AddressBlock,
@@ -215,7 +227,13 @@ impl Missing {
             Self::EmailProvider => Some("inexistent_email_provider"),
             Self::EmailTemplate => Some("inexistent_email_template"),
             Self::Job | Self::JobErrors => Some("inexistent_job"),
-            Self::SigningKey | Self::AddressBlock | Self::AuthenticationMethod | Self::Credential => None,
+            Self::SigningKey
+            | Self::AddressBlock
+            | Self::AuthenticationMethod
+            | Self::Credential
+            | Self::Role
+            | Self::Session
+            | Self::RefreshToken => None,
         }
     }
 }
@@ -251,6 +269,7 @@ impl Error {
             Self::BodyTooLarge(_) => (S::PAYLOAD_TOO_LARGE, None),
             Self::UnsupportedMediaType => (S::UNSUPPORTED_MEDIA_TYPE, None),
             Self::NotFound(what) => (S::NOT_FOUND, what.code()),
+            Self::NoSuchRole(_) => (S::NOT_FOUND, None),
             Self::UserExists => (S::CONFLICT, Some("auth0_idp_error")),
             Self::UsernameExists(_) | Self::IdentifierTaken(_) => (S::BAD_REQUEST, Some("auth0_idp_error")),
             Self::AlreadyExists(_) | Self::TemplateExists(_) => (S::CONFLICT, None),

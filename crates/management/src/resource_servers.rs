@@ -8,6 +8,7 @@ use db::Batch;
 use model::document::object;
 use model::jose::Algorithm;
 use model::resource_servers::{self, Filter, ResourceServer};
+use model::roles::permissions;
 use model::{App, Model};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
@@ -226,11 +227,14 @@ pub async fn update(
     }
     provide_keys(&app, &grant, &body).await?;
     let decide = async || {
-        let api = load(&app, &grant, &id).await?;
-        let mut api = api.patched(&app.random, &body.keys).map_err(unfit)?;
+        let before = load(&app, &grant, &id).await?;
+        let mut api = before.patched(&app.random, &body.keys).map_err(unfit)?;
         check(&api)?;
         let mut batch = Batch::new();
         resource_servers::save(&app, &mut batch, &grant.tenant.id, &mut api);
+        let gone = before.scopes.iter().flatten().filter(|scope| !api.has_scope(&scope.value));
+        let gone: Vec<_> = gone.map(|scope| scope.value.clone()).collect();
+        permissions::forget(&mut batch, &grant.tenant.id, &api.identifier, &gone);
         let answer = object(&api);
         grant.wrote(&app, &mut batch, StatusCode::OK, &answer);
         Ok::<_, Error>((batch, answer))

@@ -14,8 +14,7 @@ use crate::operations::{Api, Operation, Power, everyone, own_id, own_row, power}
 use crate::table::Table;
 use crate::users::authentication_methods as methods;
 use crate::{
-    administrators, anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, grants, guardian, jobs, logs, my_account, protocol, resource_servers,
-    self_service, signing_keys, tenants, tickets, user_blocks, users,
+    administrators, anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, grants, guardian, jobs, logs, my_account, protocol, refresh_tokens, resource_servers, roles, self_service, sessions, signing_keys, tenants, tickets, user_blocks, users,
 };
 
 const GET: Method = Method::GET;
@@ -160,11 +159,34 @@ fn table(table: Table, largest_import: u64) -> Table {
         .op(GET, "/logs", "Search log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list)
         .op(GET, "/logs/{id}", "Get a log event by id", &[everyone("read:logs"), everyone("read:logs_users")], logs::get)
 
+        .op(GET, "/refresh-tokens", "Get refresh tokens", &[everyone("read:refresh_tokens")], refresh_tokens::list)
+        .op(POST, "/refresh-tokens/revoke", "Revoke refresh tokens", &[everyone("delete:refresh_tokens")], refresh_tokens::revoke)
+        .op(GET, "/refresh-tokens/{id}", "Get a refresh token", &[everyone("read:refresh_tokens")], refresh_tokens::get)
+        .op(PATCH, "/refresh-tokens/{id}", "Update a refresh token", &[everyone("update:refresh_tokens")], refresh_tokens::update)
+        .op(DELETE, "/refresh-tokens/{id}", "Delete a refresh token", &[everyone("delete:refresh_tokens")], refresh_tokens::delete)
+
         .op(GET, "/resource-servers", "Get resource servers", &[everyone("read:resource_servers")], resource_servers::list)
         .op(POST, "/resource-servers", "Create a resource server", &[everyone("create:resource_servers")], resource_servers::create)
         .op(GET, "/resource-servers/{id}", "Get a resource server", &[everyone("read:resource_servers")], resource_servers::get)
         .op(PATCH, "/resource-servers/{id}", "Update a resource server", &[everyone("update:resource_servers")], resource_servers::update)
         .op(DELETE, "/resource-servers/{id}", "Delete a resource server", &[everyone("delete:resource_servers")], resource_servers::delete)
+
+        .op(GET, "/roles", "Get roles", &[everyone("read:roles")], roles::list)
+        .op(POST, "/roles", "Create a role", &[everyone("create:roles")], roles::create)
+        .op(GET, "/roles/{id}", "Get a role", &[everyone("read:roles")], roles::get)
+        .op(PATCH, "/roles/{id}", "Update a role", &[everyone("update:roles")], roles::update)
+        .op(DELETE, "/roles/{id}", "Delete a role", &[everyone("delete:roles")], roles::delete)
+        .op(GET, "/roles/{id}/permissions", "Get permissions granted by role", &[everyone("read:roles")], roles::list_permissions)
+        .op(POST, "/roles/{id}/permissions", "Associate permissions with a role", &[everyone("update:roles")], roles::add_permissions)
+        .op(DELETE, "/roles/{id}/permissions", "Remove permissions from a role", &[everyone("update:roles")], roles::remove_permissions)
+        .op(GET, "/roles/{id}/users", "Get a role's users", &[everyone("read:users"), everyone("read:roles"), everyone("read:role_members")], roles::list_users)
+        .op(POST, "/roles/{id}/users", "Assign users to a role", &[everyone("update:roles"), everyone("create:role_members")], roles::assign_users)
+
+        .op(GET, "/sessions/{id}", "Get session", &[everyone("read:sessions")], sessions::get)
+        .op(PATCH, "/sessions/{id}", "Update session", &[everyone("update:sessions")], sessions::update)
+        .op(DELETE, "/sessions/{id}", "Delete session", &[everyone("delete:sessions")], sessions::delete)
+        .op(POST, "/sessions/{id}/revoke", "Revokes a session", &[everyone("delete:sessions").and("delete:refresh_tokens"),
+            everyone("delete:refresh_tokens").and("delete:sessions")], sessions::revoke)
 
         .op(GET, "/tenants/settings", "Get tenant settings", &[everyone("read:tenant_settings")], tenants::get)
         .op(PATCH, "/tenants/settings", "Update tenant settings", &[everyone("update:tenant_settings")], tenants::update)
@@ -202,6 +224,18 @@ fn table(table: Table, largest_import: u64) -> Table {
         .op(DELETE, "/users/{id}/multifactor/{provider}", "Delete a User's Multi-factor Provider", &[everyone("update:users"),
             own_id("delete:current_user_metadata").unnamed().asking(Change::RemoveFactor)], users::factors::remove_multifactor)
         .op(POST, "/users/{id}/recovery-code-regeneration", "Generate New Multi-factor Authentication Recovery Code", &[everyone("update:users")], users::factors::regenerate_recovery_code)
+        .op(GET, "/users/{id}/permissions", "Get a User's Permissions", &[everyone("read:users")], users::roles::list_permissions)
+        .op(POST, "/users/{id}/permissions", "Assign Permissions to a User", &[everyone("update:users")], users::roles::add_permissions)
+        .op(DELETE, "/users/{id}/permissions", "Remove Permissions from a User", &[everyone("update:users")], users::roles::remove_permissions)
+        .op(POST, "/users/{id}/revoke-access", "Revokes selected resources from a user", &[everyone("delete:sessions").and("delete:refresh_tokens"),
+            everyone("delete:refresh_tokens").and("delete:sessions")], sessions::revoke_access)
+        .op(GET, "/users/{id}/roles", "Get a user's roles", &[everyone("read:users"), everyone("read:roles"), everyone("read:role_members")], users::roles::list)
+        .op(POST, "/users/{id}/roles", "Assign roles to a user", &[everyone("update:users"), everyone("create:role_members")], users::roles::assign)
+        .op(DELETE, "/users/{id}/roles", "Removes roles from a user", &[everyone("update:users"), everyone("delete:role_members")], users::roles::remove)
+        .op(GET, "/users/{user_id}/refresh-tokens", "Get refresh tokens for a user", &[everyone("read:refresh_tokens")], refresh_tokens::of_user)
+        .op(DELETE, "/users/{user_id}/refresh-tokens", "Delete refresh tokens for a user", &[everyone("delete:refresh_tokens")], refresh_tokens::delete_of_user)
+        .op(GET, "/users/{user_id}/sessions", "Get sessions for user", &[everyone("read:sessions")], sessions::of_user)
+        .op(DELETE, "/users/{user_id}/sessions", "Delete sessions for user", &[everyone("delete:sessions")], sessions::delete_of_user)
 }
 
 /// The routes of the Management and the My Account API, to be merged at the root.

@@ -169,6 +169,14 @@ pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
     );
 }
 
+/// Ends the codes of a session that nobody has redeemed.
+pub fn remove_for_session(batch: &mut Batch, tenant: &TenantId, user_id: &UserId, sid: &str) {
+    batch.execute(
+        "DELETE FROM authorization_codes WHERE tenant = $1 AND user_id = $2 AND sid = $3 AND spent_at IS NULL",
+        params![tenant, user_id, sid],
+    );
+}
+
 /// Ends the codes that a consent stood behind and nobody has redeemed.
 pub fn remove_for_grant(
     batch: &mut Batch,

@@ -37,6 +37,7 @@ pub mod recovery;
 pub mod refresh_tokens;
 pub mod resource_servers;
 pub mod retention;
+pub mod roles;
 pub mod seal;
 pub mod self_service;
 pub mod sessions;

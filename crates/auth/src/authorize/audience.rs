@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use model::clients::Client;
 use model::resource_servers::{self, CURRENT_USER_SCOPES, MFA_SCOPES, ResourceServer};
+use model::roles::permissions;
 use model::tenants::Tenant;
-use model::{App, client_grants};
+use model::{App, UserId, client_grants};
 
 use crate::scopes::{Scopes, is_openid};
 
@@ -95,19 +96,21 @@ impl Audience {
 
     /// Which of the `requested` scopes a user of `client` may have on it: unknown ones are dropped, never refused.
     ///
-    /// On the Management API that is the current-user scopes and nothing else, in every user flow. `offline` says
-    /// whether the flow could hand out a refresh token.
+    /// On the Management API that is the current-user scopes and nothing else, in every user flow. Before anybody has signed in there is
+    /// no `user`, and nothing is cut to what they are permitted; nothing is issued then either. `offline` says whether the flow could hand
+    /// out a refresh token.
     pub async fn grantable(
         &self,
         app: &App,
         tenant: &Tenant,
         client: &Client,
+        user: Option<&UserId>,
         requested: &Scopes,
         offline: bool,
     ) -> Result<Scopes, AudienceError> {
         let api_scopes = match self.api() {
             None => Vec::new(),
-            Some(api) => self.user_scopes(app, tenant, client, api).await?,
+            Some(api) => self.user_scopes(app, tenant, client, user, api).await?,
         };
         let offline = offline
             && client.allows_grant("refresh_token")
@@ -124,6 +127,7 @@ impl Audience {
         app: &App,
         tenant: &Tenant,
         client: &Client,
+        user: Option<&UserId>,
         api: &ResourceServer,
     ) -> Result<Vec<String>, AudienceError> {
         let denied = || AudienceError::Denied(api.identifier.clone());
@@ -158,7 +162,9 @@ impl Audience {
                 listed().into_iter().filter(|scope| grant.allows(scope)).collect()
             }
         };
-        // With RBAC a user has the scopes that roles give: there are no roles yet, so there are none.
-        Ok(if api.enforce_policies == Some(true) { Vec::new() } else { scopes })
+        let Some(user) = user.filter(|_| api.enforce_policies == Some(true)) else { return Ok(scopes) };
+        // With RBAC a user has the scopes that roles, or permissions of their own, give them.
+        let theirs = permissions::on_api(&app.db, &tenant.id, user, api).await?;
+        Ok(scopes.into_iter().filter(|scope| theirs.contains(scope)).collect())
     }
 }

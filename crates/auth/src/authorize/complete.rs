@@ -57,7 +57,7 @@ pub async fn complete(
     if let Some(id) = transaction {
         transactions::done(&mut batch, &tenant.id, id, now);
     }
-    sessions::touch(&mut batch, &tenant.id, session, &request.client.client_id, now, limits);
+    sessions::touch(&mut batch, (&tenant.id, &visit.peer), session, &request.client.client_id, now, limits);
     if request.audience.api().is_some() || needs_consent(request) {
         let (client_id, audience) = (&request.client.client_id, request.audience.identifier());
         let known = grants::find(&app.db, &tenant.id, &user.id, client_id, audience).await?;

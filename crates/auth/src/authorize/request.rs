@@ -474,8 +474,12 @@ async fn audience(
     let asked = params.get("audience").or_else(|| settings.default_audience());
     let found = async {
         let audience = Audience::find(&visit.app, &visit.tenant, asked).await?;
+        // Whom the answer will be about, if it is given now: each step of a sign-in checks its request anew.
+        let enforces = audience.api().is_some_and(|api| api.enforce_policies == Some(true));
+        let user = if enforces { visit.session().await?.map(|(session, _)| session.user_id) } else { None };
+        let (app, tenant) = (&visit.app, &visit.tenant);
         let granted =
-            audience.grantable(&visit.app, &visit.tenant, client, scope, response_type.code).await?;
+            audience.grantable(app, tenant, client, user.as_ref(), scope, response_type.code).await?;
         Ok((audience, granted))
     };
     found.await.map_err(|error| match error {

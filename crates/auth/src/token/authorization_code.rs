@@ -86,7 +86,8 @@ async fn decide(
         return Ok((Batch::new(), Outcome::Refused { reason: error.description.to_string(), error }));
     }
     let asked = Scopes::parse(&code.scope);
-    let Some((audience, scopes)) = granted_now(visit, client, &code.audience, &asked).await? else {
+    let Some((audience, scopes)) = granted_now(visit, client, &code.user_id, &code.audience, &asked).await?
+    else {
         let error = OAuthError::access_denied(format!("Service not found: {}", code.audience));
         return Ok((
             Batch::new(),

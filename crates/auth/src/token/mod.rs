@@ -12,8 +12,8 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use model::App;
 use model::clients::Client;
+use model::{App, UserId};
 use serde::Serialize;
 
 use crate::authorize::audience::{Audience, AudienceError};
@@ -108,12 +108,13 @@ impl Grant {
 async fn granted_now(
     visit: &Visit,
     client: &Client,
+    user: &UserId,
     audience: &str,
     scopes: &Scopes,
 ) -> Result<Option<(Audience, Scopes)>, db::Error> {
     let found = async {
         let audience = Audience::find(&visit.app, &visit.tenant, Some(audience)).await?;
-        let left = audience.grantable(&visit.app, &visit.tenant, client, scopes, true).await?;
+        let left = audience.grantable(&visit.app, &visit.tenant, client, Some(user), scopes, true).await?;
         Ok((audience, left))
     };
     match found.await {

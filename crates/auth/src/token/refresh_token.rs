@@ -98,7 +98,9 @@ async fn decide(
         return Ok((Batch::new(), Outcome::Blocked));
     }
     let held = Scopes::parse(&presented.family.scope);
-    let Some((audience, held)) = granted_now(visit, client, &presented.family.audience, &held).await? else {
+    let Some((audience, held)) =
+        granted_now(visit, client, &presented.family.user_id, &presented.family.audience, &held).await?
+    else {
         return nothing("the API gives the client nothing any more");
     };
     if !held.has("offline_access") {

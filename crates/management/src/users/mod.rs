@@ -8,6 +8,7 @@ mod identities;
 mod link_with;
 mod own;
 mod passwords;
+pub mod roles;
 
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -51,7 +51,8 @@ fn touch(batch: &mut Batch, user: &User) {
         .expect(1);
 }
 
-/// Makes the identity at `position` a user of its own, with the profile it brought and no metadata. `None` for the primary
+/// Makes the identity at `position` a user of its own, with the profile it brought and no metadata. What `user` was signed in to with that
+/// identity ends. `None` for the primary
 /// identity, which cannot be removed, and for a position that does not exist; then nothing is added to the batch.
 pub fn unlink(batch: &mut Batch, user: &mut User, position: usize, now: Timestamp) -> Option<User> {
     if position == 0 || position >= user.identities.len() {
@@ -67,6 +68,7 @@ pub fn unlink(batch: &mut Batch, user: &mut User, position: usize, now: Timestam
     let login = restored.login_of(0);
     identities::give(batch, &user.tenant, (&user.id, &restored.id), 0, &restored.identities[0], &login);
     restored.identities[0].stored = login;
+    sessions::remove_of_identity(batch, &user.tenant, &user.id, &restored.identities[0]);
     Some(restored)
 }
 

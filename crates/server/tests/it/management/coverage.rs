@@ -9,6 +9,7 @@ use model::jobs::{self, Job};
 use model::resource_servers::CURRENT_USER_SCOPES;
 use serde_json::{Map, Value, json};
 
+use super::sign_ins::SignIn;
 use crate::security::refusals::{refusal, unowned};
 use crate::support::{Answer, Caller, TestApp};
 
@@ -157,11 +158,35 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ("PUT /keys/signing/{kid}/revoke", "update:signing_keys", 200, 404),
     ("GET /logs", "read:logs read:logs_users", 200, 200),
     ("GET /logs/{id}", "read:logs read:logs_users", 200, 404),
+    ("GET /refresh-tokens", "read:refresh_tokens", 200, 200),
+    ("POST /refresh-tokens/revoke", "delete:refresh_tokens", 202, 202),
+    ("GET /refresh-tokens/{id}", "read:refresh_tokens", 200, 404),
+    ("PATCH /refresh-tokens/{id}", "update:refresh_tokens", 200, 404),
+    ("DELETE /refresh-tokens/{id}", "delete:refresh_tokens", 202, 202),
     ("GET /resource-servers", "read:resource_servers", 200, 200),
     ("POST /resource-servers", "create:resource_servers", 201, 201),
     ("GET /resource-servers/{id}", "read:resource_servers", 200, 404),
     ("PATCH /resource-servers/{id}", "update:resource_servers", 200, 404),
     ("DELETE /resource-servers/{id}", "delete:resource_servers", 204, 204),
+    ("GET /roles", "read:roles", 200, 200),
+    ("POST /roles", "create:roles", 200, 200),
+    ("GET /roles/{id}", "read:roles", 200, 404),
+    ("PATCH /roles/{id}", "update:roles", 200, 404),
+    ("DELETE /roles/{id}", "delete:roles", 200, 404),
+    ("GET /roles/{id}/permissions", "read:roles", 200, 404),
+    ("POST /roles/{id}/permissions", "update:roles", 201, 404),
+    ("DELETE /roles/{id}/permissions", "update:roles", 204, 404),
+    ("GET /roles/{id}/users", "read:users read:roles read:role_members", 200, 404),
+    ("POST /roles/{id}/users", "update:roles create:role_members", 200, 404),
+    ("GET /sessions/{id}", "read:sessions", 200, 404),
+    ("PATCH /sessions/{id}", "update:sessions", 200, 404),
+    ("DELETE /sessions/{id}", "delete:sessions", 202, 202),
+    (
+        "POST /sessions/{id}/revoke",
+        "delete:sessions&delete:refresh_tokens delete:refresh_tokens&delete:sessions",
+        202,
+        404,
+    ),
     ("GET /tenants/settings", "read:tenant_settings", 200, 200),
     ("PATCH /tenants/settings", "update:tenant_settings", 200, 200),
     ("POST /tickets/email-verification", "create:user_tickets", 201, 201),
@@ -216,6 +241,22 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ("POST /users/{id}/multifactor/actions/invalidate-remember-browser", "update:users", 204, 204),
     ("DELETE /users/{id}/multifactor/{provider}", "update:users *+delete:current_user_metadata", 204, 404),
     ("POST /users/{id}/recovery-code-regeneration", "update:users", 200, 404),
+    ("GET /users/{id}/permissions", "read:users", 200, 404),
+    ("POST /users/{id}/permissions", "update:users", 201, 404),
+    ("DELETE /users/{id}/permissions", "update:users", 204, 404),
+    (
+        "POST /users/{id}/revoke-access",
+        "delete:sessions&delete:refresh_tokens delete:refresh_tokens&delete:sessions",
+        202,
+        202,
+    ),
+    ("GET /users/{id}/roles", "read:users read:roles read:role_members", 200, 404),
+    ("POST /users/{id}/roles", "update:users create:role_members", 204, 404),
+    ("DELETE /users/{id}/roles", "update:users delete:role_members", 204, 404),
+    ("GET /users/{user_id}/refresh-tokens", "read:refresh_tokens", 200, 404),
+    ("DELETE /users/{user_id}/refresh-tokens", "delete:refresh_tokens", 202, 404),
+    ("GET /users/{user_id}/sessions", "read:sessions", 200, 404),
+    ("DELETE /users/{user_id}/sessions", "delete:sessions", 202, 404),
 ];
 
 /// Where a user's factors are.
@@ -388,6 +429,9 @@ impl World {
                 id(self.admin.get("/api/v2/logs?per_page=1").await.body[0].clone(), "log_id")
             }
             "grants" => self.consent().await,
+            "roles" => self.role().await,
+            "sessions" => SignIn::of(&self.app, "auth0|alice", "").await.sid,
+            "refresh-tokens" => SignIn::of(&self.app, "auth0|alice", "").await.family,
             "jobs" => self.job().await,
             "device-credentials" => {
                 let alice = self.app.token("auth0|alice", "create:current_user_device_credentials");
@@ -438,6 +482,20 @@ impl World {
         );
         batch.changed("email_templates", tenant.as_str(), name);
         self.app.app.db.commit(batch).await.expect("deletes");
+    }
+
+    async fn role(&self) -> String {
+        let made = self.admin.post("/api/v2/roles", json!({ "name": self.unique("r") })).await;
+        assert_eq!(made.status, 200, "{}", made.text);
+        made.body["id"].as_str().expect("it has an id").to_owned()
+    }
+
+    /// A permission that there is.
+    async fn permissions(&self) -> Value {
+        let identifier = self.unique("urn:");
+        let body = json!({ "identifier": identifier, "scopes": [{ "value": "read:a" }] });
+        self.made("/api/v2/resource-servers", body).await;
+        json!({ "permissions": [{ "resource_server_identifier": identifier, "permission_name": "read:a" }] })
     }
 
     /// What Alice consented to.
@@ -543,6 +601,10 @@ impl World {
             .replace("{kid}", &id)
             .replace("{name}", &id)
             .replace("{templateName}", &id);
+        let path = match path.strip_prefix("/users/{user_id}") {
+            Some(rest) => format!("/users/{id}{rest}"),
+            None => path,
+        };
         let path = path.replace("/multifactor/{provider}", "/multifactor/google-authenticator");
         let path = match path.split_once("{authentication_method_id}") {
             Some((before, _)) if whose == Whose::Missing => format!("{before}totp%7Cdev_0000000000000000"),
@@ -567,6 +629,7 @@ impl World {
         let path = match (operation.method.as_str(), operation.path) {
             ("GET", "/users-by-email") => format!("{path}?email=alice@example.com"),
             (_, "/user-blocks") => format!("{path}?identifier=alice@example.com"),
+            ("GET", "/refresh-tokens") => format!("{path}?user_id=auth0|alice"),
             ("DELETE", "/grants") => format!("{path}?user_id=auth0|nobody"),
             ("DELETE", "/users/{id}/identities/{provider}/{user_id}") => {
                 let account = self.linked(&id).await;
@@ -575,6 +638,20 @@ impl World {
             _ => path,
         };
         let body = match (operation.method.as_str(), operation.path) {
+            (_, "/roles/{id}/permissions" | "/users/{id}/permissions") if operation.method != Method::GET => {
+                Some(self.permissions().await)
+            }
+            (_, "/users/{id}/roles") if operation.method != Method::GET => {
+                Some(json!({ "roles": [self.role().await] }))
+            }
+            ("POST", "/roles/{id}/users") => Some(json!({ "users": ["auth0|bob"] })),
+            ("POST", "/roles") => Some(json!({ "name": self.unique("r") })),
+            ("PATCH", "/roles/{id}") => Some(json!({ "description": self.unique("d") })),
+            ("PATCH", "/sessions/{id}") => Some(json!({ "session_metadata": { "a": "b" } })),
+            ("PATCH", "/refresh-tokens/{id}") => Some(json!({ "refresh_token_metadata": { "a": "b" } })),
+            ("POST", "/refresh-tokens/revoke") => Some(json!({ "user_id": "auth0|alice" })),
+            ("POST", "/users/{id}/revoke-access") => Some(json!({})),
+            ("POST", "/sessions/{id}/revoke") => None,
             ("PUT", "/guardian/policies") => Some(json!([])),
             ("PUT", "/guardian/factors/{name}") => Some(json!({ "enabled": true })),
             ("PUT", METHODS) => Some(json!([{ "type": "email", "email": "a@example.com" }])),

@@ -2,6 +2,7 @@
 
 use model::access_tokens::{self, AccessToken};
 use model::authorization_codes::{self, Code};
+use model::identities::Identity;
 use model::refresh_tokens::{self, Family};
 use model::seal::digest;
 use model::sessions::{self, Limits, Session};
@@ -12,6 +13,8 @@ use crate::support::app::CONNECTION;
 
 /// A session and what came of it at the client `spa`: a code, a refresh token and an opaque access token.
 pub struct SignIn {
+    pub sid: String,
+    pub family: String,
     cookie: String,
     code: String,
     refresh_token: String,
@@ -31,7 +34,9 @@ impl SignIn {
         let peer = Peer { ip: [192, 0, 2, 7].into(), user_agent: None };
         let limits = Limits { idle: 3600, absolute: 3600 };
         let client = clients::find(model, tenant, "spa").await.expect("reads").expect("every test has it");
-        let (session, cookie) = Session::begin(model, &peer, user.into(), CONNECTION, limits);
+        let (provider, account) = user.split_once('|').expect("is an id");
+        let identity = Identity::new(CONNECTION, provider, account, false);
+        let (session, cookie) = Session::begin(model, &peer, user.into(), &identity, limits);
         let [code, access_token] = [model.random.token(), model.random.token()];
         let refresh_token = refresh_tokens::new_token(model);
 
@@ -70,7 +75,7 @@ impl SignIn {
         };
         access_tokens::insert(&mut batch, tenant, &opaque);
         model.db.commit(batch).await.expect("signs in");
-        Self { cookie, code, refresh_token, access_token }
+        Self { sid: session.sid, family: family.id, cookie, code, refresh_token, access_token }
     }
 
     /// What of it still works.

@@ -65,7 +65,7 @@ fn report(tally: &Tally) -> String {
     ));
     for family in FAMILIES {
         let none = Count::default();
-        let count = tally.families.get(family).unwrap_or(&none);
+        let count = tally.families.get(*family).unwrap_or(&none);
         line(format!(
             "{family:<18} {:>8} {:>9} {:>8} {:>8} {:>9}",
             count.recorded, count.later, count.excluded, count.replayed, count.differing

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 
 /// The families that are replayed.
-pub const FAMILIES: [&str; 18] = [
+pub const FAMILIES: &[&str] = &[
     "users",
     "users-by-email",
     "clients",
@@ -22,6 +22,9 @@ pub const FAMILIES: [&str; 18] = [
     "emails",
     "email-templates",
     "tickets",
+    "roles",
+    "sessions",
+    "refresh-tokens",
 ];
 
 /// What a rule lets pass at its fields.
@@ -106,7 +109,7 @@ pub const RULES: &[Rule] = &[
     rule(&["tickets"], &["ticket"], Accept::Value, "each link has a token of its own"),
     rule(&["users", "users-by-email"], &["user_id", "identities[].user_id"], Accept::Made, "each service makes its own ids"),
     rule(&["clients", "connections", "client-grants"], &["client_id"], Accept::Made, "each service makes its own ids"),
-    rule(&["clients", "connections", "client-grants", "resource-servers", "jobs"], &["id"], Accept::Made, "each service makes its own ids"),
+    rule(&["clients", "connections", "client-grants", "resource-servers", "jobs", "roles", "users"], &["id"], Accept::Made, "each service makes its own ids"),
     rule(&["clients"], &["client_authentication_methods.*", "signed_request_object.*"], Accept::Made, "each service makes its own ids"),
     rule(&[], &["created_at", "updated_at", "deleted_at"], Accept::Moment, "the clock has moved on"),
     rule(&["clients"], &["client_authentication_methods.*"], Accept::Moment, "the clock has moved on"),
@@ -122,6 +125,7 @@ pub const RULES: &[Rule] = &[
     rule(&[], &["*"], Accept::Extra, "the recorder's struct drops what it does not know: a missing key proves nothing").when(When::Reencoded),
     rule(&["clients"], &["client_secret", "signing_keys"], Accept::Missing, "the recorder writes it into every body while it redacts").when(When::Reencoded),
     rule(&["clients"], &["custom_login_page"], Accept::Value, "set by a request whose copy was left out").when(When::WriteRepeated),
+    rule(&["users"], &["list.item"], Accept::Missing, "given by a request whose copy was left out").when(When::WriteRepeated),
     rule(&["tenants"], &["change_password.html", "guardian_mfa_page.html"], Accept::Value, "set by a request whose copy was left out").when(When::WriteRepeated),
 
     // What the service did at other times.
@@ -156,6 +160,7 @@ pub const RULES: &[Rule] = &[
     rule(&["guardian"], &["ticket_id", "ticket_url"], Accept::Value, "each ticket is a secret of its own"),
     rule(&["users"], &["recovery_code"], Accept::Value, "each code is a secret of its own"),
 
+    rule(&["roles"], &["type"], Accept::Extra, "newer than some recordings"),
     // What is not there yet.
     rule(&["clients"], &["signing_keys[].key"], Accept::Missing, "the tenant's private key is shown to nobody"),
     rule(&["resource-servers"], &["client_id"], Accept::Missing, "the client behind an API comes with the exchange of its tokens"),
@@ -187,6 +192,13 @@ pub const EXCLUSIONS: &[Exclusion] = &[
             exchange.status == 400 && !exchange.request_body["default_organization"].is_null()
         },
         because: "whether an organization is there is asked once there are organizations",
+    },
+    Exclusion {
+        applies: |exchange| {
+            let asked = ("type".to_owned(), "organization".to_owned());
+            exchange.request_body["type"] == "organization" || exchange.query().contains(&asked)
+        },
+        because: "an organization's own roles come with organizations",
     },
 ];
 

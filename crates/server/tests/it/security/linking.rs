@@ -427,6 +427,43 @@ both_databases_at_once! {
     }
 
     /// Whoever is blocked or deleted at the same moment is not linked, or was linked before.
+    /// Who signed in with the account that is unlinked is signed in as nobody; who did with another of the user's stays.
+    async fn lk_04_unlinking_ends_what_began_with_the_account(app: TestApp) {
+        let app = prepared(app).await;
+        let admin = app.admin();
+        let client = json!({ "grant_types": ["authorization_code", "refresh_token", "implicit"], "refresh_token": { "rotation_type": "rotating", "expiration_type": "expiring" } });
+        assert_eq!(admin.patch("/api/v2/clients/page", client).await.status, 200);
+        let offline = async |browser: &mut Browser| {
+            let request = Authorize::code("page").with("scope", "openid offline_access").path();
+            let landed = browser.sign_in(&request, "").await;
+            redeem(&app, &landed.param("code")).await["refresh_token"].as_str().expect("is text").to_owned()
+        };
+        let renews = async |token: &str| {
+            let fields = [("grant_type", "refresh_token"), ("client_id", "page"), ("refresh_token", token)];
+            app.caller().form("/oauth/token", &fields).await.status == 200
+        };
+        // The browser that links goes on as alice's own; another signs in with bob's password afterwards.
+        let mut bobs = signed_in(&app, "bob").await;
+        let landed = bobs.get(&Authorize::new("page", "id_token").with("prompt", "none").path()).await;
+        let body = json!({ "link_with": landed.param("id_token") });
+        let alice = app.token_of("auth0|alice", "page", "update:current_user_identities");
+        let linked = alice.post(LINKS, body).await;
+        assert_eq!(linked.status, 201, "{}", linked.text);
+        let (mut later, mut own) = (signed_in(&app, "bob").await, signed_in(&app, "alice").await);
+        for browser in [&mut bobs, &mut later, &mut own] {
+            assert_eq!(silently(browser).await, "auth0|alice");
+        }
+        let (of_bob, of_alice) = (offline(&mut later).await, offline(&mut own).await);
+        // One that is signed out has left a refresh token.
+        let mut gone = signed_in(&app, "bob").await;
+        let of_gone = offline(&mut gone).await;
+        assert_eq!(gone.get("/v2/logout?client_id=page").await.status, 200);
+        assert_eq!(alice.delete(&format!("{LINKS}/auth0/bob")).await.status, 200);
+        assert_eq!(silently(&mut later).await, "login_required");
+        assert_eq!([silently(&mut bobs).await, silently(&mut own).await], ["auth0|alice"; 2]);
+        assert_eq!([renews(&of_bob).await, renews(&of_gone).await, renews(&of_alice).await], [false, false, true]);
+    }
+
     async fn lk_03_a_link_and_a_block_or_delete_do_not_mix(app: TestApp) {
         let app = app.without_limits();
         let admin = app.admin();

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use management::operations;
 use serde_json::{Value, json};
 
+use crate::management::sign_ins::SignIn;
 use crate::security::refusals::refusal;
 use crate::support::{Caller, TestApp};
 
@@ -22,12 +23,21 @@ const LISTS: &[(&str, bool, bool)] = &[
     ("/guardian/factors", false, false),
     ("/guardian/policies", false, false),
     ("/logs", false, true),
+    // Goes on by the same places as the user's own list of them.
+    ("/refresh-tokens", false, false),
     ("/resource-servers", false, false),
+    ("/roles", false, false),
+    ("/roles/{id}/permissions", false, false),
+    ("/roles/{id}/users", true, false),
     ("/users", false, true),
     ("/users-by-email", false, false),
     ("/users/{id}/authentication-methods", false, false),
     ("/users/{id}/enrollments", false, false),
     ("/users/{id}/logs", false, true),
+    ("/users/{id}/permissions", false, false),
+    ("/users/{id}/roles", false, false),
+    ("/users/{user_id}/refresh-tokens", true, false),
+    ("/users/{user_id}/sessions", true, false),
     ("/keys/signing", false, false),
 ];
 
@@ -67,7 +77,10 @@ const OBJECTS: &[&str] = &[
     "/jobs/{id}/errors",
     "/keys/signing/{kid}",
     "/logs/{id}",
+    "/refresh-tokens/{id}",
     "/resource-servers/{id}",
+    "/roles/{id}",
+    "/sessions/{id}",
     "/tenants/settings",
     "/user-blocks",
     "/user-blocks/{id}",
@@ -84,6 +97,9 @@ const WHOLE: &[&str] = &[
     "/users/{id}/enrollments",
 ];
 
+/// Lists that know nothing but checkpoints, and one that has all of an address.
+const WRAPPED: &[&str] = &["/users-by-email", "}/connections", "}/clients", "/sessions", "/refresh-tokens"];
+
 fn bad_query(problem: &str) -> Value {
     refusal(400, "Bad Request", &format!("Query validation error: '{problem}."), "invalid_query_string")
 }
@@ -96,9 +112,14 @@ async fn path(admin: &Caller, template: &str) -> String {
             let all = admin.get("/api/v2/connections").await;
             all.body[0]["id"].as_str().unwrap_or_else(|| panic!("{}", all.text)).to_owned()
         }
+        Some("roles") => {
+            let all = admin.get("/api/v2/roles").await;
+            all.body[0]["id"].as_str().map(str::to_owned).unwrap_or_default()
+        }
         _ => "auth0%7Calice".to_owned(),
     };
-    format!("/api/v2{}", template.replace("{id}", &id).replace("{client_id}", &id))
+    let path = template.replace("{id}", &id).replace("{client_id}", &id).replace("{user_id}", &id);
+    format!("/api/v2{path}")
 }
 
 both_databases! {
@@ -109,10 +130,12 @@ both_databases! {
         }
         app.add_user("auth0|alice").await;
         let admin = app.admin();
+        assert_eq!(admin.post("/api/v2/roles", json!({ "name": "Reader" })).await.status, 200);
         for (template, _, first_thousand) in LISTS.iter().filter(|(path, ..)| !WHOLE.contains(path)) {
             let path = path(&admin, template).await;
             let (path, and) = match *template {
                 "/users-by-email" => (format!("{path}?email=alice@example.com"), '&'),
+                "/refresh-tokens" => (format!("{path}?user_id=auth0|alice"), '&'),
                 _ => (path, '?'),
             };
             for (query, expected) in [
@@ -151,7 +174,7 @@ both_databases! {
                     assert_eq!(answer.body, refusal(400, "Bad Request", message, "invalid_paging"), "{path}");
                     let last = admin.get(&format!("{path}{and}page=9&per_page=100")).await;
                     assert_eq!((last.status, last.body.as_array().map(Vec::len)), (200, Some(0)), "{path}");
-                } else if *template != "/users-by-email" && !template.ends_with("}/connections") && !template.ends_with("}/clients") {
+                } else if !WRAPPED.iter().any(|end| template.ends_with(end)) {
                     assert_eq!((answer.status, answer.body.as_array().map(Vec::len)), (200, Some(0)), "{path}: {}", answer.text);
                 }
             }
@@ -183,6 +206,17 @@ both_databases! {
             let connection = json!({ "name": format!("c{number}"), "strategy": "auth0", "enabled_clients": ["spa", "m2m"] });
             assert_eq!(admin.post("/api/v2/connections", connection).await.status, 201);
         }
+        for user in ["auth0|alice", "auth0|bob"] {
+            app.add_user(user).await;
+            app.app.clock.advance(1);
+            for _ in 0..2 {
+                SignIn::of(&app, user, "").await;
+                app.app.clock.advance(1);
+            }
+        }
+        let role = admin.post("/api/v2/roles", json!({ "name": "Reader" })).await.body;
+        let members = format!("/api/v2/roles/{}/users", role["id"].as_str().expect("it has an id"));
+        assert_eq!(admin.post(&members, json!({ "users": ["auth0|alice", "auth0|bob"] })).await.status, 200);
         let expected = bad_query("Invalid checkpoint' on property from");
         let mut tokens = Vec::new();
         for (template, ..) in LISTS.iter().filter(|(_, checkpoints, _)| *checkpoints) {

@@ -6,15 +6,18 @@ use management::documents::Document;
 use management::users::authentication_methods as methods;
 use management::validation::{Strict, Validator};
 use management::{
-    administrators, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, guardian, jobs, operations, protocol, resource_servers, self_service, tenants, tickets, users,
+    administrators, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, guardian, jobs, operations, permissions, protocol, refresh_tokens, resource_servers, roles, self_service, sessions, tenants, tickets, users,
 };
+use model::roles::Role;
 use serde_json::{Value, json};
 
+use crate::management::sign_ins::SignIn;
 use crate::support::app::CONNECTION;
 use crate::support::{Caller, TestApp};
 
 /// Operations that write and read no body.
-const BODILESS: [&str; 6] = [
+const BODILESS: &[&str] = &[
+    "POST /sessions/{id}/revoke",
     "POST /clients/{id}/rotate-secret",
     "POST /keys/signing/rotate",
     "PUT /keys/signing/{kid}/revoke",
@@ -116,6 +119,16 @@ fn trials(place: &str, schema: &Value) -> Vec<Trial> {
     all
 }
 
+/// Refusals without a code, as published.
+const UNCODED: [&str; 2] = ["PasswordStrengthError: Password is too weak", "The role does not exist."];
+
+/// A role that is there.
+const ROLE: &str = "rol_0000000000000001";
+
+fn permission() -> Value {
+    json!({ "permissions": [{ "resource_server_identifier": "urn:x", "permission_name": "read:a" }] })
+}
+
 fn template(name: &str) -> Value {
     json!({ "template": name, "body": "b", "from": "", "subject": "s", "syntax": "liquid", "enabled": true })
 }
@@ -132,7 +145,14 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
     let subject = json!({ "credential_type": "cert_subject_dn", "subject_dn": "CN=a" });
     let credential = made(&format!("clients/{client}/credentials"), subject, "id").await;
     let connection = made("connections", json!({ "name": "c", "strategy": "auth0" }), "id").await;
-    let api = made("resource-servers", json!({ "identifier": "urn:x" }), "id").await;
+    let api = json!({ "identifier": "urn:x", "scopes": [{ "value": "read:a" }] });
+    let api = made("resource-servers", api, "id").await;
+    let signed = SignIn::of(app, "auth0|alice", "").await;
+    let now = app.app.clock.now();
+    let role = Role { id: ROLE.to_owned(), ..Role::new(&app.app.random, "There", None, now) };
+    let mut batch = db::Batch::new();
+    model::roles::insert(&mut batch, &app.tenant.id, &role);
+    app.app.db.commit(batch).await.expect("a role");
     let grant = json!({ "client_id": "m2m", "audience": "urn:x", "scope": [] });
     let grant = made("client-grants", grant, "id").await;
     let phone = json!({ "type": "phone", "phone_number": "+15551234567" });
@@ -346,6 +366,66 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
             schema!(users::LinkIdentity),
         ),
         body(
+            "POST /roles",
+            "roles",
+            |number| json!({ "name": format!("r{number}") }),
+            schema!(roles::CreateRole),
+        ),
+        body(
+            "PATCH /roles/{id}",
+            &format!("roles/{ROLE}"),
+            |_| json!({ "description": "d" }),
+            schema!(roles::UpdateRole),
+        ),
+        body(
+            "POST /roles/{id}/permissions",
+            &format!("roles/{ROLE}/permissions"),
+            |_| permission(),
+            schema!(permissions::Permissions),
+        ),
+        body(
+            "POST /roles/{id}/users",
+            &format!("roles/{ROLE}/users"),
+            |_| json!({ "users": ["auth0|alice"] }),
+            schema!(roles::AssignUsers),
+        ),
+        body(
+            "POST /users/{id}/permissions",
+            "users/auth0%7Calice/permissions",
+            |_| permission(),
+            schema!(permissions::Permissions),
+        ),
+        body(
+            "POST /users/{id}/roles",
+            "users/auth0%7Calice/roles",
+            |_| json!({ "roles": [ROLE] }),
+            schema!(users::roles::Roles),
+        ),
+        body(
+            "POST /users/{id}/revoke-access",
+            "users/auth0%7Calice/revoke-access",
+            |_| json!({ "preserve_refresh_tokens": true }),
+            schema!(sessions::RevokeAccess),
+        ),
+        body(
+            "PATCH /sessions/{id}",
+            &format!("sessions/{}", signed.sid),
+            |_| json!({ "session_metadata": {} }),
+            schema!(sessions::UpdateSession),
+        ),
+        body(
+            "PATCH /refresh-tokens/{id}",
+            &format!("refresh-tokens/{}", signed.family),
+            |_| json!({ "refresh_token_metadata": {} }),
+            schema!(refresh_tokens::UpdateRefreshToken),
+        ),
+        body(
+            "POST /refresh-tokens/revoke",
+            "refresh-tokens/revoke",
+            |_| json!({ "user_id": "auth0|nobody" }),
+            schema!(refresh_tokens::RevokeRefreshTokens),
+        ),
+        body(
             "POST /guardian/enrollments/ticket",
             "guardian/enrollments/ticket",
             |_| json!({ "user_id": "auth0|alice" }),
@@ -536,10 +616,12 @@ both_databases! {
                 if must_fail {
                     assert_eq!(answer.status, 400, "{shown}: {told}");
                 }
-                assert!([200, 201, 204, 400, 403, 404, 409].contains(&answer.status), "{shown}: {told}");
-                if answer.status >= 400 {
+                assert!([200, 201, 202, 204, 400, 403, 404, 409].contains(&answer.status), "{shown}: {told}");
+                let message = &answer.body["message"];
+                // Two operations try the same names: the second is told so, and has tried to write it.
+                if answer.status >= 400 && message != "The role already exists." {
                     let coded = answer.body["errorCode"].is_string();
-                    assert!(coded || answer.body["message"] == "PasswordStrengthError: Password is too weak", "{shown}: {told}");
+                    assert!(coded || UNCODED.iter().any(|text| message == text), "{shown}: {told}");
                     let writes = ran.iter().filter(|sql| !sql.trim_start().starts_with("SELECT"));
                     assert!(writes.clone().all(|sql| sql.starts_with("INSERT INTO logs")), "{shown}: {ran:?}");
                 }

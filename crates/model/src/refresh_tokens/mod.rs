@@ -4,6 +4,8 @@
 //! present generation, and an exchange moves it by one conditional update, so that of two racing exchanges one commits.
 //! Deleting the row ends every token of the family. Only digests of tokens are stored.
 
+mod list;
+
 use db::{Batch, Db, Row, params};
 
 use crate::app::{Model, Peer};
@@ -11,6 +13,8 @@ use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
 use crate::seal::digest;
+
+pub use list::{Shown, Which, count, describe, find_by_id, of_user, remove_some};
 
 /// The most families that a user keeps with one client; the oldest end first.
 pub const FAMILIES_PER_CLIENT: i64 = 200;
@@ -127,8 +131,9 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
     batch
         .execute(
             "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating,
-                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent, identity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                 (SELECT identity FROM sessions WHERE tenant = $1 AND sid = $5))",
             params![
                 tenant,
                 &family.id,
@@ -181,23 +186,25 @@ pub async fn find(db: &Db, tenant: &TenantId, token: &str) -> Result<Option<Pres
 }
 
 fn from_row(mut row: Row) -> Result<Presented, db::Error> {
-    Ok(Presented {
+    Ok(Presented { generation: row.take()?, family: take(&mut row)? })
+}
+
+/// Takes the columns of a family from the front of a row.
+fn take(row: &mut Row) -> Result<Family, db::Error> {
+    Ok(Family {
+        id: row.take()?,
+        client_id: row.take()?,
+        user_id: row.take()?,
+        sid: row.take()?,
+        audience: row.take()?,
+        scope: row.take()?,
+        rotating: row.take()?,
         generation: row.take()?,
-        family: Family {
-            id: row.take()?,
-            client_id: row.take()?,
-            user_id: row.take()?,
-            sid: row.take()?,
-            audience: row.take()?,
-            scope: row.take()?,
-            rotating: row.take()?,
-            generation: row.take()?,
-            code_hash: row.take()?,
-            created_at: row.take()?,
-            exchanged_at: row.take()?,
-            idle_expires_at: row.take()?,
-            expires_at: row.take()?,
-        },
+        code_hash: row.take()?,
+        created_at: row.take()?,
+        exchanged_at: row.take()?,
+        idle_expires_at: row.take()?,
+        expires_at: row.take()?,
     })
 }
 
@@ -276,6 +283,14 @@ pub fn remove_for_code(batch: &mut Batch, tenant: &TenantId, code_hash: &[u8; 32
     batch.execute(
         "DELETE FROM refresh_token_families WHERE tenant = $1 AND code_hash = $2",
         params![tenant, *code_hash],
+    );
+}
+
+/// Ends the families that were issued in a session.
+pub fn remove_for_session(batch: &mut Batch, tenant: &TenantId, user_id: &UserId, sid: &str) {
+    batch.execute(
+        "DELETE FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND sid = $3",
+        params![tenant, user_id, sid],
     );
 }
 

@@ -1,12 +1,17 @@
 //! Browser sessions. The cookie holds a token of which only the digest is stored; `sid` is the session's public name.
 
+mod list;
+
 use db::{Batch, Db, Row, params};
 
 use crate::app::{Model, Peer};
 use crate::clock::Timestamp;
+use crate::identities::Identity;
 use crate::ids::{ClientId, TenantId, UserId};
 use crate::seal::digest;
 use crate::tenants::Settings;
+
+pub use list::{Shown, count, describe, find, of_user};
 
 /// A browser's sign-in.
 #[derive(Clone, Debug)]
@@ -19,6 +24,8 @@ pub struct Session {
     pub user_id: UserId,
     /// The name of the connection they signed in with.
     pub connection: String,
+    /// The identity that the session began with, `provider|user_id`; unknown of sessions that are older than the column.
+    pub identity: Option<UserId>,
     /// When the session began.
     pub created_at: Timestamp,
     /// When the user last proved who they are.
@@ -60,7 +67,7 @@ impl Session {
         app: &Model,
         peer: &Peer,
         user_id: UserId,
-        connection: &str,
+        identity: &Identity,
         limits: Limits,
     ) -> (Self, String) {
         let now = app.clock.now();
@@ -69,7 +76,8 @@ impl Session {
             sid: app.random.alphanumeric(32),
             hash: digest(&token),
             user_id,
-            connection: connection.to_owned(),
+            connection: identity.connection.clone(),
+            identity: Some(identity.as_user_id()),
             created_at: now,
             authenticated_at: now,
             mfa_at: None,
@@ -93,8 +101,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, session: &Session) {
     batch
         .execute(
             "INSERT INTO sessions (tenant, sid, hash, user_id, connection, created_at, authenticated_at,
-                 last_interacted_at, idle_expires_at, expires_at, ip, user_agent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 last_interacted_at, idle_expires_at, expires_at, ip, user_agent, identity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             params![
                 tenant,
                 &session.sid,
@@ -107,7 +115,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, session: &Session) {
                 session.idle_expires_at,
                 session.expires_at,
                 &session.ip,
-                session.user_agent.clone()
+                session.user_agent.clone(),
+                &session.identity
             ],
         )
         .expect(1);
@@ -123,7 +132,7 @@ pub async fn find_by_token(
     let row = db
         .read_one(
             "SELECT sid, hash, user_id, connection, created_at, authenticated_at, mfa_at,
-                 last_interacted_at, idle_expires_at, expires_at, ip, user_agent
+                 last_interacted_at, idle_expires_at, expires_at, ip, user_agent, identity
              FROM sessions WHERE tenant = $1 AND hash = $2 AND idle_expires_at > $3 AND expires_at > $3",
             params![tenant, digest(token), now],
         )
@@ -162,6 +171,11 @@ pub async fn proof(
 }
 
 fn from_row(mut row: Row) -> Result<Session, db::Error> {
+    take(&mut row)
+}
+
+/// Takes the columns of a session from the front of a row.
+fn take(row: &mut Row) -> Result<Session, db::Error> {
     Ok(Session {
         sid: row.take()?,
         hash: row.take()?,
@@ -175,6 +189,7 @@ fn from_row(mut row: Row) -> Result<Session, db::Error> {
         expires_at: row.take()?,
         ip: row.take()?,
         user_agent: row.take()?,
+        identity: row.take()?,
     })
 }
 
@@ -197,10 +212,10 @@ pub fn stepped_up(
     token
 }
 
-/// Notes that the session was used for `client_id`, and moves its idle limit. An ended session is a `Conflict`.
+/// Notes that the session was used for `client_id`, and from where, and moves its idle limit. An ended session is a `Conflict`.
 pub fn touch(
     batch: &mut Batch,
-    tenant: &TenantId,
+    (tenant, peer): (&TenantId, &Peer),
     session: &Session,
     client_id: &ClientId,
     now: Timestamp,
@@ -208,8 +223,16 @@ pub fn touch(
 ) {
     batch
         .execute(
-            "UPDATE sessions SET last_interacted_at = $1, idle_expires_at = $2 WHERE tenant = $3 AND sid = $4",
-            params![now, now.plus_seconds(limits.idle), tenant, &session.sid],
+            "UPDATE sessions SET last_interacted_at = $1, idle_expires_at = $2, last_ip = $3, last_user_agent = $4
+             WHERE tenant = $5 AND sid = $6",
+            params![
+                now,
+                now.plus_seconds(limits.idle),
+                peer.ip.to_string(),
+                &peer.user_agent,
+                tenant,
+                &session.sid
+            ],
         )
         .expect(1);
     add_client(batch, tenant, &session.sid, client_id);
@@ -223,9 +246,8 @@ pub fn add_client(batch: &mut Batch, tenant: &TenantId, sid: &str, client_id: &C
     );
 }
 
-/// Gives a living session of `from` to `to`, whose identity it was begun with is from now on: a second factor that was
-/// given in it was `from`'s, and counts no more. One that has ended, or is somebody
-/// else's, stays as it is.
+/// Gives a living session of `from` to `to`, as if it had begun with their main identity: whoever links has proved that too. A second factor
+/// that was given in it was `from`'s, and counts no more. One that has ended, or is somebody else's, stays as it is.
 pub(crate) fn hand_over(
     batch: &mut Batch,
     tenant: &TenantId,
@@ -234,7 +256,7 @@ pub(crate) fn hand_over(
     now: Timestamp,
 ) {
     batch.execute(
-        "UPDATE sessions SET user_id = $1, mfa_at = NULL
+        "UPDATE sessions SET user_id = $1, identity = $1, mfa_at = NULL
          WHERE tenant = $2 AND sid = $3 AND user_id = $4 AND idle_expires_at > $5 AND expires_at > $5",
         params![to, tenant, sid, from, now],
     );
@@ -248,6 +270,42 @@ pub fn remove(batch: &mut Batch, tenant: &TenantId, sid: &str) {
 /// Ends the session of the cookie with this token, whether or not its user may use it now.
 pub fn remove_by_token(batch: &mut Batch, tenant: &TenantId, token: &str) {
     batch.execute("DELETE FROM sessions WHERE tenant = $1 AND hash = $2", params![tenant, digest(token)]);
+}
+
+/// Ends the sessions of a user that began with an identity that is theirs no more, and the codes and tokens that they bought. Of a session
+/// of which nobody knows what it began with, the connection decides.
+pub(crate) fn remove_of_identity(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    user_id: &UserId,
+    identity: &Identity,
+) {
+    let whose = || params![tenant, user_id, identity.as_user_id(), &identity.connection];
+    batch.execute(
+        "DELETE FROM access_tokens WHERE tenant = $1 AND user_id = $2 AND (
+             family IN (SELECT id FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND identity = $3)
+             OR code_hash IN (SELECT hash FROM authorization_codes WHERE tenant = $1 AND user_id = $2 AND sid IN
+                 (SELECT sid FROM sessions WHERE tenant = $1 AND user_id = $2
+                  AND (identity = $3 OR (identity IS NULL AND connection = $4)))))",
+        whose(),
+    );
+    batch.execute(
+        "DELETE FROM authorization_codes WHERE tenant = $1 AND user_id = $2 AND spent_at IS NULL AND sid IN
+             (SELECT sid FROM sessions WHERE tenant = $1 AND user_id = $2
+              AND (identity = $3 OR (identity IS NULL AND connection = $4)))",
+        whose(),
+    );
+    batch.execute(
+        "DELETE FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND (identity = $3 OR sid IN
+             (SELECT sid FROM sessions WHERE tenant = $1 AND user_id = $2
+              AND (identity = $3 OR (identity IS NULL AND connection = $4))))",
+        whose(),
+    );
+    batch.execute(
+        "DELETE FROM sessions WHERE tenant = $1 AND user_id = $2
+         AND (identity = $3 OR (identity IS NULL AND connection = $4))",
+        whose(),
+    );
 }
 
 /// Ends every session of a user.
