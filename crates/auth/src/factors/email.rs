@@ -10,16 +10,15 @@ use model::factors::{self, Kind, codes, totp};
 use model::mail::{self, Letter};
 use model::{App, logs, users};
 
-use super::step::{Passed, Step};
+use super::step::{Passed, Step, Told};
 use super::{address, masked};
 use crate::pages::{CodeError, CodePage, LoginWay};
 use crate::visit::Visit;
 
 /// `GET /u/mfa-email-challenge?state=…`: sends a code, unless one is on its way, and asks for it.
 pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
-    let step = match Step::open(visit, query.as_deref()).await {
-        Ok(step) if step.ways().contains(&Kind::Email) => step,
-        Ok(step) => return step.back(),
+    let step = match Step::asking(visit, query.as_deref(), Kind::Email).await {
+        Ok(step) => step,
         Err(response) => return response,
     };
     let (app, tenant) = (&step.visit.app, &step.visit.tenant.id);
@@ -40,31 +39,24 @@ pub async fn submit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let (step, params) = match Step::posted(visit, query.as_deref(), &headers, &body).await {
+    let answering = Step::answering(visit, query.as_deref(), &headers, &body, Kind::Email).await;
+    let (step, params) = match answering {
         Ok(posted) => posted,
         Err(response) => return response,
     };
-    if !step.ways().contains(&Kind::Email) {
-        return step.back();
-    }
     if params.get("action") == Some("resend") {
         return send(&step).await;
     }
-    let Some(code) = totp::typed(params.get("code").unwrap_or_default()) else {
-        return page(&step, Some(CodeError::NoCode)).await;
-    };
-    match step.may_try().await {
-        Ok(true) => {}
-        Ok(false) => return page(&step, Some(CodeError::TooMany)).await,
-        Err(error) => return step.visit.failure_page(error).await,
-    }
-    match prove(&step, &code, params.get("rememberBrowser").is_some()).await {
-        Ok(Some(passed)) => step.enter(passed).await,
-        Ok(None) => {
-            let error = step.failed(Kind::Email);
-            page(&step, Some(error)).await
+    let told = match step.attempt(totp::typed(params.get("code").unwrap_or_default())).await {
+        Ok(code) => {
+            step.outcome(Kind::Email, prove(&step, &code, params.get("rememberBrowser").is_some()).await)
+                .await
         }
-        Err(error) => step.failure(error).await,
+        Err(told) => told,
+    };
+    match told {
+        Told::Again(error) => page(&step, Some(error)).await,
+        Told::Elsewhere(response) => response,
     }
 }
 

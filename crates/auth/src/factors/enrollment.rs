@@ -11,7 +11,7 @@ use model::users::User;
 use model::{App, Model, logs, mail, users};
 
 use super::Missing;
-use super::step::{Passed, Step};
+use super::step::{Passed, Step, Told};
 use crate::pages::{CodeError, Look, OtpEnrollmentPage};
 use crate::visit::Visit;
 
@@ -39,21 +39,13 @@ pub async fn submit(
     if step.missing != Missing::Enrollment {
         return step.back();
     }
-    let Some(code) = totp::typed(params.get("code").unwrap_or_default()) else {
-        return page(&step, Some(CodeError::NoCode)).await;
+    let told = match step.attempt(totp::typed(params.get("code").unwrap_or_default())).await {
+        Ok(code) => step.outcome(Kind::Totp, confirm(&step, &code).await).await,
+        Err(told) => told,
     };
-    match step.may_try().await {
-        Ok(true) => {}
-        Ok(false) => return page(&step, Some(CodeError::TooMany)).await,
-        Err(error) => return step.visit.failure_page(error).await,
-    }
-    match confirm(&step, &code).await {
-        Ok(Some(passed)) => step.enter(passed).await,
-        Ok(None) => {
-            let error = step.failed(Kind::Totp);
-            page(&step, Some(error)).await
-        }
-        Err(error) => step.failure(error).await,
+    match told {
+        Told::Again(error) => page(&step, Some(error)).await,
+        Told::Elsewhere(response) => response,
     }
 }
 

@@ -8,15 +8,14 @@ use db::Batch;
 use model::factors::{Kind, totp};
 use model::{App, logs, users};
 
-use super::step::{Passed, Step};
+use super::step::{Passed, Step, Told};
 use crate::pages::{CodeError, CodePage, LoginWay};
 use crate::visit::Visit;
 
 /// `GET /u/mfa-otp-challenge?state=…`: the page.
 pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
-    match Step::open(visit, query.as_deref()).await {
-        Ok(step) if step.ways().contains(&Kind::Totp) => page(&step, None).await,
-        Ok(step) => step.back(),
+    match Step::asking(visit, query.as_deref(), Kind::Totp).await {
+        Ok(step) => page(&step, None).await,
         Err(response) => response,
     }
 }
@@ -29,28 +28,20 @@ pub async fn submit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let (step, params) = match Step::posted(visit, query.as_deref(), &headers, &body).await {
+    let answering = Step::answering(visit, query.as_deref(), &headers, &body, Kind::Totp).await;
+    let (step, params) = match answering {
         Ok(posted) => posted,
         Err(response) => return response,
     };
-    if !step.ways().contains(&Kind::Totp) {
-        return step.back();
-    }
-    let Some(code) = totp::typed(params.get("code").unwrap_or_default()) else {
-        return page(&step, Some(CodeError::NoCode)).await;
-    };
-    match step.may_try().await {
-        Ok(true) => {}
-        Ok(false) => return page(&step, Some(CodeError::TooMany)).await,
-        Err(error) => return step.visit.failure_page(error).await,
-    }
-    match prove(&step, &code, params.get("rememberBrowser").is_some()).await {
-        Ok(Some(passed)) => step.enter(passed).await,
-        Ok(None) => {
-            let error = step.failed(Kind::Totp);
-            page(&step, Some(error)).await
+    let told = match step.attempt(totp::typed(params.get("code").unwrap_or_default())).await {
+        Ok(code) => {
+            step.outcome(Kind::Totp, prove(&step, &code, params.get("rememberBrowser").is_some()).await).await
         }
-        Err(error) => step.failure(error).await,
+        Err(told) => told,
+    };
+    match told {
+        Told::Again(error) => page(&step, Some(error)).await,
+        Told::Elsewhere(response) => response,
     }
 }
 

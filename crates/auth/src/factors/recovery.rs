@@ -9,15 +9,14 @@ use model::factors::{self, Factor, Kind, recovery_code};
 use model::{App, logs, mail, transactions, users};
 
 use super::Missing;
-use super::step::{Passed, Step};
+use super::step::{Passed, Step, Told};
 use crate::pages::{CodeError, CodePage, LoginWay, RecoveryCodePage};
 use crate::visit::Visit;
 
 /// `GET /u/mfa-recovery-code-challenge?state=…`: the page.
 pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
-    match Step::open(visit, query.as_deref()).await {
-        Ok(step) if step.ways().contains(&Kind::RecoveryCode) => page(&step, None).await,
-        Ok(step) => step.back(),
+    match Step::asking(visit, query.as_deref(), Kind::RecoveryCode).await {
+        Ok(step) => page(&step, None).await,
         Err(response) => response,
     }
 }
@@ -30,28 +29,18 @@ pub async fn submit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let (step, params) = match Step::posted(visit, query.as_deref(), &headers, &body).await {
+    let answering = Step::answering(visit, query.as_deref(), &headers, &body, Kind::RecoveryCode).await;
+    let (step, params) = match answering {
         Ok(posted) => posted,
         Err(response) => return response,
     };
-    if !step.ways().contains(&Kind::RecoveryCode) {
-        return step.back();
-    }
-    let Some(code) = recovery_code::typed(params.get("code").unwrap_or_default()) else {
-        return page(&step, Some(CodeError::NoCode)).await;
+    let told = match step.attempt(recovery_code::typed(params.get("code").unwrap_or_default())).await {
+        Ok(code) => step.outcome(Kind::RecoveryCode, prove(&step, &code).await).await,
+        Err(told) => told,
     };
-    match step.may_try().await {
-        Ok(true) => {}
-        Ok(false) => return page(&step, Some(CodeError::TooMany)).await,
-        Err(error) => return step.visit.failure_page(error).await,
-    }
-    match prove(&step, &code).await {
-        Ok(Some(passed)) => step.enter(passed).await,
-        Ok(None) => {
-            let error = step.failed(Kind::RecoveryCode);
-            page(&step, Some(error)).await
-        }
-        Err(error) => step.failure(error).await,
+    match told {
+        Told::Again(error) => page(&step, Some(error)).await,
+        Told::Elsewhere(response) => response,
     }
 }
 

@@ -47,6 +47,14 @@ pub struct Step {
     pub missing: Missing,
 }
 
+/// What became of a form with a code.
+pub enum Told {
+    /// The page comes again, and says what was wrong.
+    Again(CodeError),
+    /// Something else is answered: the sign-in goes on, or failed.
+    Elsewhere(Response),
+}
+
 /// The cookies that a right code sets.
 pub struct Passed {
     session: String,
@@ -59,6 +67,24 @@ impl Step {
         let state = state_of(query);
         let (visit, transaction, request) = authorize::open(visit, &state).await?;
         Self::of(visit, transaction, request, state).await
+    }
+
+    /// [`Self::open`] for the page that asks for a code of this kind: who cannot give one here is led back.
+    pub async fn asking(visit: Visit, query: Option<&str>, kind: Kind) -> Result<Self, Response> {
+        let step = Self::open(visit, query).await?;
+        if step.ways().contains(&kind) { Ok(step) } else { Err(step.back()) }
+    }
+
+    /// [`Self::posted`] for the form with a code of this kind.
+    pub async fn answering(
+        visit: Visit,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        body: &[u8],
+        kind: Kind,
+    ) -> Result<(Self, Params), Response> {
+        let (step, params) = Self::posted(visit, query, headers, body).await?;
+        if step.ways().contains(&kind) { Ok((step, params)) } else { Err(step.back()) }
     }
 
     /// The step of a form that comes back, and its fields.
@@ -162,8 +188,27 @@ impl Step {
         ways.map(|kind| (LoginWay::of(kind), page_url(super::challenge_page(kind), &self.state))).collect()
     }
 
+    /// The code that was typed, once one of the user's attempts is taken for it: without one no code is looked at.
+    pub async fn attempt(&self, typed: Option<String>) -> Result<String, Told> {
+        let code = typed.ok_or(Told::Again(CodeError::NoCode))?;
+        match self.may_try().await {
+            Ok(true) => Ok(code),
+            Ok(false) => Err(Told::Again(CodeError::TooMany)),
+            Err(error) => Err(Told::Elsewhere(self.visit.failure_page(error).await)),
+        }
+    }
+
+    /// What a code of this kind led to: `None` is a wrong one.
+    pub async fn outcome(&self, kind: Kind, proved: Result<Option<Passed>, db::Error>) -> Told {
+        match proved {
+            Ok(Some(passed)) => Told::Elsewhere(self.enter(passed).await),
+            Ok(None) => Told::Again(self.failed(kind)),
+            Err(error) => Told::Elsewhere(self.failure(error).await),
+        }
+    }
+
     /// Takes one of the user's attempts. Answers whether there was one.
-    pub async fn may_try(&self) -> Result<bool, db::Error> {
+    async fn may_try(&self) -> Result<bool, db::Error> {
         let (app, tenant) = (&self.visit.app, &self.visit.tenant.id);
         let left = attempts::take(app, tenant, &self.user.id, Limited::Check).await?;
         if !left {
@@ -173,7 +218,7 @@ impl Step {
     }
 
     /// Notes a wrong code.
-    pub fn failed(&self, kind: Kind) -> CodeError {
+    fn failed(&self, kind: Kind) -> CodeError {
         self.visit.app.audit.push(self.event(logs::Kind::FactorFailed, kind.as_str()));
         CodeError::Wrong
     }
@@ -214,7 +259,7 @@ impl Step {
     }
 
     /// Sets the cookies, and goes on with the sign-in.
-    pub async fn enter(&self, passed: Passed) -> Response {
+    async fn enter(&self, passed: Passed) -> Response {
         let settings = match self.visit.settings().await {
             Ok(settings) => settings,
             Err(error) => return self.visit.failure_page(error).await,

@@ -30,10 +30,12 @@ impl RecoveryCodePage {
         form_url("/u/mfa-recovery-code-enrollment", state.unwrap_or_default())
     }
 
-    /// The code in groups of four, which are easier to copy by hand.
+    /// The code in groups of four, which are easier to copy by hand. On a narrow page it breaks in the middle and nowhere else.
     fn groups(&self) -> String {
         let chars: Vec<char> = self.code.chars().collect();
-        chars.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+        let groups: Vec<String> = chars.chunks(4).map(|group| group.iter().collect()).collect();
+        let half = groups.len().div_ceil(2).max(1);
+        groups.chunks(half).map(|groups| groups.join("\u{a0}")).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -435,10 +435,10 @@ async fn a_seed_is_shown_as_an_image_and_as_text() {
 async fn a_recovery_code_is_to_be_confirmed_where_a_sign_in_goes_on() {
     render(recovery_code("s", true))
         .await
-        .has("32YC GV1J UE9G 7MDJ 71UT N12W")
+        .has("32YC\u{a0}GV1J\u{a0}UE9G 7MDJ\u{a0}71UT\u{a0}N12W")
         .has("<input type=\"checkbox\" name=\"saved\" value=\"true\" required>")
         .has("I have saved this code");
-    render(recovery_code("s", false)).await.has("32YC GV1J").lacks("<form");
+    render(recovery_code("s", false)).await.has("32YC\u{a0}GV1J\u{a0}").lacks("<form");
     let unsaved = render(RecoveryCodePage { unsaved: true, ..recovery_code("s", true) }).await;
     assert_eq!(unsaved.status, StatusCode::BAD_REQUEST);
     unsaved.has("Store the code first, then tick the box.");

@@ -9,6 +9,7 @@ use super::refresh::{add_rotating, assert_dead, bought, refresh};
 use super::{API, browser, prepared, signed_in, stored};
 use crate::support::app::{CONNECTION, PASSWORD};
 use crate::support::browser::Form;
+use crate::support::factors::page_of;
 use crate::support::{Answer, Authorize, Browser, TestApp};
 
 const NEW: &str = "Another-horse-9";
@@ -235,6 +236,31 @@ both_databases! {
         assert!(events.contains(&"scpr".to_owned()) && events.contains(&"scp".to_owned()), "{events:?}");
         let user = app.admin().get("/api/v2/users/auth0%7Calice").await.body;
         assert!(user["last_password_reset"].is_string(), "{user}");
+    }
+
+    /// Who can read the mail has a password then, and not the second factor: nor where the browser was remembered before.
+    async fn rc_03_a_reset_leads_past_no_second_factor(app: TestApp) {
+        let app = prepared(app).await;
+        app.guard(&["otp"], &["all-applications"]).await;
+        let seed = app.add_totp("auth0|alice").await;
+        let mut known = browser(&app);
+        let request = Authorize::code("web").path();
+        let page = known.sign_in(&request, "alice@example.com").await;
+        let landed = known.submit(&page, &[("code", &app.code(&seed, 0)), ("rememberBrowser", "true")]).await;
+        assert!(!landed.param("code").is_empty(), "{landed:?}");
+        let link = asked(&app, "alice@example.com").await;
+        let page = known.open(&link).await;
+        assert_eq!(known.submit(&page, &[("password", NEW)]).await.status, 200);
+        for mut browser in [known, browser(&app)] {
+            let silent = browser.clone().open(&Authorize::code("web").with("prompt", "none").path()).await;
+            assert_eq!(silent.param("error"), "login_required");
+            let page = browser.open(&request).await;
+            let asks = browser.submit(&page, &[("username", "alice@example.com"), ("password", NEW)]).await;
+            assert_eq!(page_of(&asks), "/u/mfa-otp-challenge");
+            assert!(browser.open(&request).await.param("code").is_empty());
+        }
+        let methods = app.admin().get("/api/v2/users/auth0%7Calice/authentication-methods").await.body;
+        assert_eq!(methods[0]["type"], "totp", "it is still hers: {methods}");
     }
 
     /// What a mail scanner does to every link of a letter changes nothing.

@@ -108,9 +108,9 @@ pub fn link(page: &Answer, path: &str) -> String {
     format!("{path}{}", rest.split('"').next().unwrap_or_default())
 }
 
-/// The first thing in `<code class="plain">`: a seed, or a recovery code, without its blanks.
+/// The first thing in `<code class="plain">`: a seed, or a recovery code, without its blanks, of either kind.
 pub fn shown(answer: &Answer) -> String {
     let (_, rest) = answer.text.split_once("<code class=\"plain\"").unwrap_or_else(|| panic!("{answer:?}"));
     let (_, rest) = rest.split_once('>').expect("the tag ends");
-    rest.split('<').next().unwrap_or_default().replace(' ', "")
+    rest.split('<').next().unwrap_or_default().replace([' ', '\u{a0}'], "")
 }
