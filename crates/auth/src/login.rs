@@ -194,7 +194,7 @@ async fn begin(
     replace_session(visit, &mut batch, &session, &request.client.client_id);
     transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
     proven.clear(&mut batch, visit);
-    logs::record(&mut batch, events::login(visit, request, &found.user, connection));
+    logs::record(&mut batch, events::login(visit, request, &found.user, &proven.connection.name));
     match app.db.commit(batch).await {
         Ok(_) => Ok(Some((session, token))),
         Err(db::Error::Conflict { .. }) => Ok(None),

@@ -14,7 +14,10 @@ use crate::operations::{Api, Operation, Power, everyone, own_id, own_row, power}
 use crate::table::Table;
 use crate::users::authentication_methods as methods;
 use crate::{
-    administrators, anomaly, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, grants, guardian, jobs, logs, my_account, protocol, refresh_tokens, resource_servers, roles, self_service, sessions, signing_keys, tenants, tickets, user_blocks, users,
+    administrators, anomaly, attack_protection, branding, client_grants, clients, connections,
+    device_credentials, email_templates, emails, grants, guardian, jobs, logs, my_account, protocol,
+    refresh_tokens, resource_servers, roles, self_service, sessions, signing_keys, tenants, tickets,
+    user_blocks, users,
 };
 
 const GET: Method = Method::GET;

@@ -260,7 +260,7 @@ mod tests {
             assert!(grant.allows("read:users") && !grant.allows("update:users"));
             let (id, _) = create_machine_client(&model, &tenant, "All", Scopes::All).await.unwrap();
             let grant = find_for(&model, &tenant.id, &id, &tenant.management_audience(), FOR_CLIENT).await;
-            assert_eq!(grant.unwrap().unwrap().scope.as_ref().map(Vec::len), Some(277));
+            assert_eq!(grant.unwrap().unwrap().scope.as_ref().map(Vec::len), Some(279));
         }
     }
 

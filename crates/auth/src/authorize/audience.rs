@@ -96,21 +96,19 @@ impl Audience {
 
     /// Which of the `requested` scopes a user of `client` may have on it: unknown ones are dropped, never refused.
     ///
-    /// On the Management API that is the current-user scopes and nothing else, in every user flow. Before anybody has signed in there is
-    /// no `user`, and nothing is cut to what they are permitted; nothing is issued then either. `offline` says whether the flow could hand
-    /// out a refresh token.
+    /// On the Management API that is the current-user scopes and nothing else, in every user flow. `offline` says whether the flow could
+    /// hand out a refresh token. Once it is known who the user is, [`Self::permitted`] says what is left.
     pub async fn grantable(
         &self,
         app: &App,
         tenant: &Tenant,
         client: &Client,
-        user: Option<&UserId>,
         requested: &Scopes,
         offline: bool,
     ) -> Result<Scopes, AudienceError> {
         let api_scopes = match self.api() {
             None => Vec::new(),
-            Some(api) => self.user_scopes(app, tenant, client, user, api).await?,
+            Some(api) => self.user_scopes(app, tenant, client, api).await?,
         };
         let offline = offline
             && client.allows_grant("refresh_token")
@@ -121,13 +119,28 @@ impl Audience {
         }))
     }
 
+    /// What is left of grantable scopes for this user: of an API that enforces its policies those that roles, or permissions of their
+    /// own, give them (RBAC). Nothing is issued to a user without it.
+    pub async fn permitted(
+        &self,
+        app: &App,
+        tenant: &Tenant,
+        user: &UserId,
+        scopes: Scopes,
+    ) -> Result<Scopes, db::Error> {
+        let Some(api) = self.api().filter(|api| api.enforce_policies == Some(true)) else {
+            return Ok(scopes);
+        };
+        let theirs = permissions::on_api(&app.db, &tenant.id, user, api).await?;
+        Ok(scopes.only(|scope| is_openid(scope) || theirs.contains(scope)))
+    }
+
     /// The API's scopes that its policy for users leaves to `client`.
     async fn user_scopes(
         &self,
         app: &App,
         tenant: &Tenant,
         client: &Client,
-        user: Option<&UserId>,
         api: &ResourceServer,
     ) -> Result<Vec<String>, AudienceError> {
         let denied = || AudienceError::Denied(api.identifier.clone());
@@ -151,7 +164,7 @@ impl Audience {
         } else {
             resource_servers::Policy::RequireClientGrant
         };
-        let scopes = match policy {
+        Ok(match policy {
             resource_servers::Policy::DenyAll => return Err(denied()),
             resource_servers::Policy::AllowAll => listed(),
             resource_servers::Policy::RequireClientGrant => {
@@ -161,10 +174,6 @@ impl Audience {
                 let grant = grant.ok_or_else(denied)?;
                 listed().into_iter().filter(|scope| grant.allows(scope)).collect()
             }
-        };
-        let Some(user) = user.filter(|_| api.enforce_policies == Some(true)) else { return Ok(scopes) };
-        // With RBAC a user has the scopes that roles, or permissions of their own, give them.
-        let theirs = permissions::on_api(&app.db, &tenant.id, user, api).await?;
-        Ok(scopes.into_iter().filter(|scope| theirs.contains(scope)).collect())
+        })
     }
 }

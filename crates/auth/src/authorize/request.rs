@@ -200,6 +200,7 @@ impl Request {
         let found = async {
             let audience = Audience::find(app, tenant, Some(&code.audience)).await?;
             let granted = audience.grantable(app, tenant, &client, &requested, true).await?;
+            let granted = permitted(visit, &audience, granted).await?;
             Ok((audience, granted))
         };
         let (audience, granted) = found.await.map_err(|error| match error {
@@ -474,16 +475,25 @@ async fn audience(
     let asked = params.get("audience").or_else(|| settings.default_audience());
     let found = async {
         let audience = Audience::find(&visit.app, &visit.tenant, asked).await?;
-        // Whom the answer will be about, if it is given now: each step of a sign-in checks its request anew.
-        let enforces = audience.api().is_some_and(|api| api.enforce_policies == Some(true));
-        let user = if enforces { visit.session().await?.map(|(session, _)| session.user_id) } else { None };
         let (app, tenant) = (&visit.app, &visit.tenant);
-        let granted =
-            audience.grantable(app, tenant, client, user.as_ref(), scope, response_type.code).await?;
+        let granted = audience.grantable(app, tenant, client, scope, response_type.code).await?;
+        let granted = permitted(visit, &audience, granted).await?;
         Ok((audience, granted))
     };
     found.await.map_err(|error| match error {
         AudienceError::Database(error) => Refusal::Database(error),
         error => Refusal::client(target, "access_denied", error.to_string()),
     })
+}
+
+/// What is left for whom the answer will be about, if it is given now: each step of a sign-in checks its request anew, and before
+/// anybody has signed in nothing is issued.
+async fn permitted(visit: &Visit, audience: &Audience, granted: Scopes) -> Result<Scopes, db::Error> {
+    if !audience.api().is_some_and(|api| api.enforce_policies == Some(true)) {
+        return Ok(granted);
+    }
+    match visit.session().await? {
+        Some((session, _)) => audience.permitted(&visit.app, &visit.tenant, &session.user_id, granted).await,
+        None => Ok(granted),
+    }
 }

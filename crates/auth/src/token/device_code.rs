@@ -77,7 +77,8 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
             return nothing(OAuthError::user_blocked());
         }
         let asked = Scopes::parse(&code.scope);
-        let Some((audience, scopes)) = granted_now(visit, client, &code.audience, &asked).await? else {
+        let Some((audience, scopes)) = granted_now(visit, client, &user.id, &code.audience, &asked).await?
+        else {
             return nothing(OAuthError::access_denied("The API is closed to the client"));
         };
         if audience.api().is_some() || !client.is_first_party {

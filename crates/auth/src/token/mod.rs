@@ -114,7 +114,9 @@ async fn granted_now(
 ) -> Result<Option<(Audience, Scopes)>, db::Error> {
     let found = async {
         let audience = Audience::find(&visit.app, &visit.tenant, Some(audience)).await?;
-        let left = audience.grantable(&visit.app, &visit.tenant, client, Some(user), scopes, true).await?;
+        let (app, tenant) = (&visit.app, &visit.tenant);
+        let left = audience.grantable(app, tenant, client, scopes, true).await?;
+        let left = audience.permitted(app, tenant, user, left).await?;
         Ok((audience, left))
     };
     match found.await {

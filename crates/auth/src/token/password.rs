@@ -91,10 +91,12 @@ pub async fn exchange(
             }
             None => {
                 proven.log_in(&mut batch, visit, &found, now);
+                let whose = &found.user.id;
+                let scopes = audience.permitted(app, &visit.tenant, whose, scopes.clone()).await?;
                 let purchase = Purchase {
                     user: found.user,
                     audience: audience.clone(),
-                    scopes: scopes.clone(),
+                    scopes,
                     via: Via::Password,
                     multi_factor: false,
                 };

@@ -180,7 +180,8 @@ impl Attempt<'_> {
             Proof::First(token) => (token.audience.clone(), token.scope.clone(), token.connection.clone()),
             Proof::Whole { scopes, .. } => (visit.tenant.mfa_audience(), scopes.to_string(), String::new()),
         };
-        let Some((audience, scopes)) = granted_now(visit, client, &audience, &Scopes::parse(&scope)).await?
+        let Some((audience, scopes)) =
+            granted_now(visit, client, &now.user.id, &audience, &Scopes::parse(&scope)).await?
         else {
             return nothing(Outcome::Closed);
         };

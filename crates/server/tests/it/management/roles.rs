@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::security::exchange::{Exchange, grant_of};
 use crate::security::refusals::refusal;
 use crate::security::{browser, claims, prepared};
+use crate::support::app::{CONNECTION, PASSWORD};
 use crate::support::{Answer, Authorize, Browser, Caller, TestApp};
 
 const ROLES: &str = "/api/v2/roles";
@@ -223,6 +224,32 @@ both_databases! {
         assert_eq!(admin.post(&format!("{ALICE}/permissions"), permissions(&["write:shelves"])).await.status, 201);
         let own = token(&mut browser, "write:shelves buy:food").await;
         assert_eq!((&own["scope"], &own["permissions"]), (&json!("write:shelves"), &json!(["write:shelves"])));
+    }
+
+    /// Nor does a password buy more at the token endpoint, at once or by its refresh token.
+    async fn a_password_buys_what_roles_permit(app: TestApp) {
+        let app = prepared(app).await;
+        shop(&app, "access_token_authz").await;
+        let grant = "http://auth0.com/oauth/grant-type/password-realm";
+        let client = json!({
+            "app_type": "regular_web", "oidc_conformant": true, "token_endpoint_auth_method": "client_secret_post",
+            "grant_types": ["password", grant, "refresh_token"],
+        });
+        app.add_client("legacy", client).await;
+        assert_eq!(app.admin().post(&format!("{ALICE}/permissions"), permissions(&["buy:food"])).await.status, 201);
+        let fields = [
+            ("grant_type", grant), ("client_id", "legacy"), ("client_secret", "legacy-secret"), ("realm", CONNECTION),
+            ("username", "alice@example.com"), ("password", PASSWORD), ("audience", SHOP),
+            ("scope", "openid offline_access buy:food write:shelves"),
+        ];
+        let bought = app.caller().form("/oauth/token", &fields).await;
+        assert_eq!((bought.status, &bought.body["scope"]), (200, &json!("openid offline_access buy:food")), "{}", bought.text);
+        let told = claims(bought.body["access_token"].as_str().expect("is text"));
+        assert_eq!((&told["scope"], &told["permissions"]), (&json!("openid offline_access buy:food"), &json!(["buy:food"])));
+        assert_eq!(take(&app.admin(), &format!("{ALICE}/permissions"), permissions(&["buy:food"])).await.status, 204);
+        let token = bought.body["refresh_token"].as_str().expect("is text");
+        let renewed = grant_of(&Exchange::refresh("legacy", token).send(&app).await);
+        assert_eq!(claims(&renewed.access_token)["scope"], "openid offline_access");
     }
 
     async fn the_short_form_tells_no_permissions_and_a_machine_has_its_grant(app: TestApp) {

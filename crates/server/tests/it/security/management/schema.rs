@@ -6,7 +6,9 @@ use management::documents::Document;
 use management::users::authentication_methods as methods;
 use management::validation::{Strict, Validator};
 use management::{
-    administrators, attack_protection, branding, client_grants, clients, connections, device_credentials, email_templates, emails, guardian, jobs, operations, permissions, protocol, refresh_tokens, resource_servers, roles, self_service, sessions, tenants, tickets, users,
+    administrators, attack_protection, branding, client_grants, clients, connections, device_credentials,
+    email_templates, emails, guardian, jobs, operations, permissions, protocol, refresh_tokens,
+    resource_servers, roles, self_service, sessions, tenants, tickets, users,
 };
 use model::roles::Role;
 use serde_json::{Value, json};
@@ -147,7 +149,9 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
     let connection = made("connections", json!({ "name": "c", "strategy": "auth0" }), "id").await;
     let api = json!({ "identifier": "urn:x", "scopes": [{ "value": "read:a" }] });
     let api = made("resource-servers", api, "id").await;
-    let signed = SignIn::of(app, "auth0|alice", "").await;
+    // Nothing that is tried on alice ends it.
+    app.add_user("auth0|carol").await;
+    let signed = SignIn::of(app, "auth0|carol", "").await;
     let now = app.app.clock.now();
     let role = Role { id: ROLE.to_owned(), ..Role::new(&app.app.random, "There", None, now) };
     let mut batch = db::Batch::new();
