@@ -489,7 +489,7 @@ async fn audience(
 /// What is left for whom the answer will be about, if it is given now: each step of a sign-in checks its request anew, and before
 /// anybody has signed in nothing is issued.
 async fn permitted(visit: &Visit, audience: &Audience, granted: Scopes) -> Result<Scopes, db::Error> {
-    if !audience.api().is_some_and(|api| api.enforce_policies == Some(true)) {
+    if audience.api().is_none_or(|api| api.enforce_policies != Some(true)) {
         return Ok(granted);
     }
     match visit.session().await? {
