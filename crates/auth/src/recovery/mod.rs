@@ -86,3 +86,17 @@ async fn way_back(visit: &Visit, ticket: Option<&Ticket>) -> Result<Option<Strin
     let own = client.and_then(|client| client.initiate_login_uri.clone()).filter(|url| !url.is_empty());
     Ok(own.or(visit.settings().await?.default_redirection_uri.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_could_be_a_ticket_is_looked_up() {
+        let good = "a1".repeat(16);
+        assert_eq!(token(Some(&good)), good);
+        for bad in [None, Some(""), Some("a1"), Some(&good[1..]), Some("a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a-")] {
+            assert_eq!(token(bad), "", "{bad:?}");
+        }
+    }
+}
