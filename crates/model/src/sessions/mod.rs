@@ -273,7 +273,8 @@ pub fn remove_by_token(batch: &mut Batch, tenant: &TenantId, token: &str) {
 }
 
 /// Ends the sessions of a user that began with an identity that is theirs no more, and the codes and tokens that they bought. Of a session
-/// of which nobody knows what it began with, the connection decides.
+/// of which nobody knows what it began with, the connection decides; a refresh token of which nobody knows it, as those that a password
+/// bought without a session, ends.
 pub(crate) fn remove_of_identity(
     batch: &mut Batch,
     tenant: &TenantId,
@@ -283,7 +284,7 @@ pub(crate) fn remove_of_identity(
     let whose = || params![tenant, user_id, identity.as_user_id(), &identity.connection];
     batch.execute(
         "DELETE FROM access_tokens WHERE tenant = $1 AND user_id = $2 AND (
-             family IN (SELECT id FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND identity = $3)
+             family IN (SELECT id FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND (identity = $3 OR identity IS NULL))
              OR code_hash IN (SELECT hash FROM authorization_codes WHERE tenant = $1 AND user_id = $2 AND sid IN
                  (SELECT sid FROM sessions WHERE tenant = $1 AND user_id = $2
                   AND (identity = $3 OR (identity IS NULL AND connection = $4)))))",
@@ -296,10 +297,8 @@ pub(crate) fn remove_of_identity(
         whose(),
     );
     batch.execute(
-        "DELETE FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND (identity = $3 OR sid IN
-             (SELECT sid FROM sessions WHERE tenant = $1 AND user_id = $2
-              AND (identity = $3 OR (identity IS NULL AND connection = $4))))",
-        whose(),
+        "DELETE FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND (identity = $3 OR identity IS NULL)",
+        params![tenant, user_id, identity.as_user_id()],
     );
     batch.execute(
         "DELETE FROM sessions WHERE tenant = $1 AND user_id = $2

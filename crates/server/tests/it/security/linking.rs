@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::refusals::{Attempt, bad_token, insufficient, invalid_body, refusal, unowned};
 use super::{API, browser, claims, prepared, stored};
-use crate::support::app::CONNECTION;
+use crate::support::app::{CONNECTION, PASSWORD};
 use crate::support::browser::{CALLBACK, VERIFIER};
 use crate::support::{Authorize, Browser, Caller, TestApp};
 
@@ -458,7 +458,20 @@ both_databases_at_once! {
         let mut gone = signed_in(&app, "bob").await;
         let of_gone = offline(&mut gone).await;
         assert_eq!(gone.get("/v2/logout?client_id=page").await.status, 200);
+        // And a password buys one without a session.
+        let realm = "http://auth0.com/oauth/grant-type/password-realm";
+        let grants = json!({ "app_type": "native", "oidc_conformant": true, "token_endpoint_auth_method": "none", "grant_types": [realm, "refresh_token"] });
+        app.add_client("phone", grants).await;
+        let fields = [
+            ("grant_type", realm), ("client_id", "phone"), ("realm", CONNECTION), ("username", "bob@example.com"),
+            ("password", PASSWORD), ("scope", "openid offline_access"),
+        ];
+        let bought = app.caller().form("/oauth/token", &fields).await;
+        assert_eq!(bought.status, 200, "{}", bought.text);
+        let by_password = text(&bought.body, "refresh_token").to_owned();
         assert_eq!(alice.delete(&format!("{LINKS}/auth0/bob")).await.status, 200);
+        let fields = [("grant_type", "refresh_token"), ("client_id", "phone"), ("refresh_token", &by_password)];
+        assert_eq!(app.caller().form("/oauth/token", &fields).await.status, 403);
         assert_eq!(silently(&mut later).await, "login_required");
         assert_eq!([silently(&mut bobs).await, silently(&mut own).await], ["auth0|alice"; 2]);
         assert_eq!([renews(&of_bob).await, renews(&of_gone).await, renews(&of_alice).await], [false, false, true]);
