@@ -8,8 +8,8 @@ use auth::pages::{
     CodeError, CodePage, ConsentPage, DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage,
     DeviceError, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage, LoginError,
     LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, Message, MessagePage, OtpEnrollmentPage,
-    PasswordHint, RecoveryCodePage, ResetError, ResetPasswordPage, ResetRequestPage, ScopeLine, SignupError,
-    SignupPage, Unblock, UnblockPage, VerifyEmailPage, WebMessagePage, assets,
+    PasswordHint, PasswordlessLinkPage, RecoveryCodePage, ResetError, ResetPasswordPage, ResetRequestPage,
+    ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, VerifyEmailPage, WebMessagePage, assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -36,6 +36,7 @@ const NAMES: &[&str] = &[
     "password-changed",
     "reset-ended",
     "verify-email",
+    "passwordless-link",
     "device-code",
     "device-code-wrong",
     "device-confirmation",
@@ -146,6 +147,17 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
             ticket: "ticket".to_owned(),
             csrf: "csrf".to_owned(),
             email: "alice@example.com".to_owned(),
+            form_targets: FormTargets::default(),
+        }
+        .into_response(),
+        "passwordless-link" => PasswordlessLinkPage {
+            look,
+            client_name: "Acme Shop".to_owned(),
+            address: "alice@example.com".to_owned(),
+            code: "code".to_owned(),
+            state: "state".to_owned(),
+            csrf: "csrf".to_owned(),
+            error: None,
             form_targets: FormTargets::default(),
         }
         .into_response(),

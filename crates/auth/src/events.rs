@@ -257,6 +257,28 @@ pub fn device_declined(visit: &Visit, request: &Request) -> Event {
         .description("User cancelled the confirmation prompt.")
 }
 
+/// `cs` or `cls`: a code or a link to sign in with was sent.
+pub fn code_sent(
+    visit: &Visit,
+    client: &Client,
+    connection: &Connection,
+    address: &str,
+    user: Option<&User>,
+    link: bool,
+) -> Event {
+    let kind = if link { Kind::LinkSent } else { Kind::CodeSent };
+    let event = event(visit, kind).client(client).connection(connection).user_name(address);
+    match user {
+        Some(user) => event.user(user),
+        None => event,
+    }
+}
+
+/// `ss`: a code made a user of somebody whom nobody knew.
+pub fn passwordless_signup(visit: &Visit, aim: Aim<'_>, user: &User, connection: &str) -> Event {
+    of_aim(visit, Kind::Signup, aim).user(user).connection_name(connection)
+}
+
 /// `seacft`: a code was exchanged.
 pub fn code_exchanged(visit: &Visit, client: &Client, user: &User, audience: &str, scope: &str) -> Event {
     issued(visit, Kind::CodeExchange, client, audience, scope).user(user)

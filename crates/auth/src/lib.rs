@@ -17,6 +17,7 @@ mod logout;
 mod mfa;
 pub mod pages;
 mod params;
+mod passwordless;
 mod proof;
 mod protection;
 mod recovery;
@@ -67,6 +68,12 @@ pub fn routes() -> Router<App> {
         .route("/oauth/device/code", post(device::code::begin))
         .route("/oauth/par", post(authorize::push))
         .route("/oauth/token", post(token::token))
+        .route("/passwordless/start", post(passwordless::start::start))
+        .route("/passwordless/verify", post(passwordless::verify::verify))
+        .route(
+            "/passwordless/verify_redirect",
+            get(passwordless::verify::show).post(passwordless::verify::submit),
+        )
         .route("/mfa/challenge", post(mfa::challenge::challenge))
         .route("/mfa/associate", post(mfa::associate::associate))
         .route("/mfa/authenticators", get(mfa::authenticators::list))

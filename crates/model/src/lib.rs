@@ -29,6 +29,7 @@ pub mod mfa_tokens;
 pub mod migrations;
 pub mod paging;
 pub mod password_policies;
+pub mod passwordless;
 pub mod passwords;
 pub mod protocol;
 pub mod pushed_requests;

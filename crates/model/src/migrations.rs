@@ -27,6 +27,7 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(16, "my_account", include_str!("../migrations/0016_my_account.sql")),
     shared(17, "mfa_tokens", include_str!("../migrations/0017_mfa_tokens.sql")),
     shared(18, "device_codes", include_str!("../migrations/0018_device_codes.sql")),
+    shared(19, "passwordless", include_str!("../migrations/0019_passwordless.sql")),
     shared(20, "spent_ids", include_str!("../migrations/0020_spent_ids.sql")),
     shared(21, "requests", include_str!("../migrations/0021_requests.sql")),
     shared(25, "administrators", include_str!("../migrations/0025_administrators.sql")),

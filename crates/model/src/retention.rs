@@ -82,6 +82,12 @@ const EXPIRING: &[Expiring] = &[
         kept: DEVICES,
     },
     Expiring {
+        delete: "DELETE FROM passwordless_codes WHERE tenant = $1 AND (connection, address) IN
+                 (SELECT connection, address FROM passwordless_codes WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, connection, address LIMIT $3)",
+        kept: 0,
+    },
+    Expiring {
         delete: "DELETE FROM device_limits WHERE tenant = $1 AND who IN
                  (SELECT who FROM device_limits WHERE tenant = $1 AND free_at < $2 ORDER BY free_at, who LIMIT $3)
                  AND free_at < $2",

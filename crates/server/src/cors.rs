@@ -43,6 +43,7 @@ impl Rule {
             ["/api/v2/", "/mfa/", "/dbconnections/", "/passwordless/", "/passkey/", "/me/"];
         match path {
             "/userinfo" => Self::Anybody,
+            "/passwordless/verify_redirect" => Self::Nobody,
             "/oauth/token" | "/oauth/revoke" | "/oauth/device/code" => Self::Listed,
             path if path.starts_with("/.well-known/") => Self::Anybody,
             path if LISTED.iter().any(|prefix| path.starts_with(prefix)) => Self::Listed,

@@ -18,6 +18,7 @@ use axum::extract::{OriginalUri, RawQuery, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use model::App;
+use model::connections::{self, Connection};
 use model::grants;
 use model::sessions::Session;
 use model::transactions::{self, Progress, StateError, Transaction};
@@ -26,7 +27,7 @@ use model::users::User;
 use crate::device;
 use crate::factors::{self, Missing};
 use crate::hints;
-use crate::login::{directories, usable_directories};
+use crate::login::directories;
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
 use crate::visit::{Visit, with_cookie};
@@ -228,8 +229,14 @@ async fn satisfies(visit: &Visit, request: &Request, session: &Session) -> Resul
     if request.prompt.login || !fresh || request.client.sso_disabled == Some(true) {
         return Ok(false);
     }
-    let directories = usable_directories(visit, request).await?;
-    Ok(directories.iter().any(|connection| connection.name == session.connection))
+    let usable = match &request.connection {
+        Some(connection) => vec![connection.clone()],
+        None => connections::enabled_for(&visit.app, &visit.tenant.id, &request.client.client_id).await?,
+    };
+    let shares = |connection: &Connection| connection.is_database() || connection.sends_codes_by_email();
+    Ok(usable.iter().any(|connection| {
+        connection.name == session.connection && connection.is_active() && shares(connection)
+    }))
 }
 
 /// OIDC Core §3.1.2.1: `id_token_hint` names the user that the answer must be about.

@@ -207,6 +207,19 @@ fn recovery_code(text: &str, goes_on: bool) -> RecoveryCodePage {
     }
 }
 
+fn passwordless_link(text: &str) -> PasswordlessLinkPage {
+    PasswordlessLinkPage {
+        look: look(text),
+        client_name: text.into(),
+        address: text.into(),
+        code: text.into(),
+        state: text.into(),
+        csrf: text.into(),
+        error: None,
+        form_targets: FormTargets::default(),
+    }
+}
+
 fn device_code(text: &str) -> DeviceCodePage {
     DeviceCodePage { look: look(text), user_code: text.into(), csrf: text.into(), error: None }
 }
@@ -278,6 +291,8 @@ async fn all(text: &str) -> Vec<Rendered> {
         render(refused).await,
         render(consent(text)).await,
         render(logout(text)).await,
+        render(passwordless_link(text)).await,
+        render(PasswordlessLinkPage { error: Some(LinkError::Over), ..passwordless_link(text) }).await,
         render(device_code(text)).await,
         render(DeviceCodePage { error: Some(DeviceError::Wrong), ..device_code(text) }).await,
         render(device_confirm(text)).await,

@@ -4,6 +4,7 @@ mod authorization_code;
 mod client_credentials;
 mod device_code;
 mod password;
+mod passwordless;
 mod refresh_token;
 pub mod second_factor;
 pub mod user_tokens;
@@ -58,6 +59,7 @@ enum Grant {
     MfaOob,
     MfaRecoveryCode,
     DeviceCode,
+    Passwordless,
 }
 
 impl Grant {
@@ -71,6 +73,7 @@ impl Grant {
         Self::MfaOob,
         Self::MfaRecoveryCode,
         Self::DeviceCode,
+        Self::Passwordless,
     ];
 
     /// `grant_type`.
@@ -85,6 +88,7 @@ impl Grant {
             Self::MfaOob => second_factor::OOB,
             Self::MfaRecoveryCode => second_factor::RECOVERY_CODE,
             Self::DeviceCode => crate::device::GRANT,
+            Self::Passwordless => crate::passwordless::GRANT,
         }
     }
 
@@ -96,7 +100,7 @@ impl Grant {
     fn is_allowed(self, client: &Client) -> bool {
         let listed = client.allows_grant(self.name());
         match self {
-            Self::Password => listed && client.is_first_party,
+            Self::Password | Self::Passwordless => listed && client.is_first_party,
             Self::PasswordRealm => (listed || client.allows_grant("password")) && client.is_first_party,
             _ => listed,
         }
@@ -184,6 +188,7 @@ async fn granted(
         Grant::PasswordRealm => password::exchange(visit, client, params, true).await,
         Grant::MfaOtp => second_factor::otp(visit, client, params).await,
         Grant::MfaOob => second_factor::oob(visit, client, params).await,
+        Grant::Passwordless => passwordless::exchange(visit, client, params).await,
         Grant::DeviceCode => device_code::exchange(visit, client, params).await,
         Grant::MfaRecoveryCode => second_factor::recovery_code(visit, client, params).await,
     }

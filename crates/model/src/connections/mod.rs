@@ -151,6 +151,16 @@ impl Connection {
         self.is_database() && !self.switch("disable_signup")
     }
 
+    /// Whether it signs people in by codes and links that go to their e-mail addresses.
+    pub fn sends_codes_by_email(&self) -> bool {
+        self.strategy == "email"
+    }
+
+    /// Whether a code makes a user of somebody whom nobody knows.
+    pub fn takes_new_users(&self) -> bool {
+        !self.switch("disable_signup")
+    }
+
     /// Whether people who forgot their password may set another.
     pub fn allows_password_reset(&self) -> bool {
         self.is_database() && !self.switch("disable_self_service_change_password")

@@ -45,7 +45,7 @@ impl Sent {
 }
 
 /// Six random digits, each number equally likely.
-fn new(random: &Random) -> String {
+pub fn new(random: &Random) -> String {
     loop {
         let number = u32::from_be_bytes(random.bytes());
         // What is above the greatest multiple is thrown away, so that no code is favoured.

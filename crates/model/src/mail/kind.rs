@@ -32,6 +32,8 @@ kinds! {
     VerifyEmailByCode = "verify_email_by_code", true;
     /// A code to sign in with. Variable: `code`.
     AuthEmailByCode = "auth_email_by_code", true;
+    /// A link to sign in with. Variables: `url`, `url_lifetime`.
+    AuthEmailByLink = "auth_email_by_link", false;
     /// A link to the page that sets a new password. Variable: `url`.
     ResetEmail = "reset_email", true;
     /// The same with a code. Variable: `code`.

@@ -36,7 +36,7 @@ pub async fn first(app: &Model, tenant: &TenantId, what: &str, user: &UserId) ->
 }
 
 /// Counts one more, and answers how many there were in the window.
-async fn counted(app: &Model, tenant: &TenantId, what: &str) -> Result<i64, db::Error> {
+pub(crate) async fn counted(app: &Model, tenant: &TenantId, what: &str) -> Result<i64, db::Error> {
     let mut batch = Batch::new();
     add(&mut batch, tenant, &digest(what), app.clock.now());
     let outcome = app.db.commit(batch).await?;

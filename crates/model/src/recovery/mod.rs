@@ -7,6 +7,7 @@ mod limits;
 mod links;
 mod requests;
 
+pub(crate) use limits::counted;
 pub use limits::{MOST_FROM_IP, MOST_TO_ADDRESS, WINDOW, first};
 pub use links::{Links, queue_reset, queue_stolen, queue_verification};
 pub use requests::{AT_A_TIME, NewRequest, process, request};

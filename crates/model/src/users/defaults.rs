@@ -80,7 +80,7 @@ pub(super) fn database_user(
 }
 
 /// A user of this identity of whom nothing else is known.
-pub(super) fn blank(tenant: &TenantId, identity: Identity, now: Timestamp) -> User {
+pub(crate) fn blank(tenant: &TenantId, identity: Identity, now: Timestamp) -> User {
     User {
         tenant: tenant.clone(),
         id: UserId::from(format!("{}|{}", identity.provider, identity.user_id)),
@@ -111,7 +111,7 @@ pub(super) fn blank(tenant: &TenantId, identity: Identity, now: Timestamp) -> Us
 }
 
 /// Fills in `name`, `nickname` and `picture` where they are absent.
-pub(super) fn fill_in(user: &mut User) {
+pub(crate) fn fill_in(user: &mut User) {
     if user.name.is_none() {
         user.name = default_name(user);
     }

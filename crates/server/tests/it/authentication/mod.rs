@@ -13,6 +13,7 @@ mod logout;
 pub mod mfa;
 mod pages;
 mod password_grant;
+mod passwordless;
 mod pushed_requests;
 mod recovery_links;
 mod request_objects;

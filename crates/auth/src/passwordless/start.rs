@@ -1,0 +1,245 @@
+//! `POST /passwordless/start`: sends a code or a link. The answer tells nothing of whether anybody has the address.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use db::Batch;
+use model::clients::{self, Client};
+use model::connections::{self, Connection};
+use model::factors::codes;
+use model::mail::{self, Kind, Letter};
+use model::passwordless::{self, CODE_LIFETIME, LINK_LIFETIME};
+use model::tickets::email_of;
+use model::{App, logs, users};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Map, Value, json};
+
+use super::Address;
+use crate::client_authentication;
+use crate::errors::OAuthError;
+use crate::events;
+use crate::params::Params;
+use crate::visit::Visit;
+
+/// What a body may hold.
+const ALLOWED: [&str; 11] = [
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+    "connection",
+    "email",
+    "phone_number",
+    "send",
+    "authParams",
+    "captcha",
+    "state",
+];
+
+/// The longest that `authParams` may be together, in bytes: they travel in a link.
+const LONGEST_PARAMS: usize = 4096;
+
+/// Answers `_id`, the address, and that it is not verified by this.
+///
+/// # Errors
+/// 400 with dotted codes; 401 for a client that does not prove itself; 429.
+pub async fn start(
+    State(_): State<App>,
+    visit: Visit,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match begin(&visit, query.as_deref(), &headers, &body).await {
+        Ok(answer) => {
+            let kept = [
+                (header::CONTENT_TYPE, "application/json; charset=utf-8"),
+                (header::CACHE_CONTROL, "no-store"),
+                (header::PRAGMA, "no-cache"),
+            ];
+            (kept, serde_json::to_vec(&answer).unwrap_or_default()).into_response()
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn begin(
+    visit: &Visit,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Value, OAuthError> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let params = Params::parse_body(headers, body)?;
+    let body = Params::parse_object(headers, body)?;
+    if let Some(name) = body.keys().find(|name| !ALLOWED.contains(&name.as_str())) {
+        let name: String = name.chars().take(64).collect();
+        return Err(bad("bad.request", format!("the following properties are not allowed: {name}")));
+    }
+    let client = client(visit, query, headers, &params).await?;
+    let connection = named_connection(visit, &client, params.get("connection")).await?;
+    let address = params.get("email").ok_or_else(|| bad("bad.email", "Missing required property: email"))?;
+    let address = Address::email(address).ok_or_else(|| bad("bad.email", "Invalid email address"))?;
+    let link = match params.get("send") {
+        None | Some("link") => true,
+        Some("code") => false,
+        Some(_) => return Err(bad("bad.request", "send must be code or link")),
+    };
+    let auth_params = auth_params(&client, body.get("authParams"))?;
+    if !passwordless::admit(app, tenant, &address.folded, visit.peer.ip).await? {
+        return Err(OAuthError::too_many("Too many codes were asked for. Please try again later."));
+    }
+
+    let found = users::find_login(&app.db, tenant, &connection.name, &address.given).await?;
+    let mut batch = Batch::new();
+    let (code, lifetime) = match link {
+        true => (app.random.token(), LINK_LIFETIME),
+        false => (codes::new(&app.random), CODE_LIFETIME),
+    };
+    let place = (&*connection, address.folded.as_str());
+    passwordless::send(&mut batch, app, tenant, place, &client.client_id, &code, lifetime);
+    // Who is not there and may not sign up gets no mail, and nobody hears of it.
+    if found.is_some() || connection.takes_new_users() {
+        // To the address as it is kept, and of a linked account to that account's own.
+        let to = found.as_ref().and_then(|found| email_of(&found.user, found.identity)).map(str::to_owned);
+        let kind = if link { Kind::AuthEmailByLink } else { Kind::AuthEmailByCode };
+        let letter = Letter::new(kind, &to.unwrap_or_else(|| address.given.clone()));
+        let letter = match &found {
+            Some(found) => letter.about(&found.user),
+            None => letter,
+        };
+        let letter = letter.client(&client.client_id);
+        let letter = match link {
+            true => letter
+                .with("url", url(visit, &client, &connection, &address, &auth_params, &code))
+                .with("url_lifetime", LINK_LIFETIME),
+            false => letter.with("code", code),
+        };
+        mail::queue(&mut batch, app, tenant, letter);
+        let user = found.as_ref().map(|found| &found.user);
+        logs::record(&mut batch, events::code_sent(visit, &client, &connection, &address.given, user, link));
+    }
+    match app.db.commit(batch).await {
+        // One has just gone out: it is as good.
+        Ok(_) | Err(db::Error::Conflict { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let subject = match &found {
+        Some(found) => found.user.identities[found.identity].user_id.clone(),
+        None => passwordless::subject(tenant, &connection, &address.folded),
+    };
+    Ok(json!({ "_id": subject, "email": address.given.to_lowercase(), "email_verified": false }))
+}
+
+/// The client that asks; one that can keep a secret shows it.
+async fn client(
+    visit: &Visit,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Arc<Client>, OAuthError> {
+    let Some(client_id) = params.get("client_id") else {
+        return Err(bad("bad.client_id", "Missing required property: client_id"));
+    };
+    let client = clients::find(&visit.app, &visit.tenant.id, client_id).await?;
+    let client = client.filter(|client| !client.global);
+    let client = client.ok_or_else(|| bad("bad.client_id", "Client does not exist"))?;
+    let shows = params.has("client_secret")
+        || params.has("client_assertion")
+        || headers.contains_key(header::AUTHORIZATION);
+    if client.is_public() {
+        return Ok(client);
+    }
+    if !shows {
+        let description = "Client authentication is required";
+        return Err(OAuthError::new(StatusCode::UNAUTHORIZED, "unauthorized_client", description));
+    }
+    client_authentication::authenticate(visit, query, headers, params).await
+}
+
+async fn named_connection(
+    visit: &Visit,
+    client: &Client,
+    name: Option<&str>,
+) -> Result<Arc<Connection>, OAuthError> {
+    let name = name.ok_or_else(|| bad("bad.connection", "Missing required property: connection"))?;
+    let found = connections::find_by_name(&visit.app, &visit.tenant.id, name).await?;
+    let found = found.filter(|connection| ["email", "sms"].contains(&connection.strategy.as_str()));
+    let found = found.ok_or_else(|| bad("bad.connection", "Connection does not exist"))?;
+    if !found.is_active() || !found.is_enabled_for(&client.client_id) {
+        return Err(bad("bad.connection", "Connection is disabled"));
+    }
+    match found.sends_codes_by_email() {
+        true => Ok(found),
+        false => Err(bad("sms_provider_error", "No SMS gateway is configured")),
+    }
+}
+
+/// What the link is to ask for in the app's name, checked as far as it can be here.
+fn auth_params(client: &Client, given: Option<&Value>) -> Result<Vec<(String, String)>, OAuthError> {
+    let object = match given {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(object)) => object.clone(),
+        Some(_) => return Err(bad("bad.authParams", "authParams must be an object")),
+    };
+    let mut pairs = Vec::new();
+    for (name, value) in object {
+        match value {
+            Value::String(value) if !value.contains('\0') && !name.contains('\0') => {
+                pairs.push((name, value))
+            }
+            _ => return Err(bad("bad.authParams", "authParams must be an object of strings")),
+        }
+    }
+    let length: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if pairs.len() > 30 || length > LONGEST_PARAMS {
+        return Err(bad("bad.authParams", "authParams are too long"));
+    }
+    let uri = pairs.iter().find(|(name, _)| name == "redirect_uri").map(|(_, uri)| uri);
+    if uri.is_some_and(|uri| !client.allows_callback(uri)) {
+        return Err(bad("bad.authParams", "redirect_uri is not in the list of allowed callback URLs"));
+    }
+    Ok(pairs)
+}
+
+/// All but what RFC 3986 §2.3 leaves unreserved.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// What is the link's own, whatever `authParams` say.
+const OWN: [&str; 5] = ["client_id", "connection", "email", "phone_number", "verification_code"];
+
+/// The link: an authorize request with the code in it.
+fn url(
+    visit: &Visit,
+    client: &Client,
+    connection: &Connection,
+    address: &Address,
+    auth_params: &[(String, String)],
+    code: &str,
+) -> String {
+    let mut pairs: Vec<(&str, &str)> = vec![
+        ("client_id", client.client_id.as_str()),
+        ("connection", &connection.name),
+        ("email", &address.given),
+        ("verification_code", code),
+    ];
+    let kept = auth_params.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
+    pairs.extend(kept.map(|(name, value)| (name.as_str(), value.as_str())));
+    if !pairs.iter().any(|(name, _)| *name == "response_type") {
+        pairs.push((
+            "response_type",
+            if client.allows_grant("authorization_code") { "code" } else { "token" },
+        ));
+    }
+    let escaped = |text: &str| utf8_percent_encode(text, COMPONENT).to_string();
+    let query: Vec<_> =
+        pairs.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
+    format!("{}passwordless/verify_redirect?{}", visit.tenant.issuer, query.join("&"))
+}
+
+fn bad(error: &'static str, description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
+    OAuthError::new(StatusCode::BAD_REQUEST, error, description)
+}

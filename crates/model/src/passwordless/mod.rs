@@ -1,0 +1,45 @@
+//! Signing in without a password: codes and links that go to an address, and what a right one makes of who has it
+//! (authentication contract §3.4, §8.3, §8.4).
+
+mod codes;
+mod users;
+
+use crate::Model;
+use crate::attack_protection::network;
+use crate::ids::TenantId;
+use crate::recovery::counted;
+
+pub use codes::{Code, find, is_right, send, spend, try_once};
+pub use users::{new_user, subject};
+
+/// Seconds that a code works (authentication contract §2.2).
+pub const CODE_LIFETIME: i64 = 180;
+
+/// Seconds that a link works.
+pub const LINK_LIFETIME: i64 = 300;
+
+/// Seconds before another is sent to the same address.
+pub const PAUSE: i64 = 10;
+
+/// Codes and links to one address in an hour.
+pub const MOST_TO_ADDRESS: i64 = 10;
+
+/// Codes and links that one IP address asks for in an hour; of IPv6 its whole network.
+pub const MOST_FROM_IP: i64 = 50;
+
+/// Counts a request for a code, and answers whether it is within the limits of the address and of the IP address. Known and unknown
+/// addresses are counted alike.
+///
+/// # Errors
+/// When the database fails.
+pub async fn admit(
+    app: &Model,
+    tenant: &TenantId,
+    address: &str,
+    ip: std::net::IpAddr,
+) -> Result<bool, db::Error> {
+    let ip = format!("passwordless/ip/{}", network(ip));
+    // Whoever asks too often leaves no more rows: of addresses there are many, and each has one.
+    Ok(counted(app, tenant, &ip).await? <= MOST_FROM_IP
+        && counted(app, tenant, &format!("passwordless/address/{address}")).await? <= MOST_TO_ADDRESS)
+}
