@@ -279,6 +279,16 @@ pub fn passwordless_signup(visit: &Visit, aim: Aim<'_>, user: &User, connection:
     of_aim(visit, Kind::Signup, aim).user(user).connection_name(connection)
 }
 
+/// `secte`: a user's token was exchanged for one for another API.
+pub fn token_exchanged(visit: &Visit, aim: Aim<'_>, user: &User) -> Event {
+    of_aim(visit, Kind::TokenExchange, aim).user(user)
+}
+
+/// `fecte`: a token was not exchanged.
+pub fn token_not_exchanged(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedTokenExchange).client(client).description(reason)
+}
+
 /// `seacft`: a code was exchanged.
 pub fn code_exchanged(visit: &Visit, client: &Client, user: &User, audience: &str, scope: &str) -> Event {
     issued(visit, Kind::CodeExchange, client, audience, scope).user(user)

@@ -71,6 +71,9 @@ struct Claims<'a> {
     auth_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     amr: Option<[&'a str; 1]>,
+    /// Who acts for the subject (RFC 8693 §4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Value>,
 }
 
 /// A user's access token for `api`, which comes of the session `sid`.
@@ -83,9 +86,7 @@ pub async fn user_access_token(
     scopes: &Scopes,
     (via, sid): (Via, &str),
 ) -> Result<AccessToken, db::Error> {
-    let userinfo = scopes.has("openid") && api.signing_alg != "HS256";
-    let aud =
-        if userinfo { json!([api.identifier, tenant.userinfo_audience()]) } else { json!(api.identifier) };
+    let aud = audience(tenant, api, scopes);
     let gty = match via {
         Via::Refresh => Some("refresh_token"),
         Via::Password => Some("password"),
@@ -93,18 +94,51 @@ pub async fn user_access_token(
     };
     let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
     let proof = proof(app, tenant, api, user, sid).await?;
-    let permissions = match tells_permissions(api) {
-        true => Some(permissions::on_api(&app.db, &tenant.id, user, api).await?.into_iter().collect()),
-        false => None,
-    };
+    let permissions = permissions_of(app, tenant, api, user).await?;
     let (scope, client_id) = (scopes.to_string(), &client.client_id);
-    sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, proof, permissions).await
+    sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, proof, permissions, None)
+        .await
 }
 
 /// Whether tokens for the API hold all that their subject may do there, whatever was asked for (authentication contract §2.1).
 fn tells_permissions(api: &ResourceServer) -> bool {
     let dialect = api.token_dialect.as_deref().unwrap_or_default();
     api.enforce_policies == Some(true) && dialect.ends_with("_authz")
+}
+
+/// All that a user may do on the API, where its tokens tell.
+async fn permissions_of(
+    app: &App,
+    tenant: &Tenant,
+    api: &ResourceServer,
+    user: &UserId,
+) -> Result<Option<Vec<String>>, db::Error> {
+    Ok(match tells_permissions(api) {
+        true => Some(permissions::on_api(&app.db, &tenant.id, user, api).await?.into_iter().collect()),
+        false => None,
+    })
+}
+
+/// An access token for `api` with which `client` acts for a user: `act` says so.
+pub async fn delegated_access_token(
+    app: &App,
+    tenant: &Tenant,
+    api: &ResourceServer,
+    client: &Client,
+    user: &UserId,
+    scopes: &Scopes,
+    act: Value,
+) -> Result<AccessToken, db::Error> {
+    let (aud, lifetime, scope) = (audience(tenant, api, scopes), api.token_lifetime, scopes.to_string());
+    let permissions = permissions_of(app, tenant, api, user).await?;
+    let (sub, client_id, act) = (user.as_str(), &client.client_id, Some(act));
+    sign(app, tenant, api, sub, aud, scope, None, client_id, lifetime, None, permissions, act).await
+}
+
+/// `aud`: the API, and userinfo besides where it would answer (authentication contract §2.1).
+fn audience(tenant: &Tenant, api: &ResourceServer, scopes: &Scopes) -> Value {
+    let userinfo = scopes.has("openid") && api.signing_alg != "HS256";
+    if userinfo { json!([api.identifier, tenant.userinfo_audience()]) } else { json!(api.identifier) }
 }
 
 /// What a token for the Management or the My Account API tells of the sign-in it came of, where the tenant's self-service policy asks for it.
@@ -137,7 +171,7 @@ pub async fn client_access_token(
     // What a client may do is what its grant says.
     let permissions = tells_permissions(api).then(|| scope.split_whitespace().map(str::to_owned).collect());
     let (client_id, lifetime) = (&client.client_id, api.token_lifetime);
-    sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, None, permissions).await
+    sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, None, permissions, None).await
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one claim, and both callers are above")]
@@ -153,6 +187,7 @@ async fn sign(
     expires_in: i64,
     proof: Option<Proof>,
     permissions: Option<Vec<String>>,
+    act: Option<Value>,
 ) -> Result<AccessToken, db::Error> {
     let iat = app.clock.now().seconds();
     let dialect = api.token_dialect.as_deref().unwrap_or("access_token");
@@ -171,6 +206,7 @@ async fn sign(
         permissions,
         auth_time: proof.map(|proof| proof.authenticated_at.seconds()),
         amr: proof.filter(|proof| proof.mfa).map(|_| ["mfa"]),
+        act,
     };
     let typ = if rfc9068 { "at+jwt" } else { "JWT" };
     let token = match (Algorithm::from_name(&api.signing_alg), &api.signing_secret) {

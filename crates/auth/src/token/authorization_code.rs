@@ -206,6 +206,7 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
         expires_in: access_token.expires_in,
         token_type: "Bearer",
         recovery_code: None,
+        issued_token_type: None,
     })
 }
 

@@ -64,6 +64,7 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         expires_in: issued.expires_in,
         token_type: "Bearer",
         recovery_code: None,
+        issued_token_type: None,
     })
 }
 

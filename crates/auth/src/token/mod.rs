@@ -7,6 +7,7 @@ mod password;
 mod passwordless;
 mod refresh_token;
 pub mod second_factor;
+mod token_exchange;
 pub mod user_tokens;
 
 use axum::body::Bytes;
@@ -45,6 +46,9 @@ pub struct Tokens {
     /// The recovery code that takes the place of the one that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recovery_code: Option<String>,
+    /// What kind of token an exchange gave (RFC 8693 §2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_token_type: Option<&'static str>,
 }
 
 /// The grants that there are.
@@ -60,6 +64,7 @@ enum Grant {
     MfaRecoveryCode,
     DeviceCode,
     Passwordless,
+    TokenExchange,
 }
 
 impl Grant {
@@ -74,6 +79,7 @@ impl Grant {
         Self::MfaRecoveryCode,
         Self::DeviceCode,
         Self::Passwordless,
+        Self::TokenExchange,
     ];
 
     /// `grant_type`.
@@ -89,6 +95,7 @@ impl Grant {
             Self::MfaRecoveryCode => second_factor::RECOVERY_CODE,
             Self::DeviceCode => crate::device::GRANT,
             Self::Passwordless => crate::passwordless::GRANT,
+            Self::TokenExchange => token_exchange::GRANT,
         }
     }
 
@@ -189,6 +196,7 @@ async fn granted(
         Grant::MfaOtp => second_factor::otp(visit, client, params).await,
         Grant::MfaOob => second_factor::oob(visit, client, params).await,
         Grant::Passwordless => passwordless::exchange(visit, client, params).await,
+        Grant::TokenExchange => token_exchange::exchange(visit, client, params).await,
         Grant::DeviceCode => device_code::exchange(visit, client, params).await,
         Grant::MfaRecoveryCode => second_factor::recovery_code(visit, client, params).await,
     }

@@ -199,5 +199,6 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
         expires_in: access_token.expires_in,
         token_type: "Bearer",
         recovery_code: None,
+        issued_token_type: None,
     })
 }

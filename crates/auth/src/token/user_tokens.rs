@@ -118,6 +118,7 @@ impl Purchase {
             expires_in: access_token.expires_in,
             token_type: "Bearer",
             recovery_code: None,
+            issued_token_type: None,
         })
     }
 }

@@ -69,6 +69,10 @@ kinds! {
     RefreshTokenReuse = "ferrt",
     /// A refresh token revoked.
     RefreshTokenRevoked = "srrt",
+    /// A token exchanged for one for another API.
+    TokenExchange = "secte",
+    /// A token that was not exchanged.
+    FailedTokenExchange = "fecte",
     /// A device's code exchanged for tokens.
     DeviceExchange = "sede",
     /// A device's code that was refused.

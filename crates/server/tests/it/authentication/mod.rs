@@ -17,3 +17,4 @@ mod passwordless;
 mod pushed_requests;
 mod recovery_links;
 mod request_objects;
+mod token_exchange;
