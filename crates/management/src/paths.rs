@@ -159,6 +159,12 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_is_as_long_as_it_may_be_and_no_longer() {
+        assert!(text("string", "id", &"x".repeat(LONGEST)).is_ok());
+        assert!(text("string", "id", &"x".repeat(LONGEST + 1)).is_err());
+    }
+
+    #[test]
     fn a_bad_id_is_quoted_in_the_published_words() {
         assert_eq!(
             user_id("id", "6560cd0f6caaac5b4692f454").unwrap_err().to_string(),

@@ -7,6 +7,61 @@ use crate::support::TestApp;
 const METHODS: &str = "/api/v2/users/auth0%7Calice/authentication-methods";
 
 both_databases! {
+    async fn addresses_and_numbers_are_told_by_half_unless_the_tenant_wants_them_whole(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let admin = app.admin();
+        let set = json!([
+            { "type": "email", "email": "bo@ab.test" },
+            { "type": "phone", "phone_number": "+15551234567", "preferred_authentication_method": "sms" },
+        ]);
+        assert_eq!(admin.put(METHODS, set).await.status, 200);
+        let told = async || {
+            let listed = admin.get(METHODS).await.body;
+            let values = ["email", "phone_number"].map(|name| {
+                let found = listed.as_array().expect("a list").iter().find_map(|method| method[name].as_str());
+                found.unwrap_or_else(|| panic!("{name}: {listed}")).to_owned()
+            });
+            let enrollments = admin.get("/api/v2/users/auth0%7Calice/enrollments").await.body;
+            (values, enrollments[0]["phone_number"].as_str().map(str::to_owned))
+        };
+        let half = "********4567".to_owned();
+        assert_eq!(told().await, (["b*@ab.****".into(), half.clone()], Some(half)));
+        let flags = json!({ "flags": { "disable_management_api_sms_obfuscation": true } });
+        assert_eq!(admin.patch("/api/v2/tenants/settings", flags).await.status, 200);
+        let whole = "+15551234567".to_owned();
+        assert_eq!(told().await, (["bo@ab.test".into(), whole.clone()], Some(whole)));
+    }
+
+    async fn a_phone_alone_has_a_preferred_way(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let admin = app.admin();
+        let set = json!([
+            { "type": "email", "email": "a@example.com" },
+            { "type": "phone", "phone_number": "+15551234567", "preferred_authentication_method": "sms" },
+        ]);
+        let set = admin.put(METHODS, set).await.body;
+        for (place, expected) in [(0, None), (1, Some(json!("voice")))] {
+            let path = format!("{METHODS}/{}", set[place]["id"].as_str().expect("is text").replace('|', "%7C"));
+            let changed = admin.patch(&path, json!({ "preferred_authentication_method": "voice" })).await;
+            assert_eq!(changed.status, 200, "{changed:?}");
+            assert_eq!(admin.get(&path).await.body.get("preferred_authentication_method"), expected.as_ref());
+            assert_eq!(admin.patch(&path, json!({ "name": "Mine" })).await.status, 200);
+            assert_eq!(admin.get(&path).await.body.get("preferred_authentication_method"), expected.as_ref(), "a name changes nothing else");
+        }
+    }
+
+    async fn an_address_and_a_recovery_code_are_no_enrolments(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let admin = app.admin();
+        app.add_recovery_code("auth0|alice").await;
+        let path = "/api/v2/users/auth0%7Calice/enrollments";
+        assert_eq!(admin.get(path).await.body, json!([]));
+        assert_eq!(admin.post(METHODS, json!({ "type": "email", "email": "a@example.com" })).await.status, 201);
+        assert_eq!(admin.get(path).await.body, json!([]));
+        app.add_totp("auth0|alice").await;
+        assert_eq!(admin.get(path).await.body.as_array().map(Vec::len), Some(1));
+    }
+
     async fn a_method_is_set_read_named_and_taken_away(app: TestApp) {
         app.add_user("auth0|alice").await;
         let (admin, now) = (app.admin(), app.app.clock.now());

@@ -36,6 +36,20 @@ async fn people(app: &TestApp) {
 }
 
 both_databases! {
+    async fn a_page_begins_where_the_last_one_ended(app: TestApp) {
+        people(&app).await;
+        let mut made = Vec::new();
+        for id in ["a1", "b2", "c3"] {
+            app.app.clock.advance(1);
+            made.push(register(&app, "auth0|alice", id).await);
+        }
+        for (page, expected) in [(0, &made[..2]), (1, &made[2..]), (2, &[])] {
+            let list = listed(&app, &format!("type=public_key&per_page=2&page={page}")).await;
+            let ids: Vec<_> = list.as_array().expect("is a list").iter().map(|item| item["id"].as_str().expect("is text")).collect();
+            assert_eq!(ids, expected, "page {page}");
+        }
+    }
+
     async fn keys_and_refresh_tokens_are_listed_together(app: TestApp) {
         people(&app).await;
         let key = register(&app, "auth0|alice", "a1-B2").await;

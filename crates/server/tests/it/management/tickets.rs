@@ -56,6 +56,38 @@ both_databases! {
         }
     }
 
+    /// What is asked for with a link comes with it: the address, the app, and how long it lives.
+    async fn a_ticket_is_as_it_was_asked_for(app: TestApp) {
+        app.add_user("auth0|alice").await;
+        let admin = app.admin();
+        let client = json!({ "initiate_login_uri": "https://app.test/login" });
+        assert_eq!(admin.patch("/api/v2/clients/spa", client).await.status, 200);
+        let used = async |more: Value| {
+            let mut body = json!({ "user_id": "auth0|alice" });
+            body.as_object_mut().expect("one").extend(more.as_object().expect("one").clone());
+            let made = admin.post(VERIFY, body).await;
+            assert_eq!(made.status, 201, "{}", made.text);
+            let link = path(&made.body);
+            app.app.clock.advance(600);
+            let mut browser = Browser::new(app.caller());
+            let page = browser.open(&link).await;
+            browser.submit(&page, &[]).await
+        };
+        let done = used(json!({ "result_url": "https://app.test/done", "includeEmailInRedirect": true })).await;
+        assert!(done.location().starts_with("https://app.test/done?email=alice%40example.com&success=true"), "{done:?}");
+        let done = used(json!({ "result_url": "https://app.test/done", "includeEmailInRedirect": false })).await;
+        assert!(done.location().starts_with("https://app.test/done?success=true"), "{done:?}");
+        let done = used(json!({ "client_id": "spa", "ttl_sec": 0 })).await;
+        assert!(done.text.contains("href=\"https://app.test/login\""), "{done:?}");
+    }
+
+    async fn an_address_that_is_not_there_is_not_verified(app: TestApp) {
+        let nameless = model::users::NewUser { user_id: Some("nameless".into()), ..Default::default() };
+        app.add_user_with(nameless).await;
+        let refused = app.admin().post(VERIFY, json!({ "user_id": "auth0|nameless" })).await;
+        assert_eq!((refused.status, &refused.body["message"]), (400, &json!("The user does not have an email address.")));
+    }
+
     async fn a_user_is_named_in_one_way(app: TestApp) {
         app.add_user("auth0|alice").await;
         let admin = app.admin();

@@ -273,6 +273,10 @@ both_databases! {
         let letters: Vec<(String, String)> = letters.collect();
         let told = [("identity_linked", "alice"), ("identity_linked", "bob"), ("identity_unlinked", "alice"), ("identity_unlinked", "bob")];
         assert_eq!(letters, told.map(|(kind, who)| (kind.to_owned(), format!("{who}@example.com"))));
+        for (to, variables) in app.letters("identity_linked").await {
+            let other = if to == "alice@example.com" { "bob@example.com" } else { "alice@example.com" };
+            assert_eq!(variables["account"], other, "{to}");
+        }
 
         let entries = admin.get("/api/v2/logs?q=type%3Asapi&per_page=2").await.body;
         let told = |entry: &Value| json!([entry["description"], entry["user_id"], entry["details"]["response"], entry["details"]["request"]["body"]]);
