@@ -22,7 +22,7 @@ use crate::errors::{Error, Missing};
 use crate::paths::Path;
 use crate::requests::{Json, Query};
 use crate::self_service::rules::check_proof;
-use crate::users::authentication_methods::UpdateMethod;
+use crate::users::authentication_methods::{UpdateMethod, event, tell_enrolled};
 use crate::users::factors::end;
 
 /// Seconds that an enrolment may take.
@@ -140,11 +140,6 @@ fn position(all: &[Factor], id: &str) -> Result<usize, Error> {
 fn location(tenant: &Tenant, factor: &Factor) -> [(HeaderName, String); 1] {
     let id = factor.method_id().replace('|', "%7C");
     [(header::LOCATION, format!("{}me/v1/authentication-methods/{id}", tenant.issuer))]
-}
-
-/// An event of this call about a factor.
-fn event(app: &App, grant: &Grant, user: &User, kind: logs::Kind, factor: Kind) -> logs::Event {
-    grant.caller.of(app, kind).user(user).details(json!({ "factor": factor.as_str() }))
 }
 
 /// `GET /authentication-methods`.
@@ -314,9 +309,7 @@ pub async fn verify(
             factors::confirm(&mut batch, tenant, &factor, step, now);
             mail::Kind::FactorAdded
         };
-        let client = grant.caller.bearer().map(|bearer| &bearer.client);
-        factors::notify(&mut batch, &app, &user, notice, factor.kind, client).await?;
-        logs::record(&mut batch, event(&app, &grant, &user, logs::Kind::FactorEnrolled, factor.kind));
+        tell_enrolled(&app, &grant, &mut batch, &user, (notice, factor.kind)).await?;
         (factor.confirmed_at, factor.last_auth_at) = (Some(now), Some(now));
         let answer = to_wire(&factor);
         grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
@@ -381,12 +374,7 @@ pub async fn update(
         let mut all = factors::list(&app.db, tenant, &user.id).await?;
         let at = position(&all, &id)?;
         let factor = &mut all[at];
-        if body.name.is_some() {
-            factor.name.clone_from(&body.name);
-        }
-        if body.preferred_authentication_method.is_some() && factor.kind == Kind::Phone {
-            factor.preferred.clone_from(&body.preferred_authentication_method);
-        }
+        body.apply(factor);
         let answer = to_wire(factor);
         let mut batch = Batch::new();
         users::unchanged(&mut batch, &user);

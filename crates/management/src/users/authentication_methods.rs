@@ -127,6 +127,18 @@ pub struct UpdateMethod {
     pub preferred_authentication_method: Option<String>,
 }
 
+impl UpdateMethod {
+    /// Describes a factor as the body says: a preferred way is a phone's alone.
+    pub(crate) fn apply(&self, factor: &mut Factor) {
+        if self.name.is_some() {
+            factor.name.clone_from(&self.name);
+        }
+        if self.preferred_authentication_method.is_some() && factor.kind == Kind::Phone {
+            factor.preferred.clone_from(&self.preferred_authentication_method);
+        }
+    }
+}
+
 /// What a factor is made of.
 struct New<'a> {
     kind: &'a str,
@@ -315,11 +327,26 @@ async fn added(
     factor: &Factor,
 ) -> Result<(), db::Error> {
     factors::insert(batch, &user.tenant, factor);
+    tell_enrolled(app, grant, batch, user, (mail::Kind::FactorAdded, factor.kind)).await
+}
+
+/// Adds to the batch of an enrolment the letter and the event that tell of it, whoever made the call.
+pub(crate) async fn tell_enrolled(
+    app: &App,
+    grant: &Grant,
+    batch: &mut Batch,
+    user: &User,
+    (notice, kind): (mail::Kind, Kind),
+) -> Result<(), db::Error> {
     let client = grant.caller.bearer().map(|bearer| &bearer.client);
-    factors::notify(batch, app, user, mail::Kind::FactorAdded, factor.kind, client).await?;
-    let event = grant.caller.of(app, logs::Kind::FactorEnrolled).user(user);
-    logs::record(batch, event.details(json!({ "factor": factor.kind.as_str() })));
+    factors::notify(batch, app, user, notice, kind, client).await?;
+    logs::record(batch, event(app, grant, user, logs::Kind::FactorEnrolled, kind));
     Ok(())
+}
+
+/// An event of this call about a factor.
+pub(crate) fn event(app: &App, grant: &Grant, user: &User, what: logs::Kind, kind: Kind) -> logs::Event {
+    grant.caller.of(app, what).user(user).details(json!({ "factor": kind.as_str() }))
 }
 
 /// `PUT /users/{id}/authentication-methods`: these in the place of all that the user has.
@@ -387,12 +414,7 @@ pub async fn update(
         let mut all = factors::list(&app.db, tenant, &id).await?;
         let at = position(&all, &method)?;
         let factor = &mut all[at];
-        if body.name.is_some() {
-            factor.name.clone_from(&body.name);
-        }
-        if body.preferred_authentication_method.is_some() && factor.kind == Kind::Phone {
-            factor.preferred.clone_from(&body.preferred_authentication_method);
-        }
+        body.apply(factor);
         let answer = to_wire_as_set(factor, whole);
         let mut batch = Batch::new();
         users::unchanged(&mut batch, &user);
