@@ -143,6 +143,7 @@ fn document(issuer: &str, offered: Offered) -> Value {
         "request_uri_parameter_supported": false,
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": ["RS256", "RS384", "PS256"],
+        "dpop_signing_alg_values_supported": ["ES256"],
         "id_token_signing_alg_values_supported": ["HS256", "RS256"],
     });
     if offered.end_session {

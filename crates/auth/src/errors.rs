@@ -27,6 +27,8 @@ pub struct OAuthError {
     pub specified: Option<&'static str>,
     /// What the body holds besides.
     pub more: Option<Box<Map<String, Value>>>,
+    /// A nonce for the next proof of possession (RFC 9449 §8).
+    pub dpop_nonce: Option<String>,
 }
 
 impl OAuthError {
@@ -40,6 +42,7 @@ impl OAuthError {
             basic: false,
             specified: None,
             more: None,
+            dpop_nonce: None,
         }
     }
 
@@ -155,6 +158,9 @@ impl IntoResponse for OAuthError {
         if self.basic {
             let challenge = HeaderValue::from_static("Basic realm=\"token\"");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(nonce) = self.dpop_nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+            response.headers_mut().insert("dpop-nonce", nonce);
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

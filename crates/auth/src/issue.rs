@@ -74,9 +74,18 @@ struct Claims<'a> {
     /// Who acts for the subject (RFC 8693 §4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<Value>,
+    /// RFC 9449 §6.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation<'a>>,
 }
 
-/// A user's access token for `api`, which comes of the session `sid`.
+/// The key that a token is bound to.
+#[derive(Serialize)]
+struct Confirmation<'a> {
+    jkt: &'a str,
+}
+
+/// A user's access token for `api`, which comes of the session `sid` and is bound to the key `jkt`, if there is one.
 pub async fn user_access_token(
     app: &App,
     tenant: &Tenant,
@@ -84,7 +93,7 @@ pub async fn user_access_token(
     client: &Client,
     user: &UserId,
     scopes: &Scopes,
-    (via, sid): (Via, &str),
+    (via, sid, jkt): (Via, &str, Option<&str>),
 ) -> Result<AccessToken, db::Error> {
     let aud = audience(tenant, api, scopes);
     let gty = match via {
@@ -93,10 +102,16 @@ pub async fn user_access_token(
         Via::FrontChannel | Via::Code => None,
     };
     let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
+    if api.wants_proof_from(client) && jkt.is_none() {
+        return Err(db::Error::Failed(
+            "a token was to be issued without the proof that its API wants".into(),
+        ));
+    }
     let proof = proof(app, tenant, api, user, sid).await?;
     let permissions = permissions_of(app, tenant, api, user).await?;
     let (scope, client_id) = (scopes.to_string(), &client.client_id);
-    sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, proof, permissions, None)
+    let proven = (proof, jkt);
+    sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, proven, permissions, None)
         .await
 }
 
@@ -127,12 +142,12 @@ pub async fn delegated_access_token(
     client: &Client,
     user: &UserId,
     scopes: &Scopes,
-    act: Value,
+    (act, jkt): (Value, Option<&str>),
 ) -> Result<AccessToken, db::Error> {
     let (aud, lifetime, scope) = (audience(tenant, api, scopes), api.token_lifetime, scopes.to_string());
     let permissions = permissions_of(app, tenant, api, user).await?;
     let (sub, client_id, act) = (user.as_str(), &client.client_id, Some(act));
-    sign(app, tenant, api, sub, aud, scope, None, client_id, lifetime, None, permissions, act).await
+    sign(app, tenant, api, sub, aud, scope, None, client_id, lifetime, (None, jkt), permissions, act).await
 }
 
 /// `aud`: the API, and userinfo besides where it would answer (authentication contract §2.1).
@@ -164,6 +179,7 @@ pub async fn client_access_token(
     api: &ResourceServer,
     client: &Client,
     scope: String,
+    jkt: Option<&str>,
 ) -> Result<AccessToken, db::Error> {
     let sub = format!("{}@clients", client.client_id);
     let aud = json!(api.identifier);
@@ -171,7 +187,7 @@ pub async fn client_access_token(
     // What a client may do is what its grant says.
     let permissions = tells_permissions(api).then(|| scope.split_whitespace().map(str::to_owned).collect());
     let (client_id, lifetime) = (&client.client_id, api.token_lifetime);
-    sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, None, permissions, None).await
+    sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, (None, jkt), permissions, None).await
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one claim, and both callers are above")]
@@ -185,7 +201,7 @@ async fn sign(
     gty: Option<&'static str>,
     client_id: &ClientId,
     expires_in: i64,
-    proof: Option<Proof>,
+    (proof, jkt): (Option<Proof>, Option<&str>),
     permissions: Option<Vec<String>>,
     act: Option<Value>,
 ) -> Result<AccessToken, db::Error> {
@@ -207,6 +223,7 @@ async fn sign(
         auth_time: proof.map(|proof| proof.authenticated_at.seconds()),
         amr: proof.filter(|proof| proof.mfa).map(|_| ["mfa"]),
         act,
+        cnf: jkt.map(|jkt| Confirmation { jkt }),
     };
     let typ = if rfc9068 { "at+jwt" } else { "JWT" };
     let token = match (Algorithm::from_name(&api.signing_alg), &api.signing_secret) {

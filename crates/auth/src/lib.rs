@@ -18,6 +18,7 @@ mod mfa;
 pub mod pages;
 mod params;
 mod passwordless;
+mod possession;
 mod proof;
 mod protection;
 mod recovery;

@@ -1,22 +1,25 @@
 //! `/userinfo` (OIDC Core §5.3; authentication contract §4.3).
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use model::access_tokens::{self, Opened};
 use model::jose::VerifyError;
+use model::proof_of_possession::{self as proofs, Expected, ProofError};
 use model::seal::digest;
 use model::users::{self, User};
-use model::{App, UserId, access_tokens, clients};
+use model::{App, UserId, clients};
 use serde_json::Map;
 
 use crate::issue::as_specified;
+use crate::possession::only;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
 /// `GET|POST /userinfo`: the claims that the token's scopes allow. Every refusal is 401.
-pub async fn userinfo(State(_): State<App>, visit: Visit, headers: HeaderMap) -> Response {
-    match claims(&visit, &headers).await {
-        Ok(Some(Granted { user, scopes, strict })) => {
+pub async fn userinfo(State(_): State<App>, visit: Visit, method: Method, headers: HeaderMap) -> Response {
+    match claims(&visit, &method, &headers).await {
+        Ok(Granted { user, scopes, strict }) => {
             let mut body = Map::new();
             body.insert("sub".into(), user.id.as_str().into());
             body.extend(user.claims(|scope| scopes.has(scope)));
@@ -30,21 +33,49 @@ pub async fn userinfo(State(_): State<App>, visit: Visit, headers: HeaderMap) ->
             ];
             (kept, json).into_response()
         }
-        Ok(None) => unauthorized(headers.contains_key(header::AUTHORIZATION)),
-        Err(error) => Visit::json_error(error),
+        Err(Unopened::NoToken) => unauthorized("Bearer realm=\"Users\"", None),
+        Err(Unopened::Token) => unauthorized(
+            "Bearer realm=\"Users\", error=\"invalid_token\", error_description=\"The access token is not valid\"",
+            None,
+        ),
+        Err(Unopened::Proof) => {
+            unauthorized("DPoP realm=\"Users\", error=\"invalid_dpop_proof\", algs=\"ES256\"", None)
+        }
+        Err(Unopened::Nonce(nonce)) => {
+            unauthorized("DPoP realm=\"Users\", error=\"use_dpop_nonce\", algs=\"ES256\"", Some(nonce))
+        }
+        Err(Unopened::Failed(error)) => Visit::json_error(error),
     }
 }
 
-fn unauthorized(tried: bool) -> Response {
-    let challenge = if tried {
-        "Bearer realm=\"Users\", error=\"invalid_token\", error_description=\"The access token is not valid\""
-    } else {
-        "Bearer realm=\"Users\""
-    };
+fn unauthorized(challenge: &'static str, nonce: Option<String>) -> Response {
     let mut response = (StatusCode::UNAUTHORIZED, "Unauthorized").into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let headers = response.headers_mut();
+    headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(nonce) = nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
+        headers.insert("dpop-nonce", nonce);
+    }
     response
+}
+
+/// Why nothing is told.
+enum Unopened {
+    /// No `Authorization` at all.
+    NoToken,
+    /// A token that is none of ours, or not shown as it must be.
+    Token,
+    /// No proof of the key that the token is bound to.
+    Proof,
+    /// A proof that needs this nonce.
+    Nonce(String),
+    Failed(db::Error),
+}
+
+impl From<db::Error> for Unopened {
+    fn from(error: db::Error) -> Self {
+        Self::Failed(error)
+    }
 }
 
 /// What a token opens here.
@@ -55,45 +86,92 @@ struct Granted {
     strict: bool,
 }
 
-/// The user and scopes of the bearer token: opaque, or a JWT for an API that names this endpoint too.
-async fn claims(visit: &Visit, headers: &HeaderMap) -> Result<Option<Granted>, db::Error> {
-    let Some(token) = bearer(headers) else { return Ok(None) };
+/// The user and scopes of the token: opaque, or a JWT for an API that names this endpoint too.
+async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<Granted, Unopened> {
+    let untried =
+        || if headers.contains_key(header::AUTHORIZATION) { Unopened::Token } else { Unopened::NoToken };
+    let (scheme, token) = shown(headers).ok_or_else(untried)?;
     let (app, tenant) = (&visit.app, &visit.tenant);
-    let (user_id, client_id, scopes, issued_at) = if token.contains('.') {
+    let (opened, issued_at) = if token.contains('.') {
         let verified = match app.keys.verify(app, &tenant.id, token).await {
             Ok(verified) => verified,
-            Err(VerifyError::Failed(error)) => return Err(error),
-            Err(_) => return Ok(None),
+            Err(VerifyError::Failed(error)) => return Err(error.into()),
+            Err(_) => return Err(Unopened::Token),
         };
         if verified.issuer() != tenant.issuer || !verified.is_for(&tenant.userinfo_audience()) {
-            return Ok(None);
+            return Err(Unopened::Token);
         }
         let (Some(client_id), Some(iat)) =
             (verified.text("azp").or_else(|| verified.text("client_id")), verified.integer("iat"))
         else {
-            return Ok(None);
+            return Err(Unopened::Token);
         };
-        let scopes = Scopes::parse(verified.text("scope").unwrap_or_default());
-        (UserId::from(verified.subject()), client_id.into(), scopes, Some(iat))
+        let opened = Opened {
+            user_id: UserId::from(verified.subject()),
+            client_id: client_id.into(),
+            scope: verified.text("scope").unwrap_or_default().to_owned(),
+            jkt: verified.bound_to().map_err(|()| Unopened::Token)?.map(str::to_owned),
+        };
+        (opened, Some(iat))
     } else {
         let found = access_tokens::find(&app.db, &tenant.id, &digest(token), app.clock.now()).await?;
-        let Some((user_id, client_id, scope)) = found else { return Ok(None) };
-        (user_id, client_id, Scopes::parse(&scope), None)
+        (found.ok_or(Unopened::Token)?, None)
     };
-    let client = clients::find(app, &tenant.id, client_id.as_str()).await?;
-    let Some(client) = client.filter(|_| scopes.has("openid")) else { return Ok(None) };
+    let scopes = Scopes::parse(&opened.scope);
+    let client = clients::find(app, &tenant.id, opened.client_id.as_str()).await?;
+    let client = client.filter(|_| scopes.has("openid")).ok_or(Unopened::Token)?;
+    possession(visit, method, headers, (scheme, token), opened.jkt.as_deref()).await?;
     let strict = visit.is_strict_for(&client).await?;
-    let user = users::find(&app.db, &tenant.id, &user_id).await?;
+    let user = users::find(&app.db, &tenant.id, &opened.user_id).await?;
     // A token older than its user is another user's who had the same id.
     let living = user
         .filter(|user| !user.is_blocked() && issued_at.is_none_or(|iat| iat >= user.created_at.seconds()));
-    Ok(living.map(|user| Granted { user, scopes, strict }))
+    living.map(|user| Granted { user, scopes, strict }).ok_or(Unopened::Token)
 }
 
-/// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1). Query and body are not looked at.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// RFC 9449 §7.1: a token that is bound to a key is shown with a proof of it, and as nothing but a bound token.
+async fn possession(
+    visit: &Visit,
+    method: &Method,
+    headers: &HeaderMap,
+    (scheme, token): (Scheme, &str),
+    jkt: Option<&str>,
+) -> Result<(), Unopened> {
+    let jkt = match (scheme, jkt) {
+        (Scheme::Bearer, None) => return Ok(()),
+        (Scheme::Bearer, Some(_)) | (Scheme::Bound, None) => return Err(Unopened::Token),
+        (Scheme::Bound, Some(jkt)) => jkt,
+    };
+    let Ok(Some(proof)) = only(headers) else { return Err(Unopened::Proof) };
+    let url = visit.tenant.userinfo_audience();
+    let expected = Expected { method: method.as_str(), url: &url, access_token: Some(token), nonce: false };
+    match proofs::check(&visit.app, &visit.tenant, proof, expected).await {
+        Ok(proven) if proven == jkt => Ok(()),
+        Ok(_) | Err(ProofError::Invalid(_)) => Err(Unopened::Proof),
+        Err(ProofError::Nonce(nonce)) => Err(Unopened::Nonce(nonce)),
+        Err(ProofError::Failed(error)) => Err(error.into()),
+    }
+}
+
+/// How a token is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Bearer,
+    /// `DPoP`.
+    Bound,
+}
+
+/// The token of the one `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). Query and body are not looked at.
+fn shown(headers: &HeaderMap) -> Option<(Scheme, &str)> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (first, None) = (values.next()?, values.next()) else { return None };
     let (scheme, token) = first.to_str().ok()?.split_once(' ')?;
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.contains(' ')).then_some(token)
+    let scheme = if scheme.eq_ignore_ascii_case("bearer") {
+        Scheme::Bearer
+    } else if scheme.eq_ignore_ascii_case("dpop") {
+        Scheme::Bound
+    } else {
+        return None;
+    };
+    (!token.is_empty() && !token.contains(' ')).then_some((scheme, token))
 }

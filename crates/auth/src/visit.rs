@@ -41,6 +41,8 @@ pub struct Visit {
     remembered: Option<String>,
     /// What the request says of itself.
     pub asked: Asked,
+    /// The thumbprint of the key that the caller proved to hold: what is issued is bound to it (RFC 9449).
+    pub jkt: Option<String>,
 }
 
 /// What a request says of itself, none of it proven.
@@ -67,7 +69,7 @@ impl FromRequestParts<App> for Visit {
         let (session_token, browser) = (cookie(&parts.headers, SESSION), cookie(&parts.headers, BROWSER));
         let remembered = cookie(&parts.headers, REMEMBERED);
         let asked = Asked::default();
-        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, remembered, asked })
+        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, remembered, asked, jkt: None })
     }
 }
 
@@ -94,6 +96,11 @@ impl Visit {
             visit.peer.ip = address;
         }
         visit
+    }
+
+    /// The same visit of somebody who proved to hold this key.
+    pub fn holding(&self, jkt: Option<String>) -> Self {
+        Self { jkt, ..self.clone() }
     }
 
     /// The tenant's settings.

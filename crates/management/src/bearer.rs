@@ -1,7 +1,10 @@
 //! From the `Authorization` header to the caller: the token, then the user and the client it speaks for as they are now.
 
-use axum::http::{HeaderMap, header};
+use axum::extract::OriginalUri;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
 use model::jose::{Verified, VerifyError};
+use model::proof_of_possession::{self, Expected, ProofError};
 use model::tenants::Tenant;
 use model::{ClientId, Model, UserId, clients, users};
 use serde_json::Value;
@@ -13,32 +16,77 @@ use crate::operations::Api;
 /// What the subject of a machine's token ends with.
 const MACHINE: &str = "@clients";
 
-/// The bearer token of a request. Tokens are accepted nowhere else: not from the query, not from a cookie, not from a body.
+/// How a token is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// `Bearer`.
+    Bearer,
+    /// `DPoP`: with a proof of the key that it is bound to (RFC 9449 §7.1).
+    Bound,
+}
+
+/// The token of a request. Tokens are accepted nowhere else: not from the query, not from a cookie, not from a body.
 ///
 /// # Errors
 /// 401 without one or with several headers, 400 `Bearer` when it is not two parts or the token not three.
-pub fn token(headers: &HeaderMap) -> Result<&str, Error> {
+pub fn token(headers: &HeaderMap) -> Result<(Scheme, &str), Error> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return Err(Error::MissingAuthentication);
     };
     let value = value.to_str().map_err(|_| Error::BadAuthenticationHeader)?;
     let mut parts = value.split(' ').filter(|part| !part.is_empty());
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(scheme), _, _) if !scheme.eq_ignore_ascii_case("bearer") => Err(Error::MissingAuthentication),
-        (Some(_), Some(token), None) if token.split('.').count() == 3 => Ok(token),
-        (None, _, _) => Err(Error::MissingAuthentication),
+    let scheme = match parts.next() {
+        Some(scheme) if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        Some(scheme) if scheme.eq_ignore_ascii_case("dpop") => Scheme::Bound,
+        _ => return Err(Error::MissingAuthentication),
+    };
+    match (parts.next(), parts.next()) {
+        (Some(token), None) if token.split('.').count() == 3 => Ok((scheme, token)),
         _ => Err(Error::BadAuthenticationHeader),
     }
 }
 
-/// Verifies the token: signature, time, issuer, audience and the claims that the access rule reads.
+/// Verifies the token: signature, time, issuer, audience, the key that it is bound to and the claims that the access rule reads.
 ///
 /// # Errors
-/// The 400 and 401 answers of management contract §2.2.
-pub async fn verify(app: &Model, tenant: &Tenant, api: Api, token: &str) -> Result<Bearer, Error> {
+/// The 400 and 401 answers of management contract §2.2; 401 `invalid_dpop_proof` and `use_dpop_nonce`.
+pub async fn verify(app: &Model, tenant: &Tenant, api: Api, parts: &Parts) -> Result<Bearer, Error> {
+    let (scheme, token) = token(&parts.headers)?;
     let verified = app.keys.verify(app, &tenant.id, token).await.map_err(refusal)?;
-    claims(tenant, api, &verified)
+    let bearer = claims(tenant, api, &verified)?;
+    let jkt = verified.bound_to().map_err(|()| Error::InvalidToken)?;
+    possession(app, tenant, parts, (scheme, token), jkt).await?;
+    Ok(bearer)
+}
+
+/// RFC 9449 §7.1: a token that is bound to a key is shown with a proof of it, and as nothing but a bound token.
+async fn possession(
+    app: &Model,
+    tenant: &Tenant,
+    parts: &Parts,
+    (scheme, token): (Scheme, &str),
+    jkt: Option<&str>,
+) -> Result<(), Error> {
+    let jkt = match (scheme, jkt) {
+        (Scheme::Bearer, None) => return Ok(()),
+        (Scheme::Bearer, Some(_)) | (Scheme::Bound, None) => return Err(Error::InvalidToken),
+        (Scheme::Bound, Some(jkt)) => jkt,
+    };
+    let mut proofs = parts.headers.get_all("dpop").iter();
+    let (Some(Ok(proof)), None) = (proofs.next().map(HeaderValue::to_str), proofs.next()) else {
+        return Err(Error::InvalidProof);
+    };
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    let url = format!("{}{}", tenant.issuer.trim_end_matches('/'), uri.path());
+    let expected =
+        Expected { method: parts.method.as_str(), url: &url, access_token: Some(token), nonce: false };
+    match proof_of_possession::check(app, tenant, proof, expected).await {
+        Ok(proven) if proven == jkt => Ok(()),
+        Ok(_) | Err(ProofError::Invalid(_)) => Err(Error::InvalidProof),
+        Err(ProofError::Nonce(nonce)) => Err(Error::WantsNonce(nonce)),
+        Err(ProofError::Failed(error)) => Err(error.into()),
+    }
 }
 
 /// Reads the claims of a token whose signature and time are good.
@@ -128,8 +176,9 @@ mod tests {
 
     #[test]
     fn a_token_comes_in_one_header_of_two_parts() {
-        assert_eq!(token(&header(&["Bearer a.b.c"])).unwrap(), "a.b.c");
-        assert_eq!(token(&header(&["bearer a.b.c"])).unwrap(), "a.b.c");
+        assert_eq!(token(&header(&["Bearer a.b.c"])).unwrap(), (Scheme::Bearer, "a.b.c"));
+        assert_eq!(token(&header(&["bearer a.b.c"])).unwrap(), (Scheme::Bearer, "a.b.c"));
+        assert_eq!(token(&header(&["DPoP a.b.c"])).unwrap(), (Scheme::Bound, "a.b.c"));
         for missing in [&[][..], &[""], &["Basic eDp5"], &["Token a.b.c"], &["Bearer a.b.c", "Bearer a.b.c"]]
         {
             assert!(matches!(token(&header(missing)), Err(Error::MissingAuthentication)), "{missing:?}");

@@ -40,6 +40,13 @@ pub enum Error {
     #[error("Bad audience: {0}")]
     BadAudience(String),
 
+    /// 401: no proof, or no good one, of the key that the token is bound to (RFC 9449 §7.1).
+    #[error("Invalid DPoP proof")]
+    InvalidProof,
+    /// 401: the proof must hold this nonce (RFC 9449 §9).
+    #[error("Resource server requires nonce in DPoP proof")]
+    WantsNonce(String),
+
     /// 403 `insufficient_scope`: the scopes any of which would have done, as published.
     #[error("Insufficient scope, expected any of: {}", .0.join(","))]
     InsufficientScope(Vec<&'static str>),
@@ -250,6 +257,8 @@ impl Error {
             | Self::ExpiredToken
             | Self::InvalidSignature
             | Self::InvalidToken
+            | Self::InvalidProof
+            | Self::WantsNonce(_)
             | Self::BadAudience(_) => (S::UNAUTHORIZED, None),
             Self::InsufficientScope(_) | Self::ForbiddenFields(_) => {
                 (S::FORBIDDEN, Some("insufficient_scope"))
@@ -321,6 +330,8 @@ impl Error {
     fn challenge(&self) -> Option<String> {
         match self {
             Self::MissingAuthentication => Some("Bearer".into()),
+            Self::InvalidProof => Some("DPoP error=\"invalid_dpop_proof\", algs=\"ES256\"".into()),
+            Self::WantsNonce(_) => Some("DPoP error=\"use_dpop_nonce\", algs=\"ES256\"".into()),
             Self::ExpiredToken | Self::InvalidSignature | Self::InvalidToken | Self::BadAudience(_) => {
                 Some(format!("Bearer error=\"{self}\""))
             }
@@ -370,6 +381,11 @@ impl IntoResponse for Error {
         let headers = response.headers_mut();
         if let Some(challenge) = self.challenge().and_then(|text| HeaderValue::from_str(&text).ok()) {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Self::WantsNonce(nonce) = &self
+            && let Ok(nonce) = HeaderValue::try_from(nonce)
+        {
+            headers.insert("dpop-nonce", nonce);
         }
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

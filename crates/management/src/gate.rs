@@ -69,8 +69,7 @@ async fn admit(
     standing: &mut Standing,
 ) -> Result<Grant, Error> {
     let tenant = call.tenant();
-    let bearer = call
-        .identified(bearer::verify(app, tenant, call.operation().api, bearer::token(&parts.headers)?).await?);
+    let bearer = call.identified(bearer::verify(app, tenant, call.operation().api, parts).await?);
     if let Subject::User(user) = &bearer.subject {
         *standing = limiter.user(&app.clock, &tenant.id, user).map_err(|Exceeded(seconds)| {
             *standing = Standing::none_left(limiter);

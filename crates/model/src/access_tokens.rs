@@ -20,16 +20,31 @@ pub struct AccessToken {
     pub code_hash: Option<[u8; 32]>,
     /// The refresh token family it came from: it ends with the family.
     pub family: Option<String>,
+    /// The thumbprint of the key that it is bound to (RFC 9449 §6).
+    pub jkt: Option<String>,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+/// What a living token opens.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Whose claims it reads.
+    pub user_id: UserId,
+    /// The client it was issued to.
+    pub client_id: ClientId,
+    /// The granted scopes, separated by spaces.
+    pub scope: String,
+    /// The thumbprint of the key that it is bound to.
+    pub jkt: Option<String>,
 }
 
 /// Adds `token`.
 pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
     batch
         .execute(
-            "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, code_hash, family, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, code_hash, family, expires_at, jkt)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             params![
                 tenant,
                 token.hash,
@@ -38,29 +53,33 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
                 &token.scope,
                 token.code_hash,
                 token.family.clone(),
-                token.expires_at
+                token.expires_at,
+                token.jkt.clone()
             ],
         )
         .expect(1);
 }
 
-/// The user, client and scopes of the living token with this digest. One that came from a refresh token ends with it,
+/// What the living token with this digest opens. One that came from a refresh token ends with it,
 /// whatever ended that.
 pub async fn find(
     db: &Db,
     tenant: &TenantId,
     hash: &[u8; 32],
     now: Timestamp,
-) -> Result<Option<(UserId, ClientId, String)>, db::Error> {
+) -> Result<Option<Opened>, db::Error> {
     let row = db
         .read_one(
-            "SELECT user_id, client_id, scope FROM access_tokens AS t
+            "SELECT user_id, client_id, scope, jkt FROM access_tokens AS t
              WHERE tenant = $1 AND hash = $2 AND expires_at > $3 AND (family IS NULL OR EXISTS (
                  SELECT 1 FROM refresh_token_families AS f WHERE f.tenant = t.tenant AND f.id = t.family))",
             params![tenant, *hash, now],
         )
         .await?;
-    row.map(|mut row| Ok((row.take()?, row.take()?, row.take()?))).transpose()
+    let opened = |mut row: db::Row| {
+        Ok(Opened { user_id: row.take()?, client_id: row.take()?, scope: row.take()?, jkt: row.take()? })
+    };
+    row.map(opened).transpose()
 }
 
 /// Ends what came from the authorization code with this digest (RFC 6749 §4.1.2).

@@ -74,6 +74,8 @@ pub struct Code {
     pub mfa: bool,
     /// The `acr` that the ID token tells.
     pub acr: Option<String>,
+    /// The thumbprint of the only key that may redeem it (RFC 9449 §10).
+    pub jkt: Option<String>,
     /// When the code was issued.
     pub issued_at: Timestamp,
     /// When the code ends.
@@ -88,8 +90,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
         .execute(
             "INSERT INTO authorization_codes (tenant, hash, client_id, user_id, sid, redirect_uri, code_challenge,
                  code_challenge_method, nonce, scope, requested_scope, audience, auth_time, issued_at, expires_at,
-                 mfa, acr)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+                 mfa, acr, jkt)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
             params![
                 tenant,
                 code.hash,
@@ -107,7 +109,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
                 code.issued_at,
                 code.expires_at,
                 code.mfa,
-                code.acr.clone()
+                code.acr.clone(),
+                code.jkt.clone()
             ],
         )
         .expect(1);
@@ -118,7 +121,7 @@ pub async fn find(db: &Db, tenant: &TenantId, hash: &[u8; 32]) -> Result<Option<
     let row = db
         .read_one(
             "SELECT client_id, user_id, sid, redirect_uri, code_challenge, code_challenge_method, nonce, scope,
-                 requested_scope, audience, auth_time, mfa, acr, issued_at, expires_at, spent_at
+                 requested_scope, audience, auth_time, mfa, acr, jkt, issued_at, expires_at, spent_at
              FROM authorization_codes WHERE tenant = $1 AND hash = $2",
             params![tenant, *hash],
         )
@@ -141,6 +144,7 @@ fn from_row(hash: [u8; 32], mut row: Row) -> Result<Code, db::Error> {
         auth_time: row.take()?,
         mfa: row.take::<Option<bool>>()?.unwrap_or_default(),
         acr: row.take()?,
+        jkt: row.take()?,
         issued_at: row.take()?,
         expires_at: row.take()?,
         spent_at: row.take()?,

@@ -31,6 +31,7 @@ pub mod paging;
 pub mod password_policies;
 pub mod passwordless;
 pub mod passwords;
+pub mod proof_of_possession;
 pub mod protocol;
 pub mod pushed_requests;
 pub mod random;

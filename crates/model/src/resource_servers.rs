@@ -7,6 +7,7 @@ use db::{Batch, Row, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::paging::{self, List, Page, Paging};
@@ -235,6 +236,15 @@ impl ResourceServer {
     pub fn user_policy(&self) -> Policy {
         let said = self.subject_type_authorization.as_ref().and_then(|said| said.user.as_ref());
         said.map_or(Policy::AllowAll, |said| said.policy)
+    }
+
+    /// Whether `client` gets a token for it only with a proof of possession (RFC 9449): `proof_of_possession` is for all clients, or
+    /// for public ones.
+    pub fn wants_proof_from(&self, client: &Client) -> bool {
+        let Some(settings) = self.other.get("proof_of_possession") else { return false };
+        let required = settings.get("required").and_then(Json::as_bool) == Some(true);
+        let all = settings.get("required_for").and_then(Json::as_str) != Some("public_clients");
+        required && (all || client.is_public())
     }
 
     /// What a client's own token needs; a grant when nothing is said.

@@ -105,6 +105,7 @@ pub async fn complete(
             scope: request.granted.to_string(),
             code_hash: request.response_type.code.then(|| model::seal::digest(&code_token)),
             family: None,
+            jkt: None,
             expires_at: now.plus_seconds(issue::OPAQUE_FRONT_CHANNEL_LIFETIME),
         };
         access_tokens::insert(&mut batch, &tenant.id, &token);
@@ -127,7 +128,7 @@ pub async fn complete(
                     &request.client,
                     &user.id,
                     &request.granted,
-                    (issue::Via::FrontChannel, &session.sid),
+                    (issue::Via::FrontChannel, &session.sid, None),
                 )
                 .await?
             }
@@ -189,6 +190,7 @@ fn code(
         auth_time,
         mfa: session.mfa_at.is_some(),
         acr: request.multi_factor.then(|| MULTI_FACTOR.to_owned()),
+        jkt: request.dpop_jkt.clone(),
         issued_at: now,
         expires_at: now.plus_seconds(authorization_codes::LIFETIME),
         spent_at: None,

@@ -18,6 +18,7 @@ use super::{LONGEST_REQUEST, signed};
 use crate::client_authentication;
 use crate::errors::{OAuthError, no_store_json};
 use crate::params::{self, Params, ParamsError};
+use crate::possession;
 use crate::visit::Visit;
 
 /// What every `request_uri` of ours begins with (RFC 9126 §2.2).
@@ -63,8 +64,19 @@ async fn accept(
     if params.has("request_uri") {
         return Err(OAuthError::invalid_request("The request_uri parameter is not allowed here"));
     }
+    let jkt = possession::proven(&visit, headers, "oauth/par", false).await?;
     let visit = visit.asking(&params);
-    let params = signed::open(&visit, request_of(&client, &params)?).await?;
+    let mut params = signed::open(&visit, request_of(&client, &params)?).await?;
+    // RFC 9449 §10.1: the proof says the same as the parameter.
+    match (jkt, params.get("dpop_jkt")) {
+        (Some(jkt), None) => params.add("dpop_jkt".to_owned(), jkt)?,
+        (Some(jkt), Some(named)) if jkt != named => {
+            return Err(OAuthError::invalid_request(
+                "dpop_jkt is not the thumbprint of the key that was proven",
+            ));
+        }
+        _ => {}
+    }
     if params.length() > LONGEST_REQUEST {
         return Err(ParamsError::TooLong.into());
     }

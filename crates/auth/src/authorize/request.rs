@@ -58,6 +58,8 @@ pub struct Request {
     pub id_token_hint: Option<String>,
     /// The device that is to be let in, in the place of an answer to the client.
     pub device: Option<[u8; 32]>,
+    /// The thumbprint of the only key that may redeem the code (RFC 9449 §10).
+    pub dpop_jkt: Option<String>,
 }
 
 /// `prompt` (OIDC Core §3.1.2.1).
@@ -153,9 +155,12 @@ impl Request {
         let max_age = max_age(&target, params)?;
         source(visit, &target, &client, params).await?;
         organization(&target, params)?;
+        let dpop_jkt = dpop_jkt(&target, params)?;
         let connection = connection(visit, &target, &client, params).await?;
         let (audience, granted) = audience(visit, &target, &client, params, &scope, response_type).await?;
+        possession(&target, &client, &audience, response_type)?;
         Ok(Self {
+            dpop_jkt,
             redirect_uri_sent: params.get("redirect_uri").is_some(),
             response_type,
             nonce,
@@ -225,6 +230,7 @@ impl Request {
             multi_factor: false,
             id_token_hint: None,
             device: Some(code.hash),
+            dpop_jkt: None,
         })
     }
 }
@@ -435,6 +441,34 @@ async fn source(visit: &Visit, target: &Target, client: &Client, params: &Params
     }
     if client.requires_signed_requests() && !source.signed {
         return Err(Refusal::invalid(target, "The client requires signed request objects"));
+    }
+    Ok(())
+}
+
+/// RFC 9449 §10: the SHA-256 thumbprint of a key.
+fn dpop_jkt(target: &Target, params: &Params) -> Result<Option<String>, Refusal> {
+    let Some(jkt) = params.get("dpop_jkt") else { return Ok(None) };
+    let base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    if jkt.len() != 43 || !jkt.bytes().all(base64url) {
+        return Err(Refusal::invalid(target, "dpop_jkt must be the SHA-256 thumbprint of a key"));
+    }
+    Ok(Some(jkt.to_owned()))
+}
+
+/// No token of the front channel is bound to a key: where tokens must be, none comes from here.
+fn possession(
+    target: &Target,
+    client: &Client,
+    audience: &Audience,
+    response_type: ResponseType,
+) -> Result<(), Refusal> {
+    let wanted = client.require_proof_of_possession == Some(true)
+        || audience.api().is_some_and(|api| api.wants_proof_from(client));
+    if wanted && response_type.token {
+        return Err(Refusal::invalid(
+            target,
+            "Access tokens must be bound to a key, and are issued at the token endpoint alone",
+        ));
     }
     Ok(())
 }

@@ -125,7 +125,9 @@ async fn access_token(visit: &Visit, token: &str) -> Result<Option<Claimed>, db:
     };
     let client_id = verified.text("azp").or_else(|| verified.text("client_id"));
     let (Some(client_id), Some(iat)) = (client_id, verified.integer("iat")) else { return Ok(None) };
-    if verified.issuer() != tenant.issuer || !verified.is_for(&tenant.mfa_audience()) {
+    // A token that is bound to a key is not shown by itself.
+    let bound = verified.bound_to() != Ok(None);
+    if bound || verified.issuer() != tenant.issuer || !verified.is_for(&tenant.mfa_audience()) {
         return Ok(None);
     }
     let amr = verified.claims.get("amr").and_then(serde_json::Value::as_array);

@@ -19,6 +19,7 @@ use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -72,7 +73,7 @@ async fn decide(
     if code.expires_at <= now {
         return nothing("expired");
     }
-    if let Err(error) = bound(&code, params) {
+    if let Err(error) = bound(visit, &code, params) {
         // In the wrong hands, it seems: it is spent for nothing.
         let mut batch = Batch::new();
         authorization_codes::spend(&mut batch, tenant, &code.hash, now);
@@ -94,14 +95,18 @@ async fn decide(
             Outcome::Refused { reason: "the API is closed to the client".into(), error },
         ));
     };
+    if let Err(error) = possession::demanded_by_api(visit, client, audience.api()) {
+        return Ok((Batch::new(), Outcome::Refused { reason: error.description.to_string(), error }));
+    }
     let code = Code { scope: scopes.to_string(), ..code };
     let (batch, redeemed) = redeem(visit, client, code, user, audience.into_api(), now);
     Ok((batch, Outcome::Redeemed(Box::new(redeemed))))
 }
 
-/// What the code is bound to: redirect URI and PKCE verifier.
-fn bound(code: &Code, params: &Params) -> Result<(), OAuthError> {
+/// What the code is bound to: redirect URI, key and PKCE verifier.
+fn bound(visit: &Visit, code: &Code, params: &Params) -> Result<(), OAuthError> {
     redirect_uri(code, params.get("redirect_uri"))?;
+    key(code, visit.jkt.as_deref())?;
     verifier(code.challenge.as_ref(), params.get("code_verifier"))
 }
 
@@ -109,6 +114,16 @@ fn bound(code: &Code, params: &Params) -> Result<(), OAuthError> {
 fn redirect_uri(code: &Code, given: Option<&str>) -> Result<(), OAuthError> {
     match &code.redirect_uri {
         Some(expected) if given != Some(expected) => Err(OAuthError::wrong_redirect_uri(given, expected)),
+        _ => Ok(()),
+    }
+}
+
+/// RFC 9449 §10: the key that the request named, if it named one, is the one that is proven now.
+fn key(code: &Code, proven: Option<&str>) -> Result<(), OAuthError> {
+    match &code.jkt {
+        Some(jkt) if proven != Some(jkt) => {
+            Err(OAuthError::invalid_grant("The code is bound to another key"))
+        }
         _ => Ok(()),
     }
 }
@@ -150,7 +165,15 @@ fn redeem(
     if let Some(token) = &refresh_token {
         let begun = Family {
             code_hash: Some(code.hash),
-            ..Family::begin(app, client, user.id.clone(), &code.sid, &code.audience, &code.scope)
+            ..Family::begin(
+                app,
+                client,
+                user.id.clone(),
+                &code.sid,
+                &code.audience,
+                &code.scope,
+                visit.jkt.as_deref(),
+            )
         };
         refresh_tokens::insert(&mut batch, tenant, &begun, token, &visit.peer);
         family = Some(begun.id);
@@ -163,6 +186,7 @@ fn redeem(
             scope: code.scope.clone(),
             code_hash: Some(code.hash),
             family,
+            jkt: visit.jkt.clone(),
             expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
         };
         access_tokens::insert(&mut batch, tenant, &stored);
@@ -176,8 +200,8 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
     let scopes = Scopes::parse(&code.scope);
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
-            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, (Via::Code, &code.sid))
-                .await?
+            let how = (Via::Code, &*code.sid, visit.jkt.as_deref());
+            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, how).await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
     };

@@ -11,6 +11,7 @@ use crate::errors::OAuthError;
 use crate::events;
 use crate::issue;
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -54,7 +55,9 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
     };
     // A client is no user: even a grant that lists them gives no current-user scope.
     let scopes = scopes.only(|scope| !CURRENT_USER_SCOPES.contains(&scope)).to_string();
-    let issued = issue::client_access_token(app, tenant, &api, client, scopes.clone()).await?;
+    possession::demanded_by_api(visit, client, Some(&api))?;
+    let jkt = visit.jkt.as_deref();
+    let issued = issue::client_access_token(app, tenant, &api, client, scopes.clone(), jkt).await?;
     app.audit.push(events::client_credentials(visit, client, audience, &scopes));
     Ok(Tokens {
         access_token: issued.token,

@@ -14,6 +14,7 @@ use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::Via;
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -81,6 +82,9 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         else {
             return nothing(OAuthError::access_denied("The API is closed to the client"));
         };
+        if let Err(error) = possession::demanded_by_api(visit, client, audience.api()) {
+            return nothing(error);
+        }
         if audience.api().is_some() || !client.is_first_party {
             // What the user allowed may have been taken back since.
             let (client_id, audience) = (&client.client_id, audience.identifier());

@@ -12,16 +12,17 @@ pub mod user_tokens;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use model::clients::Client;
-use model::{App, UserId};
+use model::{App, UserId, proof_of_possession};
 use serde::Serialize;
 
 use crate::authorize::audience::{Audience, AudienceError};
 use crate::client_authentication;
 use crate::errors::{OAuthError, no_store_json};
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -41,7 +42,7 @@ pub struct Tokens {
     pub scope: Option<String>,
     /// Seconds.
     pub expires_in: i64,
-    /// Always `Bearer`.
+    /// `Bearer`, or [`BOUND`].
     pub token_type: &'static str,
     /// The recovery code that takes the place of the one that was used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,6 +115,9 @@ impl Grant {
     }
 }
 
+/// The type of a token that is bound to a key (RFC 9449 §5).
+pub const BOUND: &str = "DPoP";
+
 /// What is left of the scopes that a user once granted on an API: its policy, its scopes or the client may have changed
 /// since. `None` where nothing may be issued any more.
 async fn granted_now(
@@ -147,7 +151,15 @@ pub async fn token(
     body: Bytes,
 ) -> Response {
     match exchange(&visit, query.as_deref(), &headers, &body).await {
-        Ok(tokens) => no_store_json(StatusCode::OK, &tokens),
+        Ok(tokens) => {
+            let mut response = no_store_json(StatusCode::OK, &tokens);
+            if tokens.token_type == BOUND {
+                let nonce = proof_of_possession::nonce(&visit.app, &visit.tenant.id);
+                let nonce = HeaderValue::try_from(nonce).expect("it is base64url");
+                response.headers_mut().insert("dpop-nonce", nonce);
+            }
+            response
+        }
         Err(error) => error.into_response(),
     }
 }
@@ -162,9 +174,14 @@ async fn exchange(
     let grant_type = params.get("grant_type").ok_or_else(|| OAuthError::missing("grant_type"))?;
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
     let strict = visit.is_strict_for(&client).await?;
-    granted(&visit.told_by(&client, headers), &client, grant_type, &params)
-        .await
-        .map_err(|error| error.told(strict))
+    let bound = async {
+        let jkt = possession::proven(visit, headers, "oauth/token", client.is_public()).await?;
+        let visit = visit.told_by(&client, headers).holding(jkt);
+        let tokens = granted(&visit, &client, grant_type, &params).await?;
+        let token_type = if visit.jkt.is_some() { BOUND } else { tokens.token_type };
+        Ok(Tokens { token_type, ..tokens })
+    };
+    bound.await.map_err(|error: OAuthError| error.told(strict))
 }
 
 /// What the grant gives to a client that is proven.
@@ -181,9 +198,7 @@ async fn granted(
             format!("Unsupported grant type: {}", grant_type.chars().take(64).collect::<String>()),
         ));
     };
-    if client.require_proof_of_possession == Some(true) {
-        return Err(OAuthError::invalid_request("The client requires DPoP, which is not supported"));
-    }
+    possession::demanded_by_client(visit, client)?;
     if !grant.is_allowed(client) {
         return Err(OAuthError::grant_not_allowed(grant.name()));
     }

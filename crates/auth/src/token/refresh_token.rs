@@ -16,6 +16,7 @@ use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -24,6 +25,8 @@ enum Outcome {
     Issued(Box<Issued>),
     Reused(Box<Family>),
     Refused(&'static str),
+    /// Refused for a reason that the client may know.
+    Told(OAuthError),
     Blocked,
 }
 
@@ -51,6 +54,10 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         Outcome::Blocked => {
             app.audit.push(events::refresh_refused(visit, client, "user is blocked"));
             Err(OAuthError::user_blocked())
+        }
+        Outcome::Told(error) => {
+            app.audit.push(events::refresh_refused(visit, client, &error.description));
+            Err(error)
         }
         Outcome::Refused(reason) => {
             app.audit.push(events::refresh_refused(visit, client, reason));
@@ -86,6 +93,10 @@ async fn decide(
     if presented.family.expired(now) {
         return nothing("expired");
     }
+    // RFC 9449 §5: a thief without the key neither gets a token nor ends the family.
+    if presented.family.jkt.is_some() && presented.family.jkt != visit.jkt {
+        return nothing("bound to another key");
+    }
     let settings = &client.refresh_token;
     let exchange = presented.exchange(settings.leeway, now);
     if exchange == Exchange::Reused {
@@ -103,6 +114,9 @@ async fn decide(
     else {
         return nothing("the API gives the client nothing any more");
     };
+    if let Err(error) = possession::demanded_by_api(visit, client, audience.api()) {
+        return Ok((Batch::new(), Outcome::Told(error)));
+    }
     if !held.has("offline_access") {
         return nothing("the API gives no offline access");
     }
@@ -148,6 +162,7 @@ fn advance(
             scope: scopes.to_string(),
             code_hash: None,
             family: Some(family.id.clone()),
+            jkt: visit.jkt.clone(),
             expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
         };
         access_tokens::insert(&mut batch, tenant, &stored);
@@ -169,8 +184,8 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
     let Issued { family, user, api, scopes, next, opaque } = issued;
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
-            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, (Via::Refresh, &family.sid))
-                .await?
+            let how = (Via::Refresh, &*family.sid, visit.jkt.as_deref());
+            issue::user_access_token(app, tenant, api, client, &user.id, &scopes, how).await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
     };

@@ -21,6 +21,7 @@ use crate::issue::Via;
 use crate::mfa::bearer::{Bearer, Proof};
 use crate::mfa::oob_purpose;
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -217,6 +218,9 @@ impl Attempt<'_> {
             }
         };
         attempts::forgive(&mut batch, tenant, &now.user.id);
+        if possession::demanded_by_api(visit, client, audience.api()).is_err() {
+            return Ok((Batch::new(), Outcome::Closed));
+        }
         let purchase = Purchase { user: now.user, audience, scopes, via: Via::Password, multi_factor: true };
         let stored = purchase.store(visit, client, &mut batch).await?;
         let (audience, scopes) = (purchase.audience.identifier(), &purchase.scopes);

@@ -18,6 +18,7 @@ use crate::errors::OAuthError;
 use crate::events;
 use crate::issue;
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -91,6 +92,7 @@ async fn exchanged(visit: &Visit, client: &Client, params: &Params) -> Result<To
     let Some(api) = audience.api().filter(|api| !api.is_system) else {
         return Err(OAuthError::access_denied("The audience is no API that may be called in a user's name"));
     };
+    possession::demanded_by_api(visit, client, Some(api))?;
     let asked = Scopes::parse(params.get("scope").unwrap_or_default());
     let scopes = audience.grantable(app, tenant, client, &asked, false).await.map_err(closed)?;
     let scopes = audience.permitted(app, tenant, &user.id, scopes).await?;
@@ -106,7 +108,8 @@ async fn exchanged(visit: &Visit, client: &Client, params: &Params) -> Result<To
     if let Some(before) = before {
         act["act"] = before;
     }
-    let issued = issue::delegated_access_token(app, tenant, api, client, &user.id, &scopes, act).await?;
+    let how = (act, visit.jkt.as_deref());
+    let issued = issue::delegated_access_token(app, tenant, api, client, &user.id, &scopes, how).await?;
     let aim = Aim { client, audience: &api.identifier, scopes: &scopes };
     app.audit.push(events::token_exchanged(visit, aim, &user));
     Ok(Tokens {

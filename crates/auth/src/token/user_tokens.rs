@@ -13,6 +13,7 @@ use crate::authorize::audience::{Audience, AudienceError};
 use crate::errors::OAuthError;
 use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
 use crate::params::Params;
+use crate::possession;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
@@ -64,7 +65,8 @@ impl Purchase {
         let mut family = None;
         let refresh_token = self.scopes.has("offline_access").then(|| refresh_tokens::new_token(app));
         if let Some(token) = &refresh_token {
-            let begun = Family::begin(app, client, user.clone(), NO_SESSION, audience, &scope);
+            let begun =
+                Family::begin(app, client, user.clone(), NO_SESSION, audience, &scope, visit.jkt.as_deref());
             refresh_tokens::insert(batch, tenant, &begun, token, &visit.peer);
             family = Some(begun.id);
         }
@@ -77,6 +79,7 @@ impl Purchase {
                 scope,
                 code_hash: None,
                 family,
+                jkt: visit.jkt.clone(),
                 expires_at: app.clock.now().plus_seconds(issue::OPAQUE_LIFETIME),
             };
             access_tokens::insert(batch, tenant, &stored);
@@ -89,7 +92,7 @@ impl Purchase {
         let (app, tenant, scopes) = (&visit.app, &visit.tenant, &self.scopes);
         let access_token = match (self.audience.api(), stored.opaque) {
             (Some(api), _) => {
-                let how = (self.via, NO_SESSION);
+                let how = (self.via, NO_SESSION, visit.jkt.as_deref());
                 issue::user_access_token(app, tenant, api, client, &self.user.id, scopes, how).await?
             }
             (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
@@ -138,6 +141,7 @@ pub async fn sought(
     }
     let (app, tenant) = (&visit.app, &*visit.tenant);
     let audience = audience(visit, params).await?;
+    possession::demanded_by_api(visit, client, audience.api())?;
     let found = async {
         let scopes = Scopes::parse(params.get("scope").unwrap_or_default());
         let scopes = match scopes.iter().collect::<Vec<_>>()[..] {

@@ -4,6 +4,7 @@
 //! serialisation and one signature. Verifying is strict (RFC 8725): a key has one algorithm, the token cannot choose,
 //! and what is not understood is refused.
 
+mod own_key;
 mod signing;
 mod strict;
 mod thumbprint;
@@ -15,6 +16,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use own_key::verify_proof;
 pub use signing::SigningKey;
 pub use thumbprint::thumbprint;
 pub use token::{

@@ -21,6 +21,11 @@ const LAST_SECOND: i64 = 253_402_300_799;
 const REFUSED_MEMBERS: [&str; 15] =
     ["jwk", "jku", "x5u", "x5c", "crit", "b64", "zip", "enc", "epk", "apu", "apv", "iv", "tag", "p2s", "p2c"];
 
+/// Names of header members with which a token is refused.
+pub(super) fn refused_members() -> impl Iterator<Item = &'static str> {
+    REFUSED_MEMBERS.into_iter()
+}
+
 /// Claims that are strings wherever they occur.
 const TEXTS: [&str; 11] =
     ["iss", "sub", "jti", "azp", "client_id", "scope", "nonce", "sid", "gty", "org_id", "org_name"];
@@ -83,6 +88,18 @@ impl Verified {
     /// The claim `name`, if it is there and an integer: for the times, seconds since the epoch.
     pub fn integer(&self, name: &str) -> Option<i64> {
         self.claims.get(name).and_then(Value::as_i64)
+    }
+
+    /// The thumbprint of the key that it is bound to, if it is bound (RFC 9449 §6.1).
+    ///
+    /// # Errors
+    /// When it is bound in another way, which nobody here can check.
+    #[expect(clippy::result_unit_err, reason = "there is nothing more to say")]
+    pub fn bound_to(&self) -> Result<Option<&str>, ()> {
+        match self.claims.get("cnf") {
+            None => Ok(None),
+            Some(confirmation) => confirmation.get("jkt").and_then(Value::as_str).map(Some).ok_or(()),
+        }
     }
 
     /// The issuer.
@@ -234,10 +251,10 @@ pub(super) fn verify_jws<K: Borrow<VerifyingKey>>(
 }
 
 /// The three parts of a token, decoded.
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     signed: &'a str,
-    header: Header,
-    payload: Vec<u8>,
+    pub header: Header,
+    pub payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
@@ -252,15 +269,33 @@ impl<'a> Parts<'a> {
         if token.len() > LONGEST {
             return Err(VerifyError::Invalid);
         }
-        Ok(Self {
-            signed: &token[..header.len() + 1 + payload.len()],
-            header: read_header(header).ok_or(VerifyError::Invalid)?,
-            payload: strict::base64url(payload).ok_or(VerifyError::Invalid)?,
-            signature: strict::base64url(signature).ok_or(VerifyError::Invalid)?,
+        let read = read_header(header).ok_or(VerifyError::Invalid)?;
+        let signed = &token[..header.len() + 1 + payload.len()];
+        Self::decoded(signed, read, payload, signature).ok_or(VerifyError::Invalid)
+    }
+
+    /// The parts of a token whose header was read already.
+    pub fn with(token: &'a str, header: Header) -> Option<Self> {
+        let mut parts = token.split('.');
+        let (Some(first), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return None;
+        };
+        Self::decoded(&token[..first.len() + 1 + payload.len()], header, payload, signature)
+    }
+
+    fn decoded(signed: &'a str, header: Header, payload: &str, signature: &str) -> Option<Self> {
+        Some(Self {
+            signed,
+            header,
+            payload: strict::base64url(payload)?,
+            signature: strict::base64url(signature)?,
         })
     }
 
-    fn verified_by(&self, key: &VerifyingKey) -> bool {
+    /// Whether they are signed by this key.
+    pub fn verified_by(&self, key: &VerifyingKey) -> bool {
         key.verifies(self.signed.as_bytes(), &self.signature)
     }
 }
@@ -287,7 +322,7 @@ fn check_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
 }
 
 /// RFC 7519 §4.1: the registered claims that are there have their types.
-fn check_given_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
+pub(super) fn check_given_types(claims: &Map<String, Value>) -> Result<(), VerifyError> {
     let texts = TEXTS.iter().filter_map(|name| claims.get(*name)).all(Value::is_string);
     let moments = MOMENTS
         .iter()

@@ -48,6 +48,8 @@ pub struct Family {
     pub idle_expires_at: Option<Timestamp>,
     /// When it ends in any case.
     pub expires_at: Option<Timestamp>,
+    /// The thumbprint of the only key that may exchange it (RFC 9449 §5).
+    pub jkt: Option<String>,
 }
 
 /// A token as it was presented: its family and its place in it.
@@ -73,7 +75,8 @@ pub enum Exchange {
 }
 
 impl Family {
-    /// A family that begins now with the client's settings.
+    /// A family that begins now with the client's settings. A client that proves itself by nothing else is bound to the key `jkt`, where
+    /// it showed one.
     pub fn begin(
         app: &Model,
         client: &Client,
@@ -81,6 +84,7 @@ impl Family {
         sid: &str,
         audience: &str,
         scope: &str,
+        jkt: Option<&str>,
     ) -> Self {
         let now = app.clock.now();
         let settings = &client.refresh_token;
@@ -98,6 +102,7 @@ impl Family {
             exchanged_at: None,
             idle_expires_at: settings.idle_lifetime().map(|seconds| now.plus_seconds(seconds)),
             expires_at: settings.lifetime().map(|seconds| now.plus_seconds(seconds)),
+            jkt: jkt.filter(|_| client.is_public()).map(str::to_owned),
         }
     }
 
@@ -131,8 +136,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
     batch
         .execute(
             "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating,
-                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent, identity)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,
+                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent, jkt, identity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
                  (SELECT identity FROM sessions WHERE tenant = $1 AND sid = $5))",
             params![
                 tenant,
@@ -149,7 +154,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
                 family.idle_expires_at,
                 family.expires_at,
                 peer.ip.to_string(),
-                peer.user_agent.clone()
+                peer.user_agent.clone(),
+                family.jkt.clone()
             ],
         )
         .expect(1);
@@ -176,7 +182,7 @@ pub async fn find(db: &Db, tenant: &TenantId, token: &str) -> Result<Option<Pres
     let row = db
         .read_one(
             "SELECT t.generation, f.id, f.client_id, f.user_id, f.sid, f.audience, f.scope, f.rotating, f.generation,
-                 f.code_hash, f.created_at, f.exchanged_at, f.idle_expires_at, f.expires_at
+                 f.code_hash, f.created_at, f.exchanged_at, f.idle_expires_at, f.expires_at, f.jkt
              FROM refresh_tokens t JOIN refresh_token_families f ON f.tenant = t.tenant AND f.id = t.family
              WHERE t.tenant = $1 AND t.hash = $2",
             params![tenant, digest(token)],
@@ -205,6 +211,7 @@ fn take(row: &mut Row) -> Result<Family, db::Error> {
         exchanged_at: row.take()?,
         idle_expires_at: row.take()?,
         expires_at: row.take()?,
+        jkt: row.take()?,
     })
 }
 
@@ -335,6 +342,7 @@ mod tests {
             exchanged_at: exchanged_at.map(Timestamp::from_millis),
             idle_expires_at: None,
             expires_at: None,
+            jkt: None,
         };
         Presented { family, generation: given }
     }

@@ -14,6 +14,7 @@ pub mod mfa;
 mod pages;
 mod password_grant;
 mod passwordless;
+mod possession;
 mod pushed_requests;
 mod recovery_links;
 mod request_objects;

@@ -56,13 +56,14 @@ impl SignIn {
             auth_time: None,
             mfa: false,
             acr: None,
+            jkt: None,
             issued_at: now,
             expires_at: now.plus_seconds(60),
             spent_at: None,
         };
         authorization_codes::insert(&mut batch, tenant, &issued);
         let family =
-            Family::begin(model, &client, user.into(), &session.sid, audience, "openid offline_access");
+            Family::begin(model, &client, user.into(), &session.sid, audience, "openid offline_access", None);
         refresh_tokens::insert(&mut batch, tenant, &family, &refresh_token, &peer);
         let opaque = AccessToken {
             hash: digest(&access_token),
@@ -71,6 +72,7 @@ impl SignIn {
             scope: "openid".into(),
             code_hash: None,
             family: None,
+            jkt: None,
             expires_at: now.plus_seconds(3600),
         };
         access_tokens::insert(&mut batch, tenant, &opaque);

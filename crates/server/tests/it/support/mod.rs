@@ -22,6 +22,7 @@ pub mod client_key;
 #[macro_use]
 pub mod engine;
 pub mod factors;
+pub mod holder;
 pub mod post;
 pub mod socket;
 pub mod tls;

@@ -43,7 +43,6 @@ both_databases! {
             saying(&app, ""),
             saying(&app, &format!("Token {good}")),
             saying(&app, &format!("Basic {good}")),
-            saying(&app, &format!("DPoP {good}")),
             saying(&app, &good),
             saying(&app, &format!("Bearer{good}")),
             saying(&app, &format!("Bearer:{good}")),
@@ -55,6 +54,8 @@ both_databases! {
             let answer = Attempt::get(ALICE).refused(&app, &missing, &missing_authentication()).await;
             assert_eq!(answer.header("www-authenticate"), "Bearer");
         }
+        // What is bound to no key is not shown as if it were.
+        Attempt::get(ALICE).refused(&app, &saying(&app, &format!("DPoP {good}")), &bad_token("Invalid token")).await;
         for bad in ["Bearer", "Bearer ", &format!("Bearer {good} {good}"), &format!("Bearer {good}, Bearer {good}"), "Bearer a", "Bearer a.b"] {
             Attempt::get(ALICE).refused(&app, &saying(&app, bad), &bad_header()).await;
         }
