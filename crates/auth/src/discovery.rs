@@ -130,7 +130,9 @@ fn document(issuer: &str, offered: Offered) -> Value {
             "code", "token", "id_token", "code token", "code id_token", "token id_token", "code token id_token"
         ],
         "code_challenge_methods_supported": ["S256"],
-        "response_modes_supported": ["query", "fragment", "form_post"],
+        "response_modes_supported": [
+            "query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"
+        ],
         "subject_types_supported": ["public"],
         "token_endpoint_auth_methods_supported": [
             "client_secret_basic", "client_secret_post", "private_key_jwt", "client_secret_jwt", "none"
@@ -144,7 +146,9 @@ fn document(issuer: &str, offered: Offered) -> Value {
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": ["RS256", "RS384", "PS256"],
         "dpop_signing_alg_values_supported": ["ES256"],
-        "id_token_signing_alg_values_supported": ["HS256", "RS256"],
+        "id_token_signing_alg_values_supported": ["HS256", "RS256", "RS512", "PS256", "ES256", "EdDSA"],
+        "userinfo_signing_alg_values_supported": ["RS256", "RS512", "PS256", "ES256", "EdDSA"],
+        "authorization_signing_alg_values_supported": ["RS256", "RS512", "PS256", "ES256", "EdDSA"],
     });
     if offered.end_session {
         document["end_session_endpoint"] = at("oidc/logout").into();

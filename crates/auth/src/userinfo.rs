@@ -1,15 +1,18 @@
 //! `/userinfo` (OIDC Core §5.3; authentication contract §4.3).
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::access_tokens::{self, Opened};
-use model::jose::VerifyError;
+use model::clients::{self, Client};
+use model::jose::{Algorithm, VerifyError};
 use model::proof_of_possession::{self as proofs, Expected, ProofError};
 use model::seal::digest;
 use model::users::{self, User};
-use model::{App, UserId, clients};
-use serde_json::Map;
+use model::{App, UserId};
+use serde_json::{Map, Value};
 
 use crate::issue::as_specified;
 use crate::possession::only;
@@ -19,12 +22,15 @@ use crate::visit::Visit;
 /// `GET|POST /userinfo`: the claims that the token's scopes allow. Every refusal is 401.
 pub async fn userinfo(State(_): State<App>, visit: Visit, method: Method, headers: HeaderMap) -> Response {
     match claims(&visit, &method, &headers).await {
-        Ok(Granted { user, scopes, strict }) => {
+        Ok(Granted { user, scopes, client, strict }) => {
             let mut body = Map::new();
             body.insert("sub".into(), user.id.as_str().into());
             body.extend(user.claims(|scope| scopes.has(scope)));
             if strict {
                 as_specified(&mut body);
+            }
+            if let Some(algorithm) = client.protocol.userinfo_algorithm() {
+                return signed(&visit, &client, algorithm, body).await;
             }
             let json = serde_json::to_vec(&body).unwrap_or_default();
             let kept = [
@@ -45,6 +51,25 @@ pub async fn userinfo(State(_): State<App>, visit: Visit, method: Method, header
             unauthorized("DPoP realm=\"Users\", error=\"use_dpop_nonce\", algs=\"ES256\"", Some(nonce))
         }
         Err(Unopened::Failed(error)) => Visit::json_error(error),
+    }
+}
+
+/// What is told, signed (OIDC Core §5.3.2). Its type says that it is no ID token.
+async fn signed(
+    visit: &Visit,
+    client: &Client,
+    algorithm: Algorithm,
+    mut body: Map<String, Value>,
+) -> Response {
+    let (app, tenant) = (&visit.app, &visit.tenant);
+    body.insert("iss".into(), tenant.issuer.as_str().into());
+    body.insert("aud".into(), client.client_id.as_str().into());
+    match app.keys.sign(app, &tenant.id, algorithm, "userinfo+jwt", &body).await {
+        Ok(token) => {
+            ([(header::CONTENT_TYPE, "application/jwt"), (header::CACHE_CONTROL, "no-store")], token)
+                .into_response()
+        }
+        Err(error) => Visit::json_error(error),
     }
 }
 
@@ -82,6 +107,7 @@ impl From<db::Error> for Unopened {
 struct Granted {
     user: User,
     scopes: Scopes,
+    client: Arc<Client>,
     /// Whether the client is answered as the specification has it.
     strict: bool,
 }
@@ -126,7 +152,7 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
     // A token older than its user is another user's who had the same id.
     let living = user
         .filter(|user| !user.is_blocked() && issued_at.is_none_or(|iat| iat >= user.created_at.seconds()));
-    living.map(|user| Granted { user, scopes, strict }).ok_or(Unopened::Token)
+    living.map(|user| Granted { user, scopes, client, strict }).ok_or(Unopened::Token)
 }
 
 /// RFC 9449 §7.1: a token that is bound to a key is shown with a proof of it, and as nothing but a bound token.

@@ -17,6 +17,7 @@ use crate::documents::{Document, unfit};
 use crate::errors::{Error, Missing};
 use crate::paths::Path;
 use crate::requests::Json;
+use crate::signing_keys::provide_keys;
 
 /// The body of `PATCH /doorward/protocol`.
 #[derive(JsonSchema)]
@@ -37,6 +38,12 @@ pub struct UpdateClientProtocol {
     /// Whether the specification's answer is given where Auth0's differs; the tenant decides where it is null.
     #[schemars(default)]
     pub strict: Change<bool>,
+    /// The algorithm that signs what `/userinfo` tells the client; it is told plainly where it is null.
+    #[schemars(default, extend("enum" = ["RS256", "RS512", "PS256", "ES256", "EdDSA", null]))]
+    pub userinfo_signed_response_alg: Change<String>,
+    /// The algorithm of signed authorization responses; RS256 where it is null.
+    #[schemars(default, extend("enum" = ["RS256", "RS512", "PS256", "ES256", "EdDSA", null]))]
+    pub authorization_signed_response_alg: Change<String>,
 }
 
 /// `GET /doorward/protocol`.
@@ -88,6 +95,9 @@ pub async fn update_of_client(
     Path(id): Path<ClientId>,
     Json(body): Json<Document<UpdateClientProtocol>>,
 ) -> Result<Answer<Map<String, Value>>, Error> {
+    for key in ["userinfo_signed_response_alg", "authorization_signed_response_alg"] {
+        provide_keys(&app, &grant, body.text(key)).await?;
+    }
     let decide = async || {
         let found = clients::load(&app, &grant.tenant.id, id.as_str()).await?;
         let mut client = found.ok_or(Error::NotFound(Missing::Client))?;

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::document::object;
-use model::jose::Algorithm;
 use model::resource_servers::{self, Filter, ResourceServer};
 use model::roles::permissions;
 use model::{App, Model};
@@ -23,6 +22,7 @@ use crate::fields::Fields;
 use crate::lists::{Pages, Style};
 use crate::paths::Path;
 use crate::requests::{Json, Query};
+use crate::signing_keys::provide_keys;
 
 type Object = Map<String, Value>;
 
@@ -56,7 +56,7 @@ pub struct CreateResourceServer {
     #[schemars(length(max = 1000))]
     pub scopes: Option<Vec<Scope>>,
     /// Algorithm used to sign JWTs. Can be `HS256` or `RS256`. `PS256` available via addon.
-    #[schemars(extend("enum" = ["HS256", "RS256", "PS256"]))]
+    #[schemars(extend("enum" = ["HS256", "RS256", "RS512", "PS256", "ES256", "EdDSA"]))]
     pub signing_alg: Option<String>,
     /// Secret used to sign tokens when using symmetric algorithms (HS256).
     #[schemars(length(min = 16, max = 1024))]
@@ -198,7 +198,7 @@ pub async fn create(
         return Err(Error::NotSupported("The selected identifier is reserved.".into()));
     }
     check(&api)?;
-    provide_keys(&app, &grant, &body).await?;
+    provide_keys(&app, &grant, body.text("signing_alg")).await?;
     let mut batch = Batch::new();
     resource_servers::insert(&app, &mut batch, &grant.tenant.id, &api, app.clock.now());
     let answer = object(&api);
@@ -225,7 +225,7 @@ pub async fn update(
     if load(&app, &grant, &id).await?.is_fixed() {
         return Err(Error::NotSupported("System resource servers cannot be patched.".into()));
     }
-    provide_keys(&app, &grant, &body).await?;
+    provide_keys(&app, &grant, body.text("signing_alg")).await?;
     let decide = async || {
         let before = load(&app, &grant, &id).await?;
         let mut api = before.patched(&app.random, &body.keys).map_err(unfit)?;
@@ -267,14 +267,6 @@ pub async fn delete(
 
 async fn load(app: &Model, grant: &Grant, id: &str) -> Result<ResourceServer, Error> {
     resource_servers::load(app, &grant.tenant.id, id).await?.ok_or(Error::NotFound(Missing::ResourceServer))
-}
-
-/// Makes the keys of a newly selected algorithm, so that they are published before they sign.
-async fn provide_keys<T>(app: &Model, grant: &Grant, body: &Document<T>) -> Result<(), Error> {
-    match body.text("signing_alg").and_then(Algorithm::from_name) {
-        None | Some(Algorithm::HS256) => Ok(()),
-        Some(alg) => Ok(app.keys.provide(app, &grant.tenant.id, alg).await?),
-    }
 }
 
 /// What no schema can say of an API: each scope is there once.

@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use model::App;
+use model::jose::Algorithm;
 use model::keys::{Key, RevokeError};
+use model::{App, Model};
 use serde_json::{Map, Value, json};
 
 use crate::access::Grant;
@@ -12,6 +13,17 @@ use crate::errors::{Error, Missing};
 use crate::paths::Path;
 
 type Object = Map<String, Value>;
+
+/// Makes the keys of a newly selected algorithm, so that they are published before they sign.
+///
+/// # Errors
+/// Those of the database.
+pub async fn provide_keys(app: &Model, grant: &Grant, selected: Option<&str>) -> Result<(), Error> {
+    match selected.and_then(Algorithm::from_name) {
+        None | Some(Algorithm::HS256) => Ok(()),
+        Some(algorithm) => Ok(app.keys.provide(app, &grant.tenant.id, algorithm).await?),
+    }
+}
 
 /// `GET /keys/signing`: all keys of the tenant.
 pub async fn list(State(app): State<App>, grant: Grant) -> Result<Answer<Vec<Object>>, Error> {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json};
 use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
+use crate::jose::Algorithm;
 use crate::{Model, document};
 
 /// A tenant's protocol: the body of `GET /api/v2/doorward/protocol`.
@@ -31,9 +32,26 @@ pub struct ClientProtocol {
     /// Whether the specification's answer is given where Auth0's differs; the tenant decides where it is not set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strict: Option<bool>,
+    /// The algorithm that signs what `/userinfo` tells it (OIDC Core §5.3.2); it is told plainly where none is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<String>,
+    /// The algorithm of signed authorization responses (JARM §3); RS256 where none is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_signed_response_alg: Option<String>,
 }
 
 impl ClientProtocol {
+    /// The algorithm that signs what `/userinfo` tells it, if it is signed.
+    pub fn userinfo_algorithm(&self) -> Option<Algorithm> {
+        Algorithm::from_name(self.userinfo_signed_response_alg.as_deref()?)
+    }
+
+    /// The algorithm of its signed authorization responses.
+    pub fn authorization_algorithm(&self) -> Algorithm {
+        let named = self.authorization_signed_response_alg.as_deref();
+        named.and_then(Algorithm::from_name).unwrap_or(Algorithm::RS256)
+    }
+
     /// Whether nothing is set.
     pub fn is_unset(&self) -> bool {
         *self == Self::default()

@@ -157,7 +157,7 @@ pub async fn complete(
         };
         params.insert("id_token".into(), id_token.sign(app, tenant).await?.into());
     }
-    let response = request.target.respond(visit.look().await, params);
+    let response = request.target.answer(visit, params).await;
     Ok(with_cookie(response, visit.moved_session_cookie(&settings, session, limits, now)))
 }
 

@@ -23,9 +23,7 @@ pub async fn refuse(visit: &Visit, refusal: Refusal) -> Response {
             let page = visit.error_page(ErrorKind::InvalidRequest).await.with_error(error, &description);
             show(visit, page).await
         }
-        Refusal::Client { target, error, description } => {
-            target.refuse(visit.look().await, error, &description)
-        }
+        Refusal::Client { target, error, description } => target.refuse(visit, error, &description).await,
         Refusal::Database(error) => visit.failure_page(error).await,
     }
 }

@@ -10,7 +10,7 @@ use model::device_codes::DeviceCode;
 use model::protocol;
 
 use super::audience::{Audience, AudienceError};
-use super::response::{ResponseMode, ResponseType, Target, origin};
+use super::response::{ResponseMode, ResponseType, Signed, Target, origin};
 use crate::aim::Aim;
 use crate::device;
 use crate::pages::{ErrorKind, FormTargets, Relay};
@@ -192,6 +192,7 @@ impl Request {
             errors_on_page: true,
             redirect_uri: format!("{}activate", tenant.issuer),
             issuer: None,
+            signed: None,
             mode: ResponseMode::Query,
             state: None,
             form_targets: FormTargets::default(),
@@ -270,7 +271,7 @@ fn target(
     response_type: Option<ResponseType>,
 ) -> Target {
     let default = ResponseMode::default_for(response_type.unwrap_or_default());
-    let asked = params.get("response_mode").and_then(ResponseMode::parse);
+    let (asked, signed) = params.get("response_mode").and_then(ResponseMode::parse).unwrap_or_default();
     let relay = match (params.get("web_message_uri"), params.get("web_message_target")) {
         (Some(uri), Some(target)) => Some(Relay { uri: uri.to_owned(), target: target.to_owned() }),
         _ => None,
@@ -285,6 +286,10 @@ fn target(
         redirect_uri,
         issuer: None,
         mode,
+        signed: signed.then(|| Signed {
+            client_id: client.client_id.clone(),
+            algorithm: client.protocol.authorization_algorithm(),
+        }),
         state: params.raw("state").map(str::to_owned),
         form_targets,
         relay,
@@ -339,7 +344,7 @@ fn known_response_type(
 /// OAuth 2.0 Multiple Response Type Encoding Practices §3: tokens never stand in a query string.
 fn response_mode(target: &Target, params: &Params, response_type: ResponseType) -> Result<(), Refusal> {
     match params.get("response_mode") {
-        Some("query") if response_type.front_channel() => {
+        Some("query" | "query.jwt") if response_type.front_channel() => {
             Err(Refusal::invalid(target, "response_mode query is not allowed for this response_type"))
         }
         Some(mode) if ResponseMode::parse(mode).is_none() => {

@@ -2,10 +2,13 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use model::ClientId;
+use model::jose::Algorithm;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use crate::pages::{FormPostPage, FormTargets, Look, Relay, WebMessagePage};
+use crate::visit::Visit;
 
 /// `response_type`: which of the three things the client wants (OAuth 2.0 Multiple Response Type Encoding Practices).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,13 +59,17 @@ pub enum ResponseMode {
 }
 
 impl ResponseMode {
-    /// The mode with this name.
-    pub fn parse(name: &str) -> Option<Self> {
+    /// The mode with this name, and whether the answer is signed; no mode where that of the response type stands for it (JARM §2.3).
+    pub fn parse(name: &str) -> Option<(Option<Self>, bool)> {
         match name {
-            "query" => Some(Self::Query),
-            "fragment" => Some(Self::Fragment),
-            "form_post" => Some(Self::FormPost),
-            "web_message" => Some(Self::WebMessage),
+            "query" => Some((Some(Self::Query), false)),
+            "fragment" => Some((Some(Self::Fragment), false)),
+            "form_post" => Some((Some(Self::FormPost), false)),
+            "web_message" => Some((Some(Self::WebMessage), false)),
+            "jwt" => Some((None, true)),
+            "query.jwt" => Some((Some(Self::Query), true)),
+            "fragment.jwt" => Some((Some(Self::Fragment), true)),
+            "form_post.jwt" => Some((Some(Self::FormPost), true)),
             _ => None,
         }
     }
@@ -85,6 +92,8 @@ pub struct Target {
     pub issuer: Option<String>,
     /// How the answer travels.
     pub mode: ResponseMode,
+    /// For whom and how the answer is signed, if it is (JARM).
+    pub signed: Option<Signed>,
     /// `state`, echoed byte for byte on success and on error.
     pub state: Option<String>,
     /// What the `form-action` of the pages on the way must allow.
@@ -93,10 +102,52 @@ pub struct Target {
     pub relay: Option<Relay>,
 }
 
+/// How an answer is signed.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// The client that it is for.
+    pub client_id: ClientId,
+    /// By the tenant's key of this algorithm.
+    pub algorithm: Algorithm,
+}
+
+/// How long a signed answer is good for, in seconds (JARM §2.1: at most ten minutes).
+const SIGNED_LIFETIME: i64 = 600;
+
 impl Target {
+    /// The answer with `params`, signed where that was asked for.
+    pub async fn answer(&self, visit: &Visit, params: Map<String, Value>) -> Response {
+        let params = match &self.signed {
+            None => params,
+            Some(signed) => match self.sign(visit, signed, params).await {
+                Ok(params) => params,
+                Err(error) => return visit.failure_page(error).await,
+            },
+        };
+        self.respond(visit.look().await, params)
+    }
+
+    /// One parameter with all of `params` (JARM §2.1, §2.3).
+    async fn sign(
+        &self,
+        visit: &Visit,
+        signed: &Signed,
+        params: Map<String, Value>,
+    ) -> Result<Map<String, Value>, db::Error> {
+        let (app, tenant) = (&visit.app, &visit.tenant);
+        let mut claims = Map::new();
+        claims.insert("iss".into(), tenant.issuer.as_str().into());
+        claims.insert("aud".into(), signed.client_id.as_str().into());
+        claims.insert("exp".into(), (app.clock.now().seconds() + SIGNED_LIFETIME).into());
+        claims.extend(params);
+        let typ = "oauth-authz-resp+jwt";
+        let token = app.keys.sign(app, &tenant.id, signed.algorithm, typ, &claims).await?;
+        Ok(Map::from_iter([("response".to_owned(), token.into())]))
+    }
+
     /// The answer with `params`, numbers as numbers where the form has any.
-    pub fn respond(&self, look: Look, mut params: Map<String, Value>) -> Response {
-        if let Some(issuer) = &self.issuer {
+    fn respond(&self, look: Look, mut params: Map<String, Value>) -> Response {
+        if let Some(issuer) = self.issuer.as_ref().filter(|_| self.signed.is_none()) {
             params.insert("iss".into(), issuer.as_str().into());
         }
         match self.mode {
@@ -122,12 +173,12 @@ impl Target {
     }
 
     /// The error answer.
-    pub fn refuse(&self, look: Look, error: &str, description: &str) -> Response {
+    pub async fn refuse(&self, visit: &Visit, error: &str, description: &str) -> Response {
         let mut params = Map::new();
         params.insert("error".into(), error.into());
         params.insert("error_description".into(), description.into());
         self.add_state(&mut params);
-        self.respond(look, params)
+        self.answer(visit, params).await
     }
 
     /// Adds `state` to `params`, if the request had one.

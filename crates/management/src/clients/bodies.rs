@@ -223,7 +223,7 @@ pub struct JwtConfiguration {
     /// Configuration related to id token claims for the client.
     pub scopes: Option<Object>,
     /// Algorithm used to sign JWTs. Can be `HS256` or `RS256`. `PS256` available via addon.
-    #[schemars(extend("enum" = ["HS256", "RS256", "RS512", "PS256"]))]
+    #[schemars(extend("enum" = ["HS256", "RS256", "RS512", "PS256", "ES256", "EdDSA"]))]
     pub alg: Option<String>,
 }
 

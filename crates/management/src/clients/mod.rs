@@ -26,6 +26,7 @@ use crate::lists::Style;
 use crate::operations::Power;
 use crate::paths::Path;
 use crate::requests::{Json, Query};
+use crate::signing_keys::provide_keys;
 use view::{View, signing_keys, written};
 
 const LIST: Style = Style::checkpoints("clients").from_zero();
@@ -91,6 +92,7 @@ pub async fn create(
     client.credentials = credentials;
     check(&client)?;
     check_references(&client, &keys)?;
+    provide_keys(&app, &grant, id_token_algorithm(&keys)).await?;
     let secret = clients::new_secret(&app.random);
     let mut batch = Batch::new();
     clients::insert(&app, &mut batch, &grant.tenant.id, &mut client, &secret, now);
@@ -119,6 +121,7 @@ pub async fn update(
     let credentials = clients::take_credentials(&app.random, app.clock.now(), &mut patch);
     let credentials = credentials.map_err(credentials::unusable)?;
     let new_secret = patch.shift_remove("client_secret");
+    provide_keys(&app, &grant, id_token_algorithm(&patch)).await?;
     let decide = async || {
         let client = load(&app, &grant, &id).await?;
         let mut client = client.patched(&patch).map_err(unfit)?;
@@ -230,6 +233,11 @@ fn check(client: &Client) -> Result<(), Error> {
         );
     }
     Ok(())
+}
+
+/// The algorithm of ID tokens that a body selects.
+fn id_token_algorithm(body: &Map<String, Value>) -> Option<&str> {
+    body.get("jwt_configuration")?.get("alg")?.as_str()
 }
 
 /// The credentials that a body names are the client's, and no more of them than one use may name.

@@ -14,6 +14,9 @@ mod verifying;
 #[cfg(test)]
 mod tests;
 
+use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
 pub use own_key::verify_proof;
@@ -32,6 +35,8 @@ pub enum Algorithm {
     RS256,
     /// RSASSA-PKCS1-v1_5 with SHA-384: of clients alone.
     RS384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512,
     /// RSASSA-PSS with SHA-256.
     PS256,
     /// ECDSA on P-256 with SHA-256.
@@ -48,6 +53,7 @@ impl Algorithm {
         match self {
             Self::RS256 => "RS256",
             Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
             Self::PS256 => "PS256",
             Self::ES256 => "ES256",
             Self::EdDSA => "EdDSA",
@@ -57,10 +63,22 @@ impl Algorithm {
 
     /// The algorithm of that exact name; names are case-sensitive (RFC 7515 §4.1.1).
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::RS256, Self::RS384, Self::PS256, Self::ES256, Self::EdDSA, Self::HS256]
+        [Self::RS256, Self::RS384, Self::RS512, Self::PS256, Self::ES256, Self::EdDSA, Self::HS256]
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
     }
+}
+
+/// The left half of the hash of a value, base64url, with the hash of the algorithm that signs the token it stands in (OIDC Core
+/// §3.2.2.9, §3.3.2.11; SHA-512 for Ed25519).
+pub fn half_hash(algorithm: Algorithm, value: &str) -> String {
+    let hash = match algorithm {
+        Algorithm::RS384 => &SHA384,
+        Algorithm::RS512 | Algorithm::EdDSA => &SHA512,
+        Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 | Algorithm::HS256 => &SHA256,
+    };
+    let whole = digest(hash, value.as_bytes());
+    URL_SAFE_NO_PAD.encode(&whole.as_ref()[..whole.as_ref().len() / 2])
 }
 
 /// A key that cannot be used: unreadable, too short, or of another kind than its algorithm.

@@ -6,7 +6,7 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RSA_PKCS1_SHA384, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -43,7 +43,7 @@ impl SigningKey {
     pub fn generate(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         const FAILED: KeyError = KeyError("the key could not be generated");
         let der = match algorithm {
-            Algorithm::RS256 | Algorithm::RS384 | Algorithm::PS256 => {
+            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS256 => {
                 let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(|_| FAILED)?;
                 pair.as_der().map_err(|_| FAILED)?.as_ref().to_vec()
             }
@@ -67,7 +67,7 @@ impl SigningKey {
     pub fn from_pkcs8(algorithm: Algorithm, kid: Option<&str>, der: &[u8]) -> Result<Self, KeyError> {
         const REJECTED: KeyError = KeyError("not a PKCS #8 private key of the algorithm");
         let private = match algorithm {
-            Algorithm::RS256 | Algorithm::RS384 | Algorithm::PS256 => {
+            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS256 => {
                 let pair = RsaKeyPair::from_pkcs8(der).map_err(|_| REJECTED)?;
                 if pair.public_modulus_len() < RSA_MODULUS {
                     return Err(KeyError("an RSA key has 2,048 bits or more"));
@@ -75,6 +75,7 @@ impl SigningKey {
                 let padding: &'static dyn RsaEncoding = match algorithm {
                     Algorithm::RS256 => &RSA_PKCS1_SHA256,
                     Algorithm::RS384 => &RSA_PKCS1_SHA384,
+                    Algorithm::RS512 => &RSA_PKCS1_SHA512,
                     _ => &RSA_PSS_SHA256,
                 };
                 Private::Rsa(pair, padding)

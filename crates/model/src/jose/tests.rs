@@ -538,3 +538,15 @@ fn nothing_private_is_shown() {
     }
     assert!(SigningKey::hs256(None, b"secret").public_jwk().is_empty());
 }
+
+#[test]
+fn a_token_is_bound_by_the_left_half_of_its_hash() {
+    // OIDC Core, Appendix A.4: the code and c_hash of the example.
+    let code = "Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk";
+    for algorithm in [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::HS256] {
+        assert_eq!(half_hash(algorithm, code), "LDktKdoQak3Pk0cnXxCltA");
+    }
+    let lengths = [Algorithm::RS384, Algorithm::RS512, Algorithm::EdDSA]
+        .map(|algorithm| half_hash(algorithm, code).len());
+    assert_eq!(lengths, [32, 43, 43]);
+}

@@ -3,7 +3,7 @@
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RsaPublicKeyComponents,
 };
 use serde_json::{Map, Value};
 
@@ -40,11 +40,12 @@ impl VerifyingKey {
             exactly("alg", algorithm.name())?;
         }
         let key = match algorithm {
-            Algorithm::RS256 | Algorithm::RS384 | Algorithm::PS256 => {
+            Algorithm::RS256 | Algorithm::RS384 | Algorithm::RS512 | Algorithm::PS256 => {
                 exactly("kty", "RSA")?;
                 let parameters = match algorithm {
                     Algorithm::RS256 => &RSA_PKCS1_2048_8192_SHA256,
                     Algorithm::RS384 => &RSA_PKCS1_2048_8192_SHA384,
+                    Algorithm::RS512 => &RSA_PKCS1_2048_8192_SHA512,
                     _ => &RSA_PSS_2048_8192_SHA256,
                 };
                 RsaPublicKeyComponents { n: bytes("n")?, e: bytes("e")? }.to_parsed_public_key(parameters)

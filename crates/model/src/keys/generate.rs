@@ -82,7 +82,7 @@ impl Generator {
         alg: Algorithm,
     ) -> Result<NewKey, db::Error> {
         let pooled = match (self, alg) {
-            (Self::Pooled(next), Algorithm::RS256 | Algorithm::PS256) => {
+            (Self::Pooled(next), Algorithm::RS256 | Algorithm::RS512 | Algorithm::PS256) => {
                 Some(&POOL[next.fetch_add(1, Ordering::Relaxed) % POOL.len()])
             }
             _ => None,

@@ -19,3 +19,4 @@ mod pushed_requests;
 mod recovery_links;
 mod request_objects;
 mod token_exchange;
+mod signatures;
