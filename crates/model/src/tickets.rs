@@ -7,7 +7,6 @@ use db::{Batch, Db, params};
 
 use crate::Model;
 use crate::clock::Timestamp;
-use crate::identities::Identity;
 use crate::ids::{ClientId, TenantId, UserId};
 use crate::seal::digest;
 use crate::users::User;
@@ -109,11 +108,6 @@ pub fn email_of(user: &User, position: usize) -> Option<&str> {
         0 => user.email.as_deref(),
         _ => user.identities[position].profile.as_ref()?.get("email")?.as_str(),
     }
-}
-
-/// The place of the identity that mail about passwords is about: the first of a database.
-pub fn database_identity(user: &User) -> Option<usize> {
-    user.identities.iter().position(Identity::is_database)
 }
 
 /// Writes a ticket and ends the older ones of its kind and identity. Answers the link's token: 32 alphanumerics. In a batch that also

@@ -260,3 +260,23 @@ pub fn refused(batch: &mut Batch, tenant: &TenantId, transaction: &Transaction, 
         )
         .expect(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestModel;
+
+    #[tokio::test]
+    async fn a_state_is_of_one_tenant_and_one_browser() {
+        for model in TestModel::each().await {
+            let begun = Transaction::begin(&model, "browser", Vec::new(), Source::default());
+            let state = begun.seal(&model, &model.tenant);
+            let opened = |tenant: &TenantId, browser| Transaction::open(&model, tenant, &state, browser);
+            assert_eq!(opened(&model.tenant, Some("browser")).unwrap().id, begun.id);
+            assert!(matches!(opened(&"other".into(), Some("browser")), Err(StateError::Invalid)));
+            for browser in [None, Some("other")] {
+                assert!(matches!(opened(&model.tenant, browser), Err(StateError::Foreign)));
+            }
+        }
+    }
+}

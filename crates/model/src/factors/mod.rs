@@ -368,6 +368,19 @@ mod tests {
     use crate::testing::TestModel;
 
     #[tokio::test]
+    async fn what_goes_to_a_log_names_a_factor_and_tells_nothing_of_it() {
+        for model in TestModel::each().await {
+            let factor =
+                Factor::confirmed(&model, &"auth0|x".into(), Kind::Email).with_address("x@example.com");
+            let told = format!("{factor:?}");
+            assert!(
+                told.contains(&factor.id) && told.contains("Email") && !told.contains("x@example.com"),
+                "{told}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn an_enrolment_is_confirmed_once_and_by_what_it_is_bound_to() {
         for model in TestModel::each().await {
             let (mut user, tenant, now) = (model.add_user().await, &model.tenant, model.clock.now());

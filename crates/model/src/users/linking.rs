@@ -126,6 +126,16 @@ mod tests {
     use crate::users::fixture::{ann, chuck};
 
     #[test]
+    fn what_is_restored_is_what_was_given() {
+        for more in [None, Some(Map::from_iter([("locale".to_owned(), Value::from("de"))]))] {
+            let before = User { profile: more.clone(), ..chuck() };
+            let mut after = ann();
+            restore(&mut after, own_profile(&before));
+            assert_eq!((after.email, after.profile), (before.email, more));
+        }
+    }
+
+    #[test]
     fn profile_data_holds_what_was_given_in_the_recorded_order() {
         assert_eq!(
             Value::Object(own_profile(&chuck())).to_string(),

@@ -18,5 +18,5 @@ mod possession;
 mod pushed_requests;
 mod recovery_links;
 mod request_objects;
-mod token_exchange;
 mod signatures;
+mod token_exchange;

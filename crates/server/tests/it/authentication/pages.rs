@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::security::{browser, prepared};
+use crate::security::{browser, prepared, signed_in};
 use crate::support::app::PASSWORD;
 use crate::support::browser::CALLBACK;
 use crate::support::{Answer, Authorize, TestApp};
@@ -14,6 +14,19 @@ fn form_action(page: &Answer) -> Vec<String> {
 }
 
 both_databases! {
+    /// `prompt=consent` asks although there is a consent, and an answer is an answer.
+    async fn consent_that_is_asked_for_again_is_asked_for_once(app: TestApp) {
+        let app = prepared(app).await;
+        let stranger = json!({ "app_type": "regular_web", "callbacks": [CALLBACK], "is_first_party": false, "oidc_conformant": true });
+        app.add_client("stranger", stranger).await;
+        let mut alice = signed_in(&app, "alice").await;
+        for _ in 0..2 {
+            let asked = alice.open(&Authorize::code("stranger").with("prompt", "consent").path()).await;
+            let landed = alice.submit(&asked, &[("action", "accept")]).await;
+            assert!(!landed.param("code").is_empty(), "{landed:?}");
+        }
+    }
+
     /// Browsers apply `form-action` to every redirect after a form: also to that of an app that sends people on to
     /// another origin of its own. A pattern is never named.
     async fn a_form_may_lead_on_to_the_apps_other_origins(app: TestApp) {

@@ -84,6 +84,27 @@ both_databases! {
         assert_eq!(told, ["auth0|alice", "rotating", "A rotated refresh token was used again: its family is revoked"]);
     }
 
+    /// One that does not rotate lives as long as it is used.
+    async fn tk_09_use_puts_off_the_end_of_a_token_that_stays(app: TestApp) {
+        let app = prepared(app).await;
+        let body = json!({
+            "app_type": "regular_web",
+            "oidc_conformant": true,
+            "callbacks": [CALLBACK],
+            "token_endpoint_auth_method": "client_secret_post",
+            "refresh_token": { "rotation_type": "non-rotating", "expiration_type": "expiring", "leeway": 0, "token_lifetime": 10_000, "idle_token_lifetime": 1000 },
+        });
+        app.add_client("staying", body).await;
+        let mut alice = signed_in(&app, "alice").await;
+        let issued = bought(&app, &mut alice, "staying", "", "").await;
+        for _ in 0..3 {
+            app.app.clock.advance(900);
+            assert_eq!(refresh(&app, "staying", &issued.refresh_token).await.status, 200);
+        }
+        app.app.clock.advance(1000);
+        assert_dead(&refresh(&app, "staying", &issued.refresh_token).await);
+    }
+
     /// The opaque tokens of earlier exchanges end with the family.
     async fn tk_09_opaque_tokens_end_with_their_family(app: TestApp) {
         let app = prepared(app).await;
