@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::exchange::{Exchange, Issued, assert_refused, at_once, grant_of, userinfo};
 use super::{API, claims, prepared, signed_in, stored};
+use crate::support::app::{CONNECTION, PASSWORD};
 use crate::support::browser::CALLBACK;
 use crate::support::{Answer, Authorize, Browser, TestApp};
 
@@ -296,8 +297,14 @@ both_databases! {
         let widened = grant_of(&refresh.with("scope", "read:a update:current_user_identities").send(&app).await);
         let token = claims(&widened.access_token);
         assert_eq!((&token["aud"], &token["scope"]), (&json!(API), &json!("read:a")));
-        let password = Exchange::new("web", "password").with("username", "alice@example.com");
-        assert_refused(&password.send(&app).await, 403, "unsupported_grant_type", "Unsupported grant type: password");
+        // A password gets what is its user's own, of all that is asked for.
+        let realm = "http://auth0.com/oauth/grant-type/password-realm";
+        let direct = json!({ "app_type": "regular_web", "token_endpoint_auth_method": "client_secret_post", "grant_types": [realm] });
+        app.add_client("direct", direct).await;
+        let password = Exchange::new("direct", realm).with("realm", CONNECTION).with("username", "alice@example.com").with("password", PASSWORD);
+        let password = password.with("audience", &management).with("scope", "read:users read:current_user update:users");
+        let issued = grant_of(&password.send(&app).await);
+        assert_eq!((issued.scope.as_str(), &claims(&issued.access_token)["scope"]), ("read:current_user", &json!("read:current_user")));
     }
 }
 
