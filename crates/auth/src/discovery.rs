@@ -74,6 +74,7 @@ async fn described(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
         pushed_requests: settings.pushed_authorization_requests_supported == Some(true),
         must_push: protocol.require_pushed_authorization_requests,
         strict: protocol.strict,
+        registration: settings.flag("enable_dynamic_client_registration"),
     };
     let made_from = format!("{offered:?} {}", tenant.issuer);
     let make = async {
@@ -92,6 +93,7 @@ struct Offered {
     pushed_requests: bool,
     must_push: bool,
     strict: bool,
+    registration: bool,
 }
 
 /// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.
@@ -156,6 +158,9 @@ fn document(issuer: &str, offered: Offered) -> Value {
     if offered.pushed_requests {
         document["pushed_authorization_request_endpoint"] = at("oauth/par").into();
         document["require_pushed_authorization_requests"] = offered.must_push.into();
+    }
+    if offered.registration {
+        document["registration_endpoint"] = at("oidc/register").into();
     }
     if offered.strict {
         document["authorization_response_iss_parameter_supported"] = true.into();

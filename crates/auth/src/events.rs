@@ -189,6 +189,11 @@ pub fn email_verified(visit: &Visit, ticket: &Ticket, user: &User) -> Event {
     of_ticket(visit, Kind::EmailVerified, ticket, user)
 }
 
+/// `sapi`: a client registered itself.
+pub fn client_registered(visit: &Visit, client: &Client) -> Event {
+    event(visit, Kind::ApiOperation).client(client).description("Dynamic client registration")
+}
+
 /// `f`: a user declined to let a client in.
 pub fn consent_declined(visit: &Visit, request: &Request, user: &User) -> Event {
     of_request(visit, Kind::FailedLogin, request).user(user).description("User did not authorize the request")

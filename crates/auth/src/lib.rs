@@ -22,6 +22,7 @@ mod possession;
 mod proof;
 mod protection;
 mod recovery;
+mod registration;
 mod revoke;
 mod scopes;
 mod signup;
@@ -68,6 +69,7 @@ pub fn routes() -> Router<App> {
         .route("/u/device-confirmation", get(device::confirm::show).post(device::confirm::submit))
         .route("/oauth/device/code", post(device::code::begin))
         .route("/oauth/par", post(authorize::push))
+        .route("/oidc/register", post(registration::register))
         .route("/oauth/token", post(token::token))
         .route("/passwordless/start", post(passwordless::start::start))
         .route("/passwordless/verify", post(passwordless::verify::verify))

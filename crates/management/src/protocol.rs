@@ -29,6 +29,12 @@ pub struct UpdateProtocol {
     /// Whether every client must push its authorization requests.
     #[schemars(default)]
     pub require_pushed_authorization_requests: Change<bool>,
+    /// Whether a client registers itself only with a token that may create clients.
+    #[schemars(default)]
+    pub registration_needs_token: Change<bool>,
+    /// Whether a client that registers itself is strict.
+    #[schemars(default)]
+    pub strict_registration: Change<bool>,
 }
 
 /// The body of `PATCH /doorward/clients/{id}`.

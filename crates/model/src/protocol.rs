@@ -20,6 +20,10 @@ pub struct Protocol {
     pub strict: bool,
     /// Whether every client must push its authorization requests (RFC 9126 §5).
     pub require_pushed_authorization_requests: bool,
+    /// Whether a client registers itself only with a token that may create clients (RFC 7591 §3).
+    pub registration_needs_token: bool,
+    /// Whether a client that registers itself is strict.
+    pub strict_registration: bool,
     /// The row's version; 0 when there is none.
     #[serde(skip)]
     pub version: i64,

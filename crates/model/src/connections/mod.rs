@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 pub use enabled::{enabled_for, list_clients, list_for_client, set_client, set_clients};
-pub use store::{Filter, clear_users, exists, find, find_by_name, insert, list, load, remove, save};
+pub use store::{
+    Filter, clear_users, domain_level, exists, find, find_by_name, insert, list, load, remove, save,
+};
 
 use crate::clock::Timestamp;
 use crate::document;

@@ -1,4 +1,4 @@
-//! The keys and certificates that clients hand over, as PEM (RFC 7468).
+//! The keys and certificates that clients hand over: PEM (RFC 7468), or a public key as JWK (RFC 7517).
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
@@ -31,8 +31,11 @@ pub(super) struct Certificate {
     pub thumbprint: String,
 }
 
-/// Reads the first block of a PEM text: a certificate, or a public key by itself.
+/// Reads the first block of a PEM text: a certificate, or a public key by itself; or a JWK.
 pub(super) fn read(text: &str) -> Option<Pem> {
+    if text.trim_start().starts_with('{') {
+        return Some(Pem { jwk: public_rsa(text), certificate: None });
+    }
     let (_, block) = parse_x509_pem(text.trim_start().as_bytes()).ok()?;
     let der = block.contents.as_slice();
     match block.label.as_str() {
@@ -57,6 +60,14 @@ pub(super) fn read(text: &str) -> Option<Pem> {
         }
         _ => None,
     }
+}
+
+/// The public part of an RSA key that is given as JWK.
+fn public_rsa(text: &str) -> Option<Map<String, Value>> {
+    let jwk: Map<String, Value> = serde_json::from_str(text).ok()?;
+    let members = ["kty", "n", "e"].map(|name| jwk.get(name).map(|value| (name.to_owned(), value.clone())));
+    let public: Map<String, Value> = members.into_iter().collect::<Option<_>>()?;
+    (public.get("kty").is_some_and(|kty| kty == "RSA")).then_some(public)
 }
 
 fn jwk_of(key: &SubjectPublicKeyInfo<'_>) -> Option<Map<String, Value>> {

@@ -17,6 +17,7 @@ mod passwordless;
 mod possession;
 mod pushed_requests;
 mod recovery_links;
+mod registration;
 mod request_objects;
 mod signatures;
 mod token_exchange;

@@ -39,6 +39,8 @@ const PAGES: &[(Method, &str)] = &[
 const ENDPOINTS: &[(Method, &str)] = &[
     (Method::POST, "/oauth/token"),
     (Method::POST, "/oauth/revoke"),
+    (Method::POST, "/oauth/par"),
+    (Method::POST, "/oidc/register"),
     (Method::POST, "/oauth/device/code"),
     (Method::POST, "/passwordless/start"),
     (Method::POST, "/passwordless/verify"),

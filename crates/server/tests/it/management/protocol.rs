@@ -7,7 +7,9 @@ use crate::support::TestApp;
 both_databases! {
     async fn a_tenant_and_each_client_say_how_they_are_answered(app: TestApp) {
         let admin = app.admin();
-        let unset = json!({ "strict": false, "require_pushed_authorization_requests": false });
+        let unset = json!({
+            "strict": false, "require_pushed_authorization_requests": false, "registration_needs_token": false, "strict_registration": false,
+        });
         assert_eq!(admin.get("/api/v2/doorward/protocol").await.body, unset);
         let set = admin.patch("/api/v2/doorward/protocol", json!({ "strict": true })).await;
         assert_eq!((set.status, &set.body["strict"]), (200, &json!(true)));

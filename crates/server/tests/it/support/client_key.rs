@@ -28,6 +28,14 @@ impl ClientKey {
         pair.public_key_pem()
     }
 
+    /// Its public part as JWK.
+    pub fn jwk(&self) -> Value {
+        let key = SigningKey::from_pkcs8(Algorithm::RS256, None, &self.pkcs8).expect("is a key");
+        let mut jwk = key.public_jwk();
+        jwk.insert("alg".into(), "RS256".into());
+        jwk.into()
+    }
+
     /// A token that it signs.
     pub fn sign(&self, algorithm: Algorithm, typ: &str, kid: Option<&str>, claims: &Value) -> String {
         let key = SigningKey::from_pkcs8(algorithm, kid, &self.pkcs8).expect("is a key");

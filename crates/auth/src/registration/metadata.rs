@@ -1,0 +1,325 @@
+//! What a client says of itself (RFC 7591 §2, OpenID Connect Registration §2).
+
+use axum::http::StatusCode;
+use model::clients::urls;
+use model::jose::Algorithm;
+use serde_json::{Map, Value, json};
+use url::{Host, Url};
+
+use crate::authorize::response::ResponseType;
+use crate::errors::OAuthError;
+
+/// The most addresses of one kind.
+const MOST: usize = 50;
+
+/// The longest name.
+const LONGEST_NAME: usize = 255;
+
+/// The grants that a client may register for.
+const GRANTS: [&str; 3] = ["authorization_code", "implicit", "refresh_token"];
+
+/// How a client may prove itself.
+const METHODS: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
+
+/// By which keys of ours a client may have things signed.
+const ALGORITHMS: [&str; 5] = ["RS256", "RS512", "PS256", "ES256", "EdDSA"];
+
+/// Metadata that was checked.
+#[derive(Debug)]
+pub struct Metadata {
+    name: String,
+    redirect_uris: Vec<String>,
+    grant_types: Vec<String>,
+    response_types: Vec<String>,
+    method: String,
+    application_type: String,
+    post_logout_redirect_uris: Option<Vec<String>>,
+    logo_uri: Option<String>,
+    initiate_login_uri: Option<String>,
+    keys: Vec<Value>,
+    id_token_alg: Option<String>,
+    /// `userinfo_signed_response_alg`.
+    pub userinfo_alg: Option<String>,
+    /// `authorization_signed_response_alg`.
+    pub authorization_alg: Option<String>,
+    must_push: bool,
+    must_prove: bool,
+}
+
+/// 400 `invalid_client_metadata` (RFC 7591 §3.2.2).
+pub fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {
+    OAuthError::new(StatusCode::BAD_REQUEST, "invalid_client_metadata", description)
+}
+
+impl Metadata {
+    /// Reads the body. What is not known is left out (RFC 7591 §2).
+    pub fn read(body: &[u8]) -> Result<Self, OAuthError> {
+        let body: Value =
+            serde_json::from_slice(body).map_err(|_| invalid("The body is not a JSON object"))?;
+        let body = body.as_object().ok_or_else(|| invalid("The body is not a JSON object"))?;
+        let redirect_uris = texts(body, "redirect_uris")?.unwrap_or_default();
+        if redirect_uris.is_empty() || !redirect_uris.iter().all(|uri| may_redirect(uri)) {
+            let description =
+                "redirect_uris must hold full addresses: https, http of this machine, or an app's own scheme";
+            return Err(OAuthError::new(StatusCode::BAD_REQUEST, "invalid_redirect_uri", description));
+        }
+        let method = one_of(body, "token_endpoint_auth_method", &METHODS)?;
+        let metadata = Self {
+            name: name(body)?,
+            redirect_uris,
+            grant_types: grant_types(body)?,
+            response_types: texts(body, "response_types")?.unwrap_or_else(|| vec!["code".to_owned()]),
+            method: method.unwrap_or_else(|| "client_secret_basic".to_owned()),
+            application_type: one_of(body, "application_type", &["web", "native"])?
+                .unwrap_or_else(|| "web".to_owned()),
+            post_logout_redirect_uris: destinations(body)?,
+            logo_uri: web_page(body, "logo_uri")?,
+            initiate_login_uri: web_page(body, "initiate_login_uri")?,
+            keys: keys(body)?,
+            id_token_alg: one_of(body, "id_token_signed_response_alg", &ALGORITHMS)?,
+            userinfo_alg: one_of(body, "userinfo_signed_response_alg", &ALGORITHMS)?,
+            authorization_alg: one_of(body, "authorization_signed_response_alg", &ALGORITHMS)?,
+            must_push: flag(body, "require_pushed_authorization_requests")?,
+            must_prove: flag(body, "dpop_bound_access_tokens")?,
+        };
+        // Neither is offered, and what a client asks for must not be taken for granted.
+        one_of(body, "subject_type", &["public"])?;
+        if body.contains_key("sector_identifier_uri") {
+            return Err(invalid("sector_identifier_uri is for pairwise subjects, which are not offered"));
+        }
+        if body.contains_key("jwks_uri") {
+            return Err(invalid("jwks_uri is not supported: give jwks"));
+        }
+        metadata.fits()?;
+        Ok(metadata)
+    }
+
+    /// What holds between them (RFC 7591 §2.1).
+    fn fits(&self) -> Result<(), OAuthError> {
+        for text in &self.response_types {
+            let parsed =
+                ResponseType::parse(text).ok_or_else(|| invalid("response_types holds an unknown one"))?;
+            let needed = [(parsed.code, "authorization_code"), (parsed.front_channel(), "implicit")];
+            let has = |grant: &str| self.grant_types.iter().any(|listed| listed == grant);
+            if needed.into_iter().any(|(needed, grant)| needed && !has(grant)) {
+                return Err(invalid("response_types does not fit grant_types"));
+            }
+        }
+        if (self.method == "private_key_jwt") == self.keys.is_empty() {
+            return Err(invalid(
+                "jwks goes with token_endpoint_auth_method private_key_jwt, and it with jwks",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the client has a secret to keep.
+    pub fn keeps_secret(&self) -> bool {
+        self.method.starts_with("client_secret")
+    }
+
+    /// The algorithms that it selects.
+    pub fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        let named = [&self.id_token_alg, &self.userinfo_alg, &self.authorization_alg];
+        named.into_iter().flatten().filter_map(|name| Algorithm::from_name(name))
+    }
+
+    /// The client as the model makes it.
+    pub fn client_body(&self) -> Map<String, Value> {
+        let app_type = if self.application_type == "native" { "native" } else { "regular_web" };
+        let mut body = Map::from_iter([
+            ("name".to_owned(), json!(self.name)),
+            ("app_type".to_owned(), json!(app_type)),
+            ("callbacks".to_owned(), json!(self.redirect_uris)),
+            ("grant_types".to_owned(), json!(self.grant_types)),
+            ("require_pushed_authorization_requests".to_owned(), json!(self.must_push)),
+            ("require_proof_of_possession".to_owned(), json!(self.must_prove)),
+            (
+                "jwt_configuration".to_owned(),
+                json!({ "alg": self.id_token_alg.as_deref().unwrap_or("RS256") }),
+            ),
+        ]);
+        if self.method == "private_key_jwt" {
+            body.insert(
+                "client_authentication_methods".into(),
+                json!({ "private_key_jwt": { "credentials": self.keys } }),
+            );
+        } else {
+            body.insert("token_endpoint_auth_method".into(), json!(self.method));
+        }
+        let optional = [
+            ("allowed_logout_urls", json!(self.post_logout_redirect_uris)),
+            ("logo_uri", json!(self.logo_uri)),
+            ("initiate_login_uri", json!(self.initiate_login_uri)),
+        ];
+        body.extend(
+            optional
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.to_owned(), value)),
+        );
+        body
+    }
+
+    /// The metadata as it was registered.
+    pub fn to_wire(&self) -> Map<String, Value> {
+        let all = [
+            ("client_name", json!(self.name)),
+            ("redirect_uris", json!(self.redirect_uris)),
+            ("grant_types", json!(self.grant_types)),
+            ("response_types", json!(self.response_types)),
+            ("token_endpoint_auth_method", json!(self.method)),
+            ("application_type", json!(self.application_type)),
+            ("subject_type", json!("public")),
+            ("id_token_signed_response_alg", json!(self.id_token_alg.as_deref().unwrap_or("RS256"))),
+            ("userinfo_signed_response_alg", json!(self.userinfo_alg)),
+            ("authorization_signed_response_alg", json!(self.authorization_alg)),
+            ("post_logout_redirect_uris", json!(self.post_logout_redirect_uris)),
+            ("logo_uri", json!(self.logo_uri)),
+            ("initiate_login_uri", json!(self.initiate_login_uri)),
+            ("require_pushed_authorization_requests", json!(self.must_push.then_some(true))),
+            ("dpop_bound_access_tokens", json!(self.must_prove.then_some(true))),
+        ];
+        all.into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+}
+
+/// A list of texts.
+fn texts(body: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, OAuthError> {
+    let refused = || invalid(format!("{name} must be a list of texts"));
+    let Some(value) = body.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+    let items = value.as_array().filter(|items| items.len() <= MOST).ok_or_else(refused)?;
+    items.iter().map(|item| text_of(item).ok_or_else(refused)).collect::<Result<_, _>>().map(Some)
+}
+
+/// A text that a database takes.
+fn text_of(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.contains('\0') && text.len() <= 2048).map(str::to_owned)
+}
+
+fn text(body: &Map<String, Value>, name: &str) -> Result<Option<String>, OAuthError> {
+    match body.get(name).filter(|value| !value.is_null()) {
+        None => Ok(None),
+        Some(value) => text_of(value).map(Some).ok_or_else(|| invalid(format!("{name} must be a text"))),
+    }
+}
+
+fn flag(body: &Map<String, Value>, name: &str) -> Result<bool, OAuthError> {
+    match body.get(name).filter(|value| !value.is_null()) {
+        None => Ok(false),
+        Some(value) => value.as_bool().ok_or_else(|| invalid(format!("{name} must be true or false"))),
+    }
+}
+
+fn one_of(body: &Map<String, Value>, name: &str, allowed: &[&str]) -> Result<Option<String>, OAuthError> {
+    let given = text(body, name)?;
+    match given.as_deref() {
+        Some(given) if !allowed.contains(&given) => {
+            Err(invalid(format!("{name} must be one of {}", allowed.join(", "))))
+        }
+        _ => Ok(given),
+    }
+}
+
+fn name(body: &Map<String, Value>) -> Result<String, OAuthError> {
+    let name = text(body, "client_name")?.unwrap_or_else(|| "Unnamed client".to_owned());
+    if name.is_empty() || name.len() > LONGEST_NAME || name.contains(['<', '>']) {
+        return Err(invalid("client_name must be short, and hold neither < nor >"));
+    }
+    Ok(name)
+}
+
+fn grant_types(body: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
+    let given = texts(body, "grant_types")?.unwrap_or_else(|| vec!["authorization_code".to_owned()]);
+    if given.iter().all(|grant| GRANTS.contains(&grant.as_str())) {
+        Ok(given)
+    } else {
+        Err(invalid(format!("grant_types may hold {}", GRANTS.join(", "))))
+    }
+}
+
+fn destinations(body: &Map<String, Value>) -> Result<Option<Vec<String>>, OAuthError> {
+    let given = texts(body, "post_logout_redirect_uris")?;
+    match given.iter().flatten().all(|uri| may_redirect(uri)) {
+        true => Ok(given),
+        false => Err(invalid("post_logout_redirect_uris must hold full addresses")),
+    }
+}
+
+fn web_page(body: &Map<String, Value>, name: &str) -> Result<Option<String>, OAuthError> {
+    let given = text(body, name)?;
+    match given.as_deref() {
+        Some(uri) if !(uri.starts_with("https://") && urls::is_web_page(uri)) => {
+            Err(invalid(format!("{name} must be an https address")))
+        }
+        _ => Ok(given),
+    }
+}
+
+/// The keys of `jwks`, each as the body of a credential. Others than RSA keys are refused, as nothing of the client's could use them.
+fn keys(body: &Map<String, Value>) -> Result<Vec<Value>, OAuthError> {
+    let Some(set) = body.get("jwks").filter(|value| !value.is_null()) else { return Ok(Vec::new()) };
+    let keys = set.get("keys").and_then(Value::as_array).ok_or_else(|| invalid("jwks must be a key set"))?;
+    if keys.is_empty() || keys.len() > model::clients::MOST_IN_USE {
+        return Err(invalid("jwks must hold one key or two"));
+    }
+    let credential = |key: &Value| {
+        let mut credential = json!({ "credential_type": "public_key", "pem": key.to_string() });
+        for name in ["alg", "kid"] {
+            if let Some(value) = key.get(name).and_then(Value::as_str) {
+                credential[name] = value.into();
+            }
+        }
+        credential
+    };
+    Ok(keys.iter().map(credential).collect())
+}
+
+/// Whether a stranger's app may be answered there: no wildcard, no fragment, and plain http on this machine alone.
+fn may_redirect(uri: &str) -> bool {
+    if uri.contains(['*', '{', '}']) || !urls::may_be_callback(uri) {
+        return false;
+    }
+    let Ok(url) = Url::parse(uri) else { return false };
+    match url.scheme() {
+        "http" => match url.host() {
+            Some(Host::Domain(domain)) => domain == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        },
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_is_answered_over_https_or_on_this_machine() {
+        for good in [
+            "https://app.test/cb",
+            "http://localhost:8080/cb",
+            "http://127.0.0.1/cb",
+            "http://[::1]:9/cb",
+            "com.app:/cb",
+        ] {
+            assert!(may_redirect(good), "{good}");
+        }
+        for bad in [
+            "http://app.test/cb",
+            "https://*.app.test/cb",
+            "https://app.test/cb#f",
+            "javascript:alert(1)",
+            "/cb",
+            "",
+            "https://a.test/{x}",
+        ] {
+            assert!(!may_redirect(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Clients that register themselves (RFC 7591, authentication contract §11).
+
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use crate::security::exchange::grant_of;
+use crate::security::{browser, claims, prepared};
+use crate::support::app::CONNECTION;
+use crate::support::browser::{CALLBACK, VERIFIER};
+use crate::support::client_key::{ClientKey, assertion_claims};
+use crate::support::{Answer, Authorize, Caller, TestApp};
+
+const PATH: &str = "/oidc/register";
+
+/// Where clients may register, and people sign in to them by the tenant's connection.
+async fn open(app: TestApp) -> TestApp {
+    let app = prepared(app).await;
+    let on = json!({ "flags": { "enable_dynamic_client_registration": true } });
+    assert_eq!(app.admin().patch("/api/v2/tenants/settings", on).await.status, 200);
+    let connections = app.admin().get(&format!("/api/v2/connections?name={CONNECTION}")).await.body;
+    let path = format!("/api/v2/connections/{}", connections[0]["id"].as_str().expect("has one"));
+    assert_eq!(app.admin().patch(&path, json!({ "is_domain_connection": true })).await.status, 200);
+    app
+}
+
+fn metadata() -> Value {
+    json!({ "client_name": "Theirs", "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"] })
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut metadata = metadata();
+    metadata[name] = value;
+    metadata
+}
+
+#[track_caller]
+fn assert_refused(answer: &Answer, status: u16, error: &str) {
+    assert_eq!((answer.status, &answer.body["error"]), (status, &json!(error)), "{answer:?}");
+    assert!(answer.body["error_description"].is_string());
+    assert_eq!(
+        (answer.header("content-type"), answer.header("cache-control")),
+        ("application/json", "no-store")
+    );
+}
+
+async fn registered(caller: &Caller, metadata: Value) -> Answer {
+    let answer = caller.post(PATH, metadata).await;
+    assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"), "{answer:?}");
+    answer
+}
+
+both_databases! {
+    async fn a_client_registers_and_people_sign_in_to_it(app: TestApp) {
+        let app = open(app).await;
+        let answer = registered(&app.caller(), metadata()).await;
+        let client = answer.body["client_id"].as_str().expect("has one").to_owned();
+        let secret = answer.body["client_secret"].as_str().expect("has one").to_owned();
+        assert_eq!(answer.body, json!({
+            "client_id": client, "client_id_issued_at": app.app.clock.now().seconds(), "client_secret": secret, "client_secret_expires_at": 0,
+            "client_name": "Theirs", "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"], "token_endpoint_auth_method": "client_secret_basic", "application_type": "web",
+            "subject_type": "public", "id_token_signed_response_alg": "RS256",
+        }));
+        let seen = app.admin().get(&format!("/api/v2/clients/{client}")).await.body;
+        assert_eq!([&seen["is_first_party"], &seen["name"], &seen["callbacks"]], [&json!(false), &json!("Theirs"), &json!([CALLBACK])]);
+        let mut alice = browser(&app);
+        let page = alice.open(&Authorize::code(&client).path()).await;
+        let asked = alice.submit(&page, &[("username", "alice@example.com"), ("password", crate::support::app::PASSWORD)]).await;
+        assert!(asked.text.contains("Theirs") && asked.text.contains("/u/consent"), "a stranger's app asks for consent: {asked:?}");
+        let landed = alice.submit(&asked, &[("action", "accept")]).await;
+        let fields = [("grant_type", "authorization_code"), ("client_id", &*client), ("client_secret", &*secret), ("code", &*landed.param("code")), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+        grant_of(&app.caller().form("/oauth/token", &fields).await);
+        assert!(app.events().await.contains(&"sapi".to_owned()));
+        // No system API is within its reach.
+        let reaching = Authorize::code(&client).with("audience", &app.tenant.management_audience()).with("scope", "openid read:current_user");
+        assert_eq!(alice.get(&reaching.path()).await.param("error"), "access_denied");
+    }
+
+    async fn a_public_client_and_one_with_a_key_get_no_secret(app: TestApp) {
+        let app = open(app).await;
+        let public = registered(&app.caller(), with("token_endpoint_auth_method", json!("none"))).await;
+        assert_eq!((public.body.get("client_secret"), &public.body["token_endpoint_auth_method"]), (None, &json!("none")));
+        let n = ClientKey::number(0).jwk();
+        let mut keyed = with("token_endpoint_auth_method", json!("private_key_jwt"));
+        keyed["jwks"] = json!({ "keys": [n] });
+        let keyed = registered(&app.caller(), keyed).await;
+        assert_eq!(keyed.body.get("client_secret"), None);
+        let client = keyed.body["client_id"].as_str().expect("has one").to_owned();
+        let assertion = ClientKey::number(0).assertion(&assertion_claims(&app, &client, "dcr"));
+        let fields = [("token", "v1.x"), ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"), ("client_assertion", &*assertion)];
+        assert_eq!(app.caller().form("/oauth/revoke", &fields).await.status, 200);
+    }
+
+    async fn a_client_registers_what_it_wants_signed_and_how_strictly(app: TestApp) {
+        let app = open(app).await;
+        assert_eq!(app.admin().patch("/api/v2/doorward/protocol", json!({ "strict_registration": true })).await.status, 200);
+        let mut wanted = metadata();
+        for (name, value) in [("id_token_signed_response_alg", "ES256"), ("userinfo_signed_response_alg", "PS256"), ("authorization_signed_response_alg", "EdDSA")] {
+            wanted[name] = json!(value);
+        }
+        wanted["dpop_bound_access_tokens"] = json!(true);
+        wanted["unknown"] = json!({ "a": 1 });
+        let answer = registered(&app.caller(), wanted).await;
+        assert_eq!((&answer.body["id_token_signed_response_alg"], &answer.body["dpop_bound_access_tokens"], answer.body.get("unknown")), (&json!("ES256"), &json!(true), None));
+        let client = answer.body["client_id"].as_str().expect("has one").to_owned();
+        let own = app.admin().get(&format!("/api/v2/doorward/clients/{client}")).await.body;
+        assert_eq!(own, json!({ "strict": true, "userinfo_signed_response_alg": "PS256", "authorization_signed_response_alg": "EdDSA" }));
+        let keys = app.caller().get("/.well-known/jwks.json").await.text;
+        assert!(["ES256", "PS256", "EdDSA"].iter().all(|name| keys.contains(name)), "{keys}");
+    }
+
+    async fn what_a_client_may_not_say_is_refused_and_nothing_stored(app: TestApp) {
+        let app = open(app).await;
+        let before = app.admin().get("/api/v2/clients?per_page=100").await.body;
+        for uris in [json!([]), json!(["http://app.test/cb"]), json!(["https://*.app.test/cb"]), json!(["javascript:alert(1)"]), json!(["https://app.test/cb#f"]), json!(["https://app.test/cb", "/cb"])] {
+            assert_refused(&app.caller().post(PATH, with("redirect_uris", uris)).await, 400, "invalid_redirect_uri");
+        }
+        for (name, value) in [
+            ("redirect_uris", json!("https://app.test/cb")),
+            ("redirect_uris", json!([7])),
+            ("client_name", json!("<b>")),
+            ("client_name", json!("n".repeat(256))),
+            ("client_name", json!("a\u{0}b")),
+            ("grant_types", json!(["client_credentials"])),
+            ("grant_types", json!(["password"])),
+            ("response_types", json!(["token"])),
+            ("response_types", json!(["x"])),
+            ("token_endpoint_auth_method", json!("tls_client_auth")),
+            ("token_endpoint_auth_method", json!("private_key_jwt")),
+            ("jwks", json!({ "keys": [ClientKey::number(0).jwk()] })),
+            ("jwks_uri", json!("https://canary.test/jwks")),
+            ("sector_identifier_uri", json!("https://canary.test/s")),
+            ("subject_type", json!("pairwise")),
+            ("application_type", json!("desktop")),
+            ("id_token_signed_response_alg", json!("none")),
+            ("logo_uri", json!("http://app.test/logo.png")),
+            ("initiate_login_uri", json!("javascript:alert(1)")),
+            ("post_logout_redirect_uris", json!(["javascript:alert(1)"])),
+            ("dpop_bound_access_tokens", json!("yes")),
+        ] {
+            let answer = app.caller().post(PATH, with(name, value.clone())).await;
+            assert_refused(&answer, 400, "invalid_client_metadata");
+        }
+        let mut no_key = with("token_endpoint_auth_method", json!("private_key_jwt"));
+        for jwks in [json!({}), json!({ "keys": [] }), json!({ "keys": [{ "kty": "EC" }] }), json!({ "keys": [{ "kty": "RSA", "n": "AQAB", "e": "AQAB" }] })] {
+            no_key["jwks"] = jwks;
+            assert_refused(&app.caller().post(PATH, no_key.clone()).await, 400, "invalid_client_metadata");
+        }
+        for body in ["", "{", "[]", "\"x\""] {
+            let answer = app.caller().send(Method::POST, PATH, Some("application/json"), body.to_owned()).await;
+            assert_refused(&answer, 400, "invalid_client_metadata");
+        }
+        assert_eq!(app.admin().get("/api/v2/clients?per_page=100").await.body, before);
+    }
+
+    async fn registration_is_off_open_or_for_who_has_a_token(app: TestApp) {
+        let app = prepared(app).await;
+        let document = async || app.caller().get("/.well-known/openid-configuration").await.body;
+        assert_refused(&app.caller().post(PATH, metadata()).await, 404, "endpoint_disabled");
+        assert_eq!(document().await.get("registration_endpoint"), None);
+        let app = open_again(app).await;
+        assert_eq!(app.caller().get("/.well-known/openid-configuration").await.body["registration_endpoint"], "https://id.test/oidc/register");
+        registered(&app.caller(), metadata()).await;
+        assert_eq!(app.admin().patch("/api/v2/doorward/protocol", json!({ "registration_needs_token": true })).await.status, 200);
+        let person = app.token("auth0|alice", "create:clients");
+        for without in [app.caller(), app.machine("read:clients"), person, app.machine("create:clients").claiming("aud", "https://api.test/"), app.machine("create:clients").claiming("cnf", json!({ "jkt": "x" })), app.machine("create:clients").claiming("azp", "nobody").claiming("sub", "nobody@clients")] {
+            let answer = without.post(PATH, metadata()).await;
+            assert_refused(&answer, 401, "invalid_token");
+            assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+        }
+        let answer = registered(&app.machine("create:clients"), metadata()).await;
+        assert!(answer.body["client_id"].is_string());
+        assert_eq!(claims(&app.machine("create:clients").bearer().await)["sub"], "m2m@clients");
+    }
+}
+
+async fn open_again(app: TestApp) -> TestApp {
+    let on = json!({ "flags": { "enable_dynamic_client_registration": true } });
+    assert_eq!(app.admin().patch("/api/v2/tenants/settings", on).await.status, 200);
+    app
+}
