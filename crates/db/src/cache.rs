@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::Expiry;
 
 use crate::Error;
+use crate::stats::Stats;
 
 /// How many entries are kept.
 const CAPACITY: u64 = 20_000;
@@ -15,6 +17,8 @@ const CAPACITY: u64 = 20_000;
 const LONGEST_KEY: usize = 1024;
 /// How long a value may outlive a change that this node was not told of.
 const FOUND: Duration = Duration::from_secs(60);
+/// The same while the database does not answer: then nothing changes, and what was known goes on.
+const OUTAGE: Duration = Duration::from_secs(600);
 /// The same for the knowledge that something does not exist.
 const MISSING: Duration = Duration::from_secs(5);
 /// Keys share their generations in so many groups, which bounds them: a neighbour's change costs one load, never a stale value.
@@ -42,18 +46,36 @@ impl Key {
 }
 
 /// A value, or that there is none.
-type Entry = Option<Arc<dyn Any + Send + Sync>>;
+type Found = Option<Arc<dyn Any + Send + Sync>>;
+
+/// What was loaded, and when.
+#[derive(Clone)]
+struct Entry {
+    found: Found,
+    loaded: Instant,
+}
 
 pub(crate) struct Cache {
     entries: moka::sync::Cache<Key, Entry>,
     generations: Box<[Mutex<u64>]>,
+    /// After this long a value is loaded anew.
+    fresh: Duration,
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
 impl Cache {
     pub fn new() -> Self {
+        Self::fresh_for(FOUND)
+    }
+
+    fn fresh_for(fresh: Duration) -> Self {
         Self {
+            fresh,
             entries: moka::sync::Cache::builder().max_capacity(CAPACITY).expire_after(Lifetime).build(),
             generations: (0..GENERATIONS).map(|_| Mutex::new(0)).collect(),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
         }
     }
 
@@ -66,16 +88,38 @@ impl Cache {
         if key.0.len() > LONGEST_KEY {
             return Ok(load.await?.map(Arc::new));
         }
-        if let Some(entry) = self.entries.get(&key) {
-            return entry.map(|value| value.downcast().map_err(|_| wrong_type(&key))).transpose();
+        let known = self.entries.get(&key);
+        if let Some(entry) = &known
+            && entry.loaded.elapsed() < self.fresh
+        {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return typed(&key, entry.found.clone());
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let generation = *self.generation(&key);
-        let loaded = load.await?.map(Arc::new);
+        let loaded = match load.await {
+            Ok(loaded) => loaded.map(Arc::new),
+            Err(error) => {
+                // Unless it was dropped meanwhile: then it is known to be old.
+                return match known.filter(|_| error.may_retry() && *self.generation(&key) == generation) {
+                    Some(entry) => typed(&key, entry.found),
+                    None => Err(error),
+                };
+            }
+        };
         let current = self.generation(&key);
         if *current == generation {
-            self.entries.insert(key, loaded.clone().map(|value| value as Arc<dyn Any + Send + Sync>));
+            let found = loaded.clone().map(|value| value as Arc<dyn Any + Send + Sync>);
+            self.entries.insert(key, Entry { found, loaded: Instant::now() });
         }
         Ok(loaded)
+    }
+
+    /// How it did so far.
+    pub fn read(&self, stats: &mut Stats) {
+        stats.cache_hits = self.hits.load(Ordering::Relaxed);
+        stats.cache_misses = self.misses.load(Ordering::Relaxed);
+        stats.cache_entries = self.entries.entry_count();
     }
 
     /// Drops an entry, and keeps every load that has begun from being stored.
@@ -106,15 +150,17 @@ fn lock(generation: &Mutex<u64>) -> MutexGuard<'_, u64> {
     generation.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn wrong_type(key: &Key) -> Error {
-    Error::Failed(format!("the cached kind `{}` is read as two types", key.parts().0))
+/// The value as the one type of its kind.
+fn typed<T: Send + Sync + 'static>(key: &Key, found: Found) -> Result<Option<Arc<T>>, Error> {
+    let wrong = |_| Error::Failed(format!("the cached kind `{}` is read as two types", key.parts().0));
+    found.map(|value| value.downcast().map_err(wrong)).transpose()
 }
 
 struct Lifetime;
 
 impl Lifetime {
     fn of(entry: &Entry) -> Duration {
-        if entry.is_some() { FOUND } else { MISSING }
+        if entry.found.is_some() { OUTAGE } else { MISSING }
     }
 }
 
@@ -188,6 +234,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_old_goes_on_while_the_database_does_not_answer() {
+        let cache = Cache::fresh_for(Duration::ZERO);
+        assert_eq!(get(&cache, async { Ok(Some(1)) }).await, Some(1));
+        assert_eq!(get(&cache, async { Err(Error::Retry) }).await, Some(1));
+        assert_eq!(get(&cache, async { Ok(Some(2)) }).await, Some(2), "it is asked each time");
+        let key = Key::new("client", "one", "a");
+        let dropped = cache.get::<i64>(key.clone(), async {
+            cache.invalidate(&Key::new("client", "one", "a"));
+            Err(Error::Retry)
+        });
+        assert!(dropped.await.is_err());
+        get(&cache, async { Ok(Some(3)) }).await;
+        let failed = cache.get::<i64>(key, async { Err(Error::Failed("a bug".into())) });
+        assert!(failed.await.is_err(), "what will not pass is told");
+    }
+
+    #[tokio::test]
     async fn one_kind_is_one_type() {
         let cache = Cache::new();
         get(&cache, async { Ok(Some(1)) }).await;
@@ -197,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_miss_expires_before_a_value() {
-        assert!(Lifetime::of(&None) < Lifetime::of(&Some(Arc::new(1))));
+        let entry = |found| Entry { found, loaded: Instant::now() };
+        assert!(Lifetime::of(&entry(None)) < Lifetime::of(&entry(Some(Arc::new(1)))));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! The only crate that names a database driver: reads, optimistic batches, the SQLite writer thread,
 //! the PostgreSQL pool, the configuration cache and migrations.
 
+pub mod backup;
 mod batch;
 mod cache;
 mod changes;
+mod contents;
 mod error;
+mod health;
 mod migrations;
 mod postgres;
 mod retry;
 mod sqlite;
+mod stats;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod value;
@@ -18,14 +22,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 pub use batch::{Added, Batch, MOST_STATEMENTS, Outcome, Sql};
+pub use contents::{Contents, total};
 pub use error::{AsError, Error};
+pub use health::Health;
 pub use migrations::Migration;
+pub use stats::{GROUP_SIZES, Pool, Stats};
 pub use tokio::task::JoinHandle;
 pub use value::{FromValue, Row, Value};
 
 use cache::{Cache, Key};
 use postgres::Postgres;
 use sqlite::Sqlite;
+use stats::Tally;
 
 /// A database. Clones are handles to the same one.
 #[derive(Clone)]
@@ -34,6 +42,7 @@ pub struct Db(Arc<Shared>);
 struct Shared {
     engine: Engine,
     cache: Arc<Cache>,
+    tally: Arc<Tally>,
     closed: AtomicBool,
     #[cfg(any(test, feature = "testing"))]
     noted: testing::Noted,
@@ -49,10 +58,10 @@ impl Db {
     ///
     /// A PostgreSQL address takes the usual parameters, and of ours `pool_size` (16 unless told). Errors: `Failed`.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let cache = Arc::new(Cache::new());
+        let (cache, tally) = (Arc::new(Cache::new()), Arc::new(Tally::default()));
         let engine = match url.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => {
-                Engine::Sqlite(Sqlite::open(path, cache.clone()).await?)
+                Engine::Sqlite(Sqlite::open(path, cache.clone(), tally.clone()).await?)
             }
             Some(("postgres" | "postgresql", _)) => {
                 Engine::Postgres(Postgres::open(url, cache.clone()).await?)
@@ -62,6 +71,7 @@ impl Db {
         Ok(Self(Arc::new(Shared {
             engine,
             cache,
+            tally,
             closed: AtomicBool::new(false),
             #[cfg(any(test, feature = "testing"))]
             noted: testing::Noted::default(),
@@ -121,6 +131,7 @@ impl Db {
         if batch.is_empty() {
             return Ok(Outcome::default());
         }
+        self.0.tally.batch();
         let own = batch.statements.len();
         batch.log_changes();
         self.note(batch.statements.iter().map(|statement| &statement.sql));
@@ -169,6 +180,18 @@ impl Db {
         load: impl Future<Output = Result<Option<T>, Error>>,
     ) -> Result<Option<Arc<T>>, Error> {
         self.0.cache.get(Key::new(kind, tenant, id), load).await
+    }
+
+    /// What the database has done since it was opened, and what waits for it now.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats::default();
+        self.0.tally.read(&mut stats);
+        self.0.cache.read(&mut stats);
+        match &self.0.engine {
+            Engine::Sqlite(sqlite) => stats.waiting = sqlite.waiting(),
+            Engine::Postgres(postgres) => postgres.read_pool(&mut stats),
+        }
+        stats
     }
 
     /// Drops from the cache what other nodes change, within about a second, until the database is closed or dropped.

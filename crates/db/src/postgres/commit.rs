@@ -6,20 +6,38 @@ use deadpool_postgres::Client;
 use futures_util::future::maybe_done;
 use tokio_postgres::Statement as Prepared;
 
-use super::{Transaction, errors, failed, finished, prepare, run, send};
+use tokio::time::timeout;
+
+use super::{PATIENCE, Transaction, errors, failed, finished, prepare, run, send, silent};
 use crate::batch::{Expect, Statement};
 use crate::{Error, Outcome};
 
 /// Commits. Preparing comes before `BEGIN`, so that no lock is held meanwhile.
 pub(super) async fn commit(client: Client, statements: &[Statement]) -> Result<Outcome, Error> {
-    let mut prepared = Vec::with_capacity(statements.len());
-    for statement in statements {
-        // A guard holds what it finds to the commit.
-        let suffix = if statement.expect == Expect::Held { " FOR SHARE" } else { "" };
-        prepared.push(prepare(&client, &statement.sql, suffix, &statement.params).await?);
-    }
+    let preparing = async {
+        let mut prepared = Vec::with_capacity(statements.len());
+        for statement in statements {
+            // A guard holds what it finds to the commit.
+            let suffix = if statement.expect == Expect::Held { " FOR SHARE" } else { "" };
+            prepared.push(prepare(&client, &statement.sql, suffix, &statement.params).await?);
+        }
+        Ok::<_, Error>(prepared)
+    };
+    let prepared = match timeout(PATIENCE, preparing).await {
+        Ok(prepared) => prepared?,
+        Err(_) => return Err(silent(client)),
+    };
     match statements {
-        [only] if only.expect == Expect::Any => alone(&client, only, &prepared[0]).await,
+        [only] if only.expect == Expect::Any => {
+            match timeout(PATIENCE, alone(&client, only, &prepared[0])).await {
+                Ok(answer) => answer,
+                // It is its own commit.
+                Err(_) => {
+                    silent(client);
+                    Err(Error::Unknown)
+                }
+            }
+        }
         _ => together(client, statements, &prepared).await,
     }
 }
@@ -36,20 +54,24 @@ async fn alone(client: &Client, statement: &Statement, prepared: &Prepared) -> R
 async fn together(client: Client, statements: &[Statement], prepared: &[Prepared]) -> Result<Outcome, Error> {
     let transaction = Transaction::new(client);
     let client = transaction.client();
-    let ran = run_all(client, statements, prepared).await;
+    // Without an answer the connection is closed, and the transaction with it.
+    let Ok(ran) = timeout(PATIENCE, run_all(client, statements, prepared)).await else {
+        return Err(Error::Retry);
+    };
     let (end, ran) = match ran {
         Ok(outcome) => ("COMMIT", Ok(outcome)),
         // The connection is gone, and the transaction with it.
         Err(Error::Retry) if client.is_closed() => return Err(Error::Retry),
         Err(error) => ("ROLLBACK", Err(error)),
     };
-    match (client.batch_execute(end).await, ran) {
-        (Ok(()), ran) => {
+    match (timeout(PATIENCE, client.batch_execute(end)).await, ran) {
+        (Ok(Ok(())), ran) => {
             transaction.ended();
             ran
         }
-        (Err(error), Ok(_)) => Err(errors::of_commit(&error, end)),
-        (Err(_), Err(error)) => Err(error),
+        (Ok(Err(error)), Ok(_)) => Err(errors::of_commit(&error, end)),
+        (Err(_), Ok(_)) => Err(Error::Unknown),
+        (_, Err(error)) => Err(error),
     }
 }
 

@@ -10,19 +10,24 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Client, Pool};
 use futures_util::TryStreamExt;
 use futures_util::future::{MaybeDone, maybe_done};
 use tokio::sync::RwLock;
+use tokio::time::timeout;
 use tokio_postgres::Statement;
 
 use self::values::{Column, Param};
 use crate::cache::Cache;
+use crate::stats::{self, Stats};
 use crate::{Batch, Error, Migration, Outcome, Row, Sql, Value};
 
 /// How often a read is tried: a connection may have been cut, or a plan outdated, since it was last used.
 const READS: usize = 2;
+/// How long the server may take for an answer: more than it waits for a lock. Who does not answer may be gone without a word.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 pub(crate) struct Postgres {
     pool: Pool,
@@ -59,23 +64,38 @@ impl Postgres {
     }
 
     pub async fn read(&self, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {
+        let begun = Instant::now();
         for _ in 1..READS {
-            match read(&self.client().await?, sql, params).await {
-                Err(Error::Retry) => {}
+            match self.read_once(sql, params).await {
+                Err(Error::Retry) if begun.elapsed() < PATIENCE => {}
                 answer => return answer,
             }
         }
-        read(&self.client().await?, sql, params).await
+        self.read_once(sql, params).await
+    }
+
+    async fn read_once(&self, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {
+        let client = self.client().await?;
+        match timeout(PATIENCE, read(&client, sql, params)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(silent(client)),
+        }
     }
 
     pub async fn snapshot(&self, queries: &[(Sql, Vec<Value>)]) -> Result<Vec<Vec<Row>>, Error> {
+        let begun = Instant::now();
         for _ in 1..READS {
-            match snapshot(self.client().await?, queries).await {
-                Err(Error::Retry) => {}
+            match self.snapshot_once(queries).await {
+                Err(Error::Retry) if begun.elapsed() < PATIENCE => {}
                 answer => return answer,
             }
         }
-        snapshot(self.client().await?, queries).await
+        self.snapshot_once(queries).await
+    }
+
+    /// A connection that does not answer in time is closed with its transaction.
+    async fn snapshot_once(&self, queries: &[(Sql, Vec<Value>)]) -> Result<Vec<Vec<Row>>, Error> {
+        timeout(PATIENCE, snapshot(self.client().await?, queries)).await.unwrap_or(Err(Error::Retry))
     }
 
     /// Commits in a task of its own: it runs to its end though the caller goes away.
@@ -94,6 +114,17 @@ impl Postgres {
         task.await.unwrap_or(Err(Error::Unknown))
     }
 
+    pub fn read_pool(&self, stats: &mut Stats) {
+        let status = self.pool.status();
+        let used = status.size.saturating_sub(status.available);
+        stats.pool = Some(stats::Pool {
+            used: used as u64,
+            idle: status.available as u64,
+            most: status.max_size as u64,
+        });
+        stats.waiting = status.waiting as u64;
+    }
+
     pub async fn close(&self) {
         let _none = self.committing.write().await;
         self.pool.close();
@@ -109,6 +140,13 @@ impl Postgres {
     async fn client(&self) -> Result<Client, Error> {
         self.pool.get().await.map_err(|error| errors::of_pool(&error))
     }
+}
+
+/// A connection that did not answer in time: it is closed, never pooled.
+fn silent(client: Client) -> Error {
+    tracing::warn!("the database does not answer");
+    drop(Client::take(client));
+    Error::Retry
 }
 
 async fn read(client: &Client, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {

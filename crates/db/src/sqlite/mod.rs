@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -16,6 +17,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use self::statements::run;
 use self::writer::{Job, Work, Writer};
 use crate::cache::Cache;
+use crate::stats::Tally;
 use crate::{Batch, Error, Migration, Outcome, Row, Sql, Value};
 
 /// How many batches may wait for the writer before their callers wait for room.
@@ -63,15 +65,15 @@ pub(crate) struct Sqlite {
 
 impl Sqlite {
     /// Opens or creates the file and starts the writer.
-    pub async fn open(path: &str, cache: Arc<Cache>) -> Result<Self, Error> {
+    pub async fn open(path: &str, cache: Arc<Cache>, tally: Arc<Tally>) -> Result<Self, Error> {
         let path = PathBuf::from(path);
-        let opened = tokio::task::spawn_blocking(move || Self::open_file(path, cache)).await;
+        let opened = tokio::task::spawn_blocking(move || Self::open_file(path, cache, tally)).await;
         let sqlite = opened.map_err(|error| Error::Failed(format!("opening the database: {error}")))??;
         tokio::spawn(tidy(sqlite.queue.downgrade()));
         Ok(sqlite)
     }
 
-    fn open_file(path: PathBuf, cache: Arc<Cache>) -> Result<Self, Error> {
+    fn open_file(path: PathBuf, cache: Arc<Cache>, tally: Arc<Tally>) -> Result<Self, Error> {
         // By whatever name: the lock lies beside the file itself.
         let path = path.canonicalize().unwrap_or(path);
         let lock = lock(&path)?;
@@ -89,7 +91,7 @@ impl Sqlite {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let broken = Arc::new(Broken::new());
         let log = beside(&path, "-wal");
-        let writer = Writer { connection, log, queue: jobs, cache, broken: broken.clone(), lock };
+        let writer = Writer { connection, log, queue: jobs, cache, tally, broken: broken.clone(), lock };
         std::thread::Builder::new()
             .name("db-writer".into())
             .spawn(|| writer.run())
@@ -97,6 +99,11 @@ impl Sqlite {
         let readers = Arc::new(Readers { path, idle: Mutex::new(Some(Vec::new())) });
         readers.give_back(readers.take()?);
         Ok(Self { readers, scans: Arc::new(Semaphore::new(SCANS)), queue, broken })
+    }
+
+    /// How many batches wait for the writer.
+    pub fn waiting(&self) -> u64 {
+        (self.queue.max_capacity() - self.queue.capacity()) as u64
     }
 
     pub fn on_broken(&self, hook: Hook) {
@@ -179,7 +186,7 @@ async fn tidy(queue: mpsc::WeakSender<Job>) {
 }
 
 /// Takes `PATH.lock` for this process: two processes on one file would each have a writer and a cache.
-fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock(path: &Path) -> Result<File, Error> {
     let beside = beside(path, ".lock");
     let cannot = |error: &dyn std::fmt::Display| Error::Failed(format!("{}: {error}", beside.display()));
     let file = create(&beside).map_err(|error| cannot(&error))?;
@@ -196,7 +203,7 @@ fn lock(path: &Path) -> Result<File, Error> {
 /// Opens a file, made for its owner only when it is missing: it holds password hashes. SQLite's own files follow its mode.
 ///
 /// Never called for a database that this process has open: closing a second handle would drop SQLite's locks on it.
-fn create(path: &Path) -> std::io::Result<File> {
+pub(crate) fn create(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -219,6 +226,20 @@ fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     Ok(connection)
+}
+
+/// Copies the database `from`, which another process may be writing to, into the new file `to`, in one read.
+///
+/// Never called for a database that this process has open.
+pub(crate) fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
+    let failed = |error| Error::Failed(format!("{}: {error}", from.display()));
+    let source = connect(from, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(failed)?;
+    create(to).map_err(|error| Error::Failed(format!("{}: {error}", to.display())))?;
+    let mut target = connect(to, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    match Backup::new(&source, &mut target).and_then(|backup| backup.step(-1)).map_err(failed)? {
+        StepResult::Done => Ok(()),
+        _ => Err(Error::Failed(format!("{} is busy; try again", from.display()))),
+    }
 }
 
 /// The connections that read: as many as threads have read at the same time.
@@ -295,7 +316,8 @@ mod tests {
     async fn the_log_is_emptied_once_nothing_is_written() {
         let address = crate::testing::sqlite();
         let path = Path::new(address.trim_start_matches("sqlite:"));
-        let sqlite = Sqlite::open(path.to_str().unwrap(), Arc::new(Cache::new())).await.unwrap();
+        let sqlite =
+            Sqlite::open(path.to_str().unwrap(), Arc::new(Cache::new()), Arc::default()).await.unwrap();
         let mut batch = Batch::new();
         batch.execute("CREATE TABLE files (content BYTEA NOT NULL)", crate::params![]);
         batch.execute("INSERT INTO files VALUES ($1)", crate::params![vec![7_u8; 1 << 20]]).expect(1);
@@ -317,7 +339,7 @@ mod tests {
     async fn a_scan_that_nobody_waits_for_still_counts_while_it_runs() {
         let address = crate::testing::sqlite();
         let path = address.strip_prefix("sqlite:").unwrap();
-        let sqlite = Sqlite::open(path, Arc::new(Cache::new())).await.unwrap();
+        let sqlite = Sqlite::open(path, Arc::new(Cache::new()), Arc::default()).await.unwrap();
         {
             let _no_reader = sqlite.readers.idle();
             assert!(sqlite.scan("SELECT 1".into(), Vec::new()).now_or_never().is_none());

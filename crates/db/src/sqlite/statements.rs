@@ -128,6 +128,10 @@ impl Failure {
         };
         match (cause.code, cause.extended_code) {
             (ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked, _) => Error::Retry,
+            (ErrorCode::DiskFull, _) => {
+                tracing::warn!("the disk is full");
+                Error::Retry
+            }
             (_, ffi::SQLITE_CONSTRAINT_FOREIGNKEY) => Error::ForeignKey,
             (
                 _,

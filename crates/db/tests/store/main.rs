@@ -4,6 +4,7 @@
 
 mod batches;
 mod changes;
+mod contents;
 mod crashes;
 mod lifecycle;
 mod postgres_only;
