@@ -31,6 +31,8 @@ mod unblock;
 mod userinfo;
 mod visit;
 
+pub use token::GrantType;
+
 use axum::Router;
 use axum::routing::{delete, get, post};
 use model::App;

@@ -70,12 +70,14 @@ async fn admit(
 ) -> Result<Grant, Error> {
     let tenant = call.tenant();
     let bearer = call.identified(bearer::verify(app, tenant, call.operation().api, parts).await?);
-    if let Subject::User(user) = &bearer.subject {
-        *standing = limiter.user(&app.clock, &tenant.id, user).map_err(|Exceeded(seconds)| {
-            *standing = Standing::none_left(limiter);
-            Error::TooManyRequests(seconds)
-        })?;
-    }
+    let counted = match &bearer.subject {
+        Subject::User(user) => limiter.user(&app.clock, &tenant.id, user),
+        Subject::Client => limiter.machine(&app.clock, &tenant.id),
+    };
+    *standing = counted.map_err(|Exceeded(seconds, empty)| {
+        *standing = empty;
+        Error::TooManyRequests(seconds)
+    })?;
     bearer::still_good(app, tenant, bearer).await?;
     let params = paths::decoded(parts).await.unwrap_or_default();
     let first = params.first().map(|(_, value)| value.as_str());

@@ -51,6 +51,6 @@ pub mod users;
 pub mod validation;
 
 pub use errors::Error;
-pub use limits::{Limits, Rate};
+pub use limits::{Buckets, Exceeded, Limits, Plan, Rate, Standing};
 pub use operations::{Api, Operation, Over, Power, Scope};
 pub use routes::{operations, routes, routes_with};

@@ -1,6 +1,7 @@
 //! Rate limits: a bucket for each person who calls with a current-user token, so that one person's script never spends the
-//! tenant's limit, and the `x-ratelimit-*` headers of every answer (management contract §2.6).
+//! tenant's limit; a bucket for each tenant's machines; and the `x-ratelimit-*` headers of every answer (management contract §2.6).
 
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,11 +23,63 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
+impl Rate {
+    /// `None` if either is zero.
+    pub fn new(per_second: u32, burst: u32) -> Option<Self> {
+        Some(Self { per_second: NonZeroU32::new(per_second)?, burst: NonZeroU32::new(burst)? })
+    }
+}
+
+/// The rates of a tenant, by the name of the plan whose they are at Auth0. They are for each node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plan {
+    /// No limit: the server is one's own.
+    #[default]
+    Off,
+    /// Management API: 2 calls a second; everything else: 300 a minute.
+    Free,
+    /// Management API: 50 calls a second; everything else: 25.
+    Essentials,
+    /// Management API: 50 calls a second; everything else: 100.
+    Enterprise,
+}
+
+impl Plan {
+    /// Every plan, with its name in the configuration.
+    pub const NAMES: [(&str, Self); 4] = [
+        ("off", Self::Off),
+        ("free", Self::Free),
+        ("essentials", Self::Essentials),
+        ("enterprise", Self::Enterprise),
+    ];
+
+    /// For the calls of machines to the Management API.
+    pub fn management(self) -> Option<Rate> {
+        match self {
+            Self::Off => None,
+            Self::Free => Rate::new(2, 2),
+            Self::Essentials | Self::Enterprise => Rate::new(50, 50),
+        }
+    }
+
+    /// For the requests to all other endpoints.
+    pub fn authentication(self) -> Option<Rate> {
+        match self {
+            Self::Off => None,
+            Self::Free => Rate::new(5, 300),
+            Self::Essentials => Rate::new(25, 25),
+            Self::Enterprise => Rate::new(100, 100),
+        }
+    }
+}
+
 /// What is limited.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// For each person with a current-user token; `None` for no limit.
     pub user: Option<Rate>,
+    /// For each tenant.
+    pub plan: Plan,
     /// The most bytes of the form that brings in users: 500 KB unless told, as Auth0's.
     pub import: u64,
 }
@@ -36,8 +89,7 @@ pub const LARGEST_IMPORT: u64 = 512_000;
 
 impl Default for Limits {
     fn default() -> Self {
-        let [per_second, burst] = [10, 50].map(|calls| NonZeroU32::new(calls).expect("it is not zero"));
-        Self { user: Some(Rate { per_second, burst }), import: LARGEST_IMPORT }
+        Self { user: Rate::new(10, 50), plan: Plan::Off, import: LARGEST_IMPORT }
     }
 }
 
@@ -50,9 +102,9 @@ pub struct Standing {
     pub remaining: u32,
 }
 
-/// The bucket was empty: whole seconds until it is not.
+/// The bucket was empty: whole seconds until it is not, and what the headers say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exceeded(pub u64);
+pub struct Exceeded(pub u64, pub Standing);
 
 /// What the headers say where nothing is limited: a full bucket, so that no SDK ever slows down.
 const UNLIMITED: Standing = Standing { limit: 1000, remaining: 999 };
@@ -60,29 +112,28 @@ const UNLIMITED: Standing = Standing { limit: 1000, remaining: 999 };
 /// After so many calls the buckets that are full again are thrown away.
 const SWEEP: u32 = 4096;
 
-type Buckets =
-    RateLimiter<(TenantId, UserId), DashMapStateStore<(TenantId, UserId)>, Hands, StateInformationMiddleware>;
+type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, Hands, StateInformationMiddleware>;
 
-/// The buckets. They belong to one router, and read the clock of the program that the router serves.
-pub struct Limiter {
-    limits: Limits,
-    users: OnceLock<Buckets>,
+/// A bucket for each key. They read the clock of the program that they are first asked by.
+pub struct Buckets<K: Hash + Eq + Clone> {
+    rate: Option<Rate>,
+    buckets: OnceLock<Keyed<K>>,
     calls: AtomicU32,
 }
 
-impl Limiter {
-    /// Empty buckets.
-    pub fn new(limits: Limits) -> Self {
-        Self { limits, users: OnceLock::new(), calls: AtomicU32::new(0) }
+impl<K: Hash + Eq + Clone> Buckets<K> {
+    /// Full buckets; without a rate nothing is counted.
+    pub fn new(rate: Option<Rate>) -> Self {
+        Self { rate, buckets: OnceLock::new(), calls: AtomicU32::new(0) }
     }
 
-    /// Counts a call of a person.
+    /// Takes one call from a bucket. `None` if nothing is limited.
     ///
     /// # Errors
-    /// Their bucket is empty.
-    pub fn user(&self, clock: &model::Clock, tenant: &TenantId, user: &UserId) -> Result<Standing, Exceeded> {
-        let Some(rate) = self.limits.user else { return Ok(UNLIMITED) };
-        let buckets = self.users.get_or_init(|| {
+    /// The bucket is empty.
+    pub fn take(&self, clock: &model::Clock, key: &K) -> Result<Option<Standing>, Exceeded> {
+        let Some(rate) = self.rate else { return Ok(None) };
+        let buckets = self.buckets.get_or_init(|| {
             let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
             RateLimiter::<_, _, _, NoOpMiddleware<Nanos>>::new(
                 quota,
@@ -94,16 +145,47 @@ impl Limiter {
         if self.calls.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
             buckets.retain_recent();
         }
-        match buckets.check_key(&(tenant.clone(), user.clone())) {
-            Ok(snapshot) => Ok(Standing {
+        match buckets.check_key(key) {
+            Ok(snapshot) => Ok(Some(Standing {
                 limit: rate.burst.get(),
                 remaining: snapshot.remaining_burst_capacity().min(rate.burst.get()),
-            }),
+            })),
             Err(refused) => {
                 let wait = refused.wait_time_from(Hands(clock.clone()).now());
-                Err(Exceeded(wait.as_millis().div_ceil(1000).max(1) as u64))
+                let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
+                Err(Exceeded(seconds, Standing { limit: rate.burst.get(), remaining: 0 }))
             }
         }
+    }
+}
+
+/// The buckets of the Management API. They belong to one router.
+pub struct Limiter {
+    users: Buckets<(TenantId, UserId)>,
+    tenants: Buckets<TenantId>,
+}
+
+impl Limiter {
+    /// Full buckets.
+    pub fn new(limits: Limits) -> Self {
+        Self { users: Buckets::new(limits.user), tenants: Buckets::new(limits.plan.management()) }
+    }
+
+    /// Counts a call of a person: it never spends the tenant's share.
+    ///
+    /// # Errors
+    /// Their bucket is empty.
+    pub fn user(&self, clock: &model::Clock, tenant: &TenantId, user: &UserId) -> Result<Standing, Exceeded> {
+        let standing = self.users.take(clock, &(tenant.clone(), user.clone()))?;
+        Ok(standing.unwrap_or(UNLIMITED))
+    }
+
+    /// Counts a call of a machine.
+    ///
+    /// # Errors
+    /// The tenant's bucket is empty.
+    pub fn machine(&self, clock: &model::Clock, tenant: &TenantId) -> Result<Standing, Exceeded> {
+        Ok(self.tenants.take(clock, tenant)?.unwrap_or(UNLIMITED))
     }
 }
 
@@ -114,11 +196,6 @@ impl Default for Standing {
 }
 
 impl Standing {
-    /// An empty bucket of a person.
-    pub fn none_left(limiter: &Limiter) -> Self {
-        Self { limit: limiter.limits.user.map_or(UNLIMITED.limit, |rate| rate.burst.get()), remaining: 0 }
-    }
-
     /// Writes the three headers; `reset` is in UNIX seconds.
     pub fn write(self, headers: &mut HeaderMap, reset: i64) {
         headers.insert(HeaderName::from_static("x-ratelimit-limit"), HeaderValue::from(self.limit));
@@ -156,7 +233,10 @@ mod tests {
         for left in (0..50).rev() {
             assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(left));
         }
-        assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Err(Exceeded(1)));
+        assert_eq!(
+            calls(&limiter, &clock, "t", "auth0|alice"),
+            Err(Exceeded(1, Standing { limit: 50, remaining: 0 }))
+        );
         assert_eq!(calls(&limiter, &clock, "t", "auth0|bob"), Ok(49));
         assert_eq!(calls(&limiter, &clock, "other", "auth0|alice"), Ok(49));
         clock.advance(1);
@@ -170,5 +250,18 @@ mod tests {
         for _ in 0..2000 {
             assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(UNLIMITED.remaining));
         }
+    }
+
+    #[test]
+    fn a_plan_limits_each_tenants_machines() {
+        let clock = Clock::fixed(Timestamp::from_millis(1_767_268_800_000));
+        let limiter = Limiter::new(Limits { plan: Plan::Free, ..Limits::default() });
+        let call = |tenant: &str| limiter.machine(&clock, &tenant.into()).map(|standing| standing.remaining);
+        assert_eq!((call("t"), call("t")), (Ok(1), Ok(0)));
+        assert_eq!(call("t"), Err(Exceeded(1, Standing { limit: 2, remaining: 0 })));
+        assert_eq!(call("other"), Ok(1));
+        assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(49), "people have buckets of their own");
+        clock.advance(1);
+        assert_eq!(call("t"), Ok(1));
     }
 }

@@ -9,6 +9,7 @@ use crate::attack_protection::Breaches;
 use crate::clock::Clock;
 use crate::keys::Keys;
 use crate::logs;
+use crate::net::Net;
 use crate::passwords::Hasher;
 use crate::random::Random;
 use crate::seal::Sealer;
@@ -29,6 +30,8 @@ pub struct Model {
     pub hasher: Hasher,
     /// The tenants' signing keys, parsed.
     pub keys: Keys,
+    /// The way out to addresses that callers choose.
+    pub net: Net,
     /// Audit events that no batch carries.
     pub audit: logs::Queue,
 }

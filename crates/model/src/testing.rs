@@ -15,6 +15,7 @@ use crate::factors::{self, Factor, Kind};
 use crate::ids::TenantId;
 use crate::keys::Keys;
 use crate::migrations::MIGRATIONS;
+use crate::net::Net;
 use crate::paging::Paging;
 use crate::passwords::Hasher;
 use crate::random::Random;
@@ -61,6 +62,7 @@ impl TestModel {
             breaches: Breaches::none(),
             hasher: Hasher::for_tests(),
             keys: Keys::for_tests(),
+            net: Net::new([]),
             db,
             clock,
             random,

@@ -1,10 +1,10 @@
 //! `doorward admin …`: what has to be there before the Management API can be called at all (MG-11).
 
 use anyhow::{Context, bail};
-use model::App;
 use model::attack_protection::Breaches;
 use model::bootstrap::{self, Scopes};
 use model::tenants::{self, Tenant};
+use model::{App, Net};
 
 use crate::cli::{Admin, CreateClient, CreateTenant, Source, Target};
 use crate::config::Issuer;
@@ -23,9 +23,9 @@ pub async fn open(source: &Source) -> anyhow::Result<App> {
     match (&source.config, &source.data) {
         (Some(path), _) => {
             let config = program::configuration(path)?;
+            let keys = program::master_keys(&config.master_key)?;
             let app =
-                program::open(&config.database, &program::master_keys(&config.master_key)?, Breaches::none())
-                    .await?;
+                program::open(&config.database, &keys, Breaches::none(), Net::new(config.outbound)).await?;
             if let Some(issuer) = &config.issuer {
                 program::ensure_tenant(&app, issuer).await?;
             }
@@ -37,7 +37,7 @@ pub async fn open(source: &Source) -> anyhow::Result<App> {
                 bail!("{} holds no data of `doorward dev`", directory.display());
             }
             let url = format!("sqlite:{}", database.display());
-            program::open(&url, &program::development_keys(directory)?, Breaches::none()).await
+            program::open(&url, &program::development_keys(directory)?, Breaches::none(), Net::new([])).await
         }
         (None, None) => bail!("name --config FILE or --data DIR"),
     }

@@ -44,6 +44,23 @@ pub enum Command {
     /// List, rotate and revoke signing keys; make and change the master key
     #[command(subcommand)]
     Keys(Keys),
+    /// Copy the SQLite database into one file, while the server runs
+    #[command(long_about = BACKUP, after_long_help = BACKUP_EXAMPLES)]
+    Backup(Backup),
+    /// Put a backup in the database's place
+    #[command(long_about = RESTORE, after_long_help = RESTORE_EXAMPLES)]
+    Restore(Restore),
+    /// Copy everything from SQLite to an empty PostgreSQL database
+    #[command(long_about = COPY, after_long_help = COPY_EXAMPLES)]
+    Copy(Copy),
+    /// Look for what is wrong, and say what to do
+    #[command(
+        long_about = "Look at everything that `serve` needs: the configuration, the master key, the certificate, the clock, the database, and each \
+        tenant's name and mail server. Every line says what was found, and where something is wrong what to do. Nothing is changed. It ends \
+        with 1 if the server would not work.",
+        after_long_help = "Example:\n  doorward doctor --config /etc/doorward/doorward.toml"
+    )]
+    Doctor(Configured),
     /// Print the version
     Version,
 }
@@ -97,11 +114,89 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     key = \"/etc/doorward/key.pem\"\n  \
     [self_service]                                      # optional: one person's Management API calls\n  \
     calls_per_second = 10                               # 0 for no limit\n  \
-    burst = 50\n\n\
+    burst = 50\n  \
+    [monitoring]                                        # optional: /metrics, /health and /ready in plain HTTP\n  \
+    listen = \"127.0.0.1:9464\"\n  \
+    [stopping]                                          # optional\n  \
+    announce_seconds = 0                                # at first only /ready says 503\n  \
+    drain_seconds = 30                                  # for what was accepted\n  \
+    [limits]                                            # optional\n  \
+    plan = \"off\"                                        # each tenant's rate: free, essentials, enterprise or off\n  \
+    connections = 20000\n  \
+    headers_seconds = 30                                # for a request's headers\n  \
+    request_seconds = 30                                # for a whole request and its answer\n  \
+    [outbound]                                          # optional: networks beside the Internet that log streams and mail may go to\n  \
+    allow = [\"10.0.0.25\"]\n\n\
     Each key can be overridden by a variable: DOORWARD_DATABASE, DOORWARD_LISTEN, DOORWARD_ISSUER, \
     DOORWARD_MASTER_KEY_FILE, DOORWARD_BREACHED_PASSWORDS_FILE, DOORWARD_LOG, DOORWARD_TRUSTED_PROXIES (with commas), DOORWARD_TLS_CERTIFICATE, \
-    DOORWARD_TLS_KEY, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
-    SIGTERM and SIGINT finish the requests in flight, within 30 seconds. SIGHUP reads the certificate again.";
+    DOORWARD_TLS_KEY, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST, DOORWARD_MONITORING_LISTEN, DOORWARD_STOPPING_ANNOUNCE_SECONDS, DOORWARD_STOPPING_DRAIN_SECONDS, DOORWARD_LIMITS_PLAN, DOORWARD_LIMITS_CONNECTIONS, DOORWARD_LIMITS_HEADERS_SECONDS, \
+    DOORWARD_LIMITS_REQUEST_SECONDS, DOORWARD_OUTBOUND_ALLOW. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
+    SIGTERM and SIGINT finish the requests in flight, within 30 seconds unless told. SIGHUP reads the certificate again.";
+
+const BACKUP: &str = "Copy the SQLite database into one file as it is at this moment, while the server runs and writes: every change that was \
+    answered before is in it, and nothing by halves. The file carries a digest of what it holds, and is its owner's alone.\n\n\
+    The master key is not inside unless --with-master-key puts it there: without it nothing sealed in the backup opens again. With it the \
+    file alone holds every secret.\n\n\
+    PostgreSQL has tools of its own for this; the command says which.";
+
+const BACKUP_EXAMPLES: &str = "Examples:\n  \
+    doorward backup --config /etc/doorward/doorward.toml /var/backups/doorward-2026-03-01.db\n  \
+    doorward backup --data .doorward before-the-experiment.db --with-master-key";
+
+/// `doorward backup`.
+#[derive(Args, Debug)]
+pub struct Backup {
+    /// Where the data is.
+    #[command(flatten)]
+    pub source: Source,
+    /// The file to make; it must not exist
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Put the master key inside too
+    #[arg(long)]
+    pub with_master_key: bool,
+}
+
+const RESTORE: &str = "Put a backup in the place of the SQLite database, while the server is stopped. Before anything there is touched, the backup \
+    is copied, read whole, compared with its digest, brought up to date, and opened with the configured master key.\n\n\
+    A database that is there already is replaced only with --replace, and kept beside it with `.replaced` at the end of its name. A master key \
+    that is inside is written to the configured file if there is none.";
+
+const RESTORE_EXAMPLES: &str = "Examples:\n  \
+    doorward restore --config /etc/doorward/doorward.toml /var/backups/doorward-2026-03-01.db\n  \
+    doorward restore --data .doorward before-the-experiment.db --replace";
+
+/// `doorward restore`.
+#[derive(Args, Debug)]
+pub struct Restore {
+    /// Where the data is to be.
+    #[command(flatten)]
+    pub source: Source,
+    /// A file that `doorward backup` made
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Replace the database that is there
+    #[arg(long)]
+    pub replace: bool,
+}
+
+const COPY: &str = "Copy everything from the configured SQLite database to an empty PostgreSQL database, while the server is stopped. The schema is \
+    made there, every row is copied and read back, and the digests of both must be the same; the SQLite file stays as it is. Then put the \
+    new address into the configuration and start the server: the master key, the keys and all tokens stay good.";
+
+const COPY_EXAMPLES: &str = "Example:\n  \
+    doorward copy --config /etc/doorward/doorward.toml --to postgres://doorward@db.internal/doorward?sslmode=require";
+
+/// `doorward copy`.
+#[derive(Args, Debug)]
+pub struct Copy {
+    /// Where the data is.
+    #[command(flatten)]
+    pub source: Source,
+    /// The address of the PostgreSQL database; or set DOORWARD_COPY_TO, which other users of the machine cannot see
+    #[arg(long, value_name = "URL", env = "DOORWARD_COPY_TO", hide_env_values = true)]
+    pub to: String,
+}
 
 const SERVE_EXAMPLES: &str = "First set-up:\n  \
     doorward keys new-master /etc/doorward/master.key\n  \

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::header::CONNECTION;
+use axum::http::header::{CONNECTION, TRANSFER_ENCODING};
 use axum::http::{HeaderValue, Request, Response, Version};
 use futures_util::future::select_all;
 use hyper::body::Incoming;
@@ -24,43 +24,52 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use crate::heads::Heads;
 use crate::limits;
+use crate::metrics::Metrics;
 use crate::peer::RemoteAddress;
 use crate::refusal::{Refusal, Shape};
 
-/// For a request's headers, from the first byte or the end of the one before. It also closes idle connections.
-const HEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// For a TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
-/// For a whole request: a body that trickles in ends here.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a stopping server goes on taking requests while it tells each client to come back elsewhere.
 const FAREWELL: Duration = Duration::from_millis(500);
-/// The bound of the whole stop.
-const STOPPED_WITHIN: Duration = Duration::from_secs(30);
 /// More than the limits in `limits.rs`, so that those answer with their own status.
 const HEAD_BUFFER: usize = 128 * 1024;
 
 /// What strangers may hold open.
-#[derive(Clone, Copy)]
-struct Bounds {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
     /// Connections at a time; whoever comes on top waits in the sockets' backlog.
-    connections: u32,
+    pub connections: u32,
+    /// For a request's headers, from the first byte or the end of the one before. It also closes idle connections.
+    pub headers: Duration,
+    /// For a whole request: a body that trickles in ends here.
+    pub request: Duration,
     /// After this long without a new request, at most twice, a connection is asked to end: it never sent one, answers
     /// pings alone, or does not read what it asked for.
-    quiet: Duration,
+    pub quiet: Duration,
     /// The same after this long whatever it does.
-    age: Duration,
+    pub age: Duration,
     /// How long a connection that was asked to end may go on with its answers.
-    leave: Duration,
+    pub leave: Duration,
+    /// How long the server goes on after it was asked to stop, before it says farewell.
+    pub announce: Duration,
+    /// The bound of the stop from there.
+    pub drain: Duration,
 }
 
 impl Bounds {
-    const DEFAULT: Self = Self {
+    /// What holds unless the operator says otherwise.
+    pub const DEFAULT: Self = Self {
         connections: 20_000,
+        headers: Duration::from_secs(30),
+        request: Duration::from_secs(30),
         quiet: Duration::from_secs(60),
         age: Duration::from_secs(3600),
         leave: Duration::from_secs(30),
+        announce: Duration::ZERO,
+        drain: Duration::from_secs(30),
     };
 }
 
@@ -69,6 +78,7 @@ pub struct Listener {
     sockets: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
     bounds: Bounds,
+    metrics: Metrics,
 }
 
 impl Listener {
@@ -78,7 +88,7 @@ impl Listener {
         for address in addresses {
             sockets.push(TcpListener::bind(address).await?);
         }
-        Ok(Self { sockets, tls, bounds: Bounds::DEFAULT })
+        Ok(Self { sockets, tls, bounds: Bounds::DEFAULT, metrics: Metrics::default() })
     }
 
     /// The first bound address: it tells the port when 0 was asked for.
@@ -97,16 +107,30 @@ impl Listener {
         Ok(())
     }
 
-    /// Serves `router` until `stop` resolves, then finishes the requests that were accepted, within 30 seconds.
+    /// Counts its connections there.
+    pub fn counted(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// Holds others within these bounds.
+    pub fn within(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// Serves `router` until `stop` resolves, then finishes the requests that were accepted, within the bound of the stop: 30 seconds
+    /// unless told.
     pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
-        let Self { sockets, tls, bounds } = self;
+        let Self { sockets, tls, bounds, metrics } = self;
         let room = Arc::new(Semaphore::new(bounds.connections as usize));
         let (last_call, stopped) = watch::channel(());
         let server = Arc::new(Server {
             router,
-            builder: builder(),
+            builder: builder(&bounds),
             tls,
             bounds,
+            metrics,
             stopping: AtomicBool::new(false),
             stopped,
         });
@@ -115,6 +139,14 @@ impl Listener {
             tokio::select! {
                 (accepted, place) = accept(&sockets, &room) => server.spawn(accepted, place),
                 () = &mut stop => break,
+            }
+        }
+        let announced = tokio::time::sleep(bounds.announce);
+        let mut announced = std::pin::pin!(announced);
+        loop {
+            tokio::select! {
+                (accepted, place) = accept(&sockets, &room) => server.spawn(accepted, place),
+                () = &mut announced => break,
             }
         }
         server.stopping.store(true, Ordering::Relaxed);
@@ -131,7 +163,7 @@ impl Listener {
         drop(sockets);
         drop(last_call);
         let gone = room.acquire_many(bounds.connections);
-        if tokio::time::timeout(STOPPED_WITHIN - FAREWELL, gone).await.is_err() {
+        if tokio::time::timeout(bounds.drain.saturating_sub(FAREWELL), gone).await.is_err() {
             let open = bounds.connections as usize - room.available_permits();
             tracing::warn!(open, "stopped with connections still open");
         }
@@ -144,6 +176,7 @@ struct Server {
     builder: Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
     bounds: Bounds,
+    metrics: Metrics,
     /// The server still answers, and says farewell.
     stopping: AtomicBool,
     /// Closed once connections are to end.
@@ -155,9 +188,10 @@ impl Server {
         match accepted {
             Ok((stream, remote)) => {
                 let connection = Arc::clone(self).connection(stream, remote);
+                let open = self.metrics.connection();
                 tokio::spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, open));
                 });
             }
             // The client was gone before it was accepted.
@@ -197,7 +231,7 @@ impl Server {
             asked.fetch_add(1, Ordering::Relaxed);
             Arc::clone(self).answer(request, remote)
         });
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(Heads::new(stream)), service));
         let ended = tokio::select! {
             ended = connection.as_mut() => Ok(ended),
             () = self.outlived(&asked) => {
@@ -235,10 +269,13 @@ impl Server {
     ) -> Result<Response<Body>, Infallible> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(RemoteAddress(remote));
-        let (shape, version) = (Shape::of(&request), request.version());
-        let answer = tokio::time::timeout(ANSWERED_WITHIN, self.router.clone().call(request)).await;
+        let shape = Shape::of(&request);
+        let old = request.version() < Version::HTTP_2;
+        // What follows a body in chunks was not looked at.
+        let last = old && request.headers().contains_key(TRANSFER_ENCODING);
+        let answer = tokio::time::timeout(self.bounds.request, self.router.clone().call(request)).await;
         let mut response = answer.unwrap_or_else(|_| Ok(Refusal::UNAVAILABLE.render(shape)))?;
-        if self.stopping.load(Ordering::Relaxed) && version < Version::HTTP_2 {
+        if last || old && self.stopping.load(Ordering::Relaxed) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
@@ -259,9 +296,9 @@ async fn accept(
     (accepted, place)
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN).max_buf_size(HEAD_BUFFER);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(bounds.headers).max_buf_size(HEAD_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())

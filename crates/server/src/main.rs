@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use server::cli::{Cli, Command};
-use server::{admin, dev, keys, migrate, serve};
+use server::{admin, backup, copy, dev, doctor, keys, migrate, serve};
 
 /// musl's allocator is slow under threads.
 #[global_allocator]
@@ -18,6 +18,10 @@ async fn main() -> ExitCode {
         Command::Admin(command) => admin::run(command).await,
         Command::Migrate(command) => migrate::run(&command.config).await,
         Command::Keys(command) => keys::run(command).await,
+        Command::Backup(command) => backup::make(command).await,
+        Command::Restore(command) => backup::restore(command).await,
+        Command::Copy(command) => copy::run(command).await,
+        Command::Doctor(command) => doctor::run(&command.config).await,
         Command::Version => {
             println!("doorward {}", env!("CARGO_PKG_VERSION"));
             Ok(())

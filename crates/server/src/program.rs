@@ -14,7 +14,7 @@ use model::migrations::MIGRATIONS;
 use model::passwords::Hasher;
 use model::seal::{MasterKey, Sealer};
 use model::tenants::{self, Tenant};
-use model::{App, Clock, Model, Random, connections, logs};
+use model::{App, Clock, Model, Net, Random, connections, logs};
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,12 +25,29 @@ use crate::private_file;
 const WAITING_HASHES: usize = 16;
 
 /// Opens the database and brings its schema up to date.
-pub async fn open(database: &str, master_keys: &[MasterKey], breaches: Breaches) -> anyhow::Result<App> {
-    let (newest, older) = master_keys.split_first().context("there is no master key")?;
-    let db = open_database(database).await?;
+pub async fn open(
+    database: &str,
+    master_keys: &[MasterKey],
+    breaches: Breaches,
+    net: Net,
+) -> anyhow::Result<App> {
+    if master_keys.is_empty() {
+        bail!("there is no master key");
+    }
+    let app = model(open_database(database).await?, master_keys, breaches, net);
+    bootstrap::complete_tenants(&app).await.context("cannot complete the tenants")?;
+    Ok(app)
+}
+
+/// The application on a database that is open. Nothing is written to it.
+///
+/// # Panics
+/// Without a master key.
+pub fn model(db: db::Db, master_keys: &[MasterKey], breaches: Breaches, net: Net) -> App {
+    let (newest, older) = master_keys.split_first().expect("the callers have looked");
     let threads = available_parallelism().map_or(1, NonZeroUsize::get);
     let (clock, random) = (Clock::system(), Random::system());
-    let app = Arc::new(Model {
+    Arc::new(Model {
         audit: logs::Queue::start(db.clone(), clock.clone(), &random),
         db,
         clock,
@@ -39,9 +56,8 @@ pub async fn open(database: &str, master_keys: &[MasterKey], breaches: Breaches)
         breaches,
         hasher: Hasher::new(threads, threads * WAITING_HASHES),
         keys: Keys::new(),
-    });
-    bootstrap::complete_tenants(&app).await.context("cannot complete the tenants")?;
-    Ok(app)
+        net,
+    })
 }
 
 /// Opens the operator's file of breached passwords, if there is one.

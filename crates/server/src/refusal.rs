@@ -123,6 +123,7 @@ impl Refusal {
             StatusCode::NOT_FOUND => "not_found",
             StatusCode::METHOD_NOT_ALLOWED => "method_not_allowed",
             StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+            StatusCode::TOO_MANY_REQUESTS => "too_many_requests",
             status if status.is_server_error() => "server_error",
             _ => "invalid_request",
         };
@@ -135,6 +136,7 @@ impl Refusal {
             StatusCode::NOT_FOUND => {
                 ("Page not found", "Check the address, or go back to the app you came from.")
             }
+            StatusCode::TOO_MANY_REQUESTS => ("Too many requests", "Please try again in a moment."),
             status if status.is_server_error() => {
                 ("Something went wrong", "It is not your doing. Please try again in a moment.")
             }

@@ -4,11 +4,14 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use auth::GrantType;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::response::Response;
 use model::Random;
 use tracing::{Level, Span};
+
+use crate::metrics::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,6 +37,8 @@ pub struct Entry {
     id: String,
     span: Span,
     started: Instant,
+    method: Method,
+    route: Option<MatchedPath>,
 }
 
 impl Entry {
@@ -48,7 +53,8 @@ impl Entry {
             ip = tracing::field::Empty,
             tenant = tracing::field::Empty,
         );
-        Self { id, span, started: Instant::now() }
+        let route = request.extensions().get().cloned();
+        Self { id, span, started: Instant::now(), method: request.method().clone(), route }
     }
 
     /// In which the request is to be answered.
@@ -56,10 +62,14 @@ impl Entry {
         self.span.clone()
     }
 
-    /// Logs what came of it, and puts the id on the answer.
-    pub fn end(self, response: &mut Response) {
-        let status = response.status();
-        let micros = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    /// Logs and counts what came of it, and puts the id on the answer.
+    pub fn end(self, metrics: &Metrics, response: &mut Response) {
+        let (status, took) = (response.status(), self.started.elapsed());
+        metrics.request(self.route.as_ref().map_or("", MatchedPath::as_str), &self.method, status, took);
+        if let Some(GrantType(grant)) = response.extensions().get() {
+            metrics.grant(grant, status, took);
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.span.in_scope(|| match status.is_server_error() {
             true => tracing::event!(Level::ERROR, status = status.as_u16(), micros, "answered"),
             false => tracing::event!(Level::INFO, status = status.as_u16(), micros, "answered"),

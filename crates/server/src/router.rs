@@ -6,16 +6,17 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use management::Limits;
-use model::App;
+use management::{Buckets, Limits};
 use model::tenants::Tenant;
+use model::{App, TenantId};
 use tracing::Instrument;
 
 use crate::cors::Origins;
+use crate::metrics::Metrics;
 use crate::peer::Proxies;
 use crate::refusal::Refusal;
 use crate::request_log::{Counter, Entry};
-use crate::{account, host, limits, panics, peer, security_headers};
+use crate::{account, host, limits, panics, peer, rate, security_headers};
 
 /// What `serve` serves, with the default limits.
 pub fn router(app: App, proxies: Proxies) -> Router {
@@ -30,7 +31,24 @@ pub fn layered(
     limits: Limits,
     extend: impl FnOnce(Router<App>) -> Router<App>,
 ) -> Router {
-    let way = Arc::new(Way { counter: Counter::new(&app.random), proxies, app: app.clone() });
+    counted(app, proxies, limits, Metrics::default(), extend)
+}
+
+/// [`layered`] with the counters that the requests are counted in.
+pub fn counted(
+    app: App,
+    proxies: Proxies,
+    limits: Limits,
+    metrics: Metrics,
+    extend: impl FnOnce(Router<App>) -> Router<App>,
+) -> Router {
+    let way = Arc::new(Way {
+        counter: Counter::new(&app.random),
+        proxies,
+        metrics,
+        rate: Buckets::new(limits.plan.authentication()),
+        app: app.clone(),
+    });
     let routes =
         Router::new().merge(auth::routes()).merge(management::routes_with(limits)).merge(account::routes());
     extend(routes)
@@ -44,6 +62,9 @@ pub fn layered(
 struct Way {
     counter: Counter,
     proxies: Proxies,
+    metrics: Metrics,
+    /// For each tenant, whatever is not the Management API.
+    rate: Buckets<TenantId>,
     app: App,
 }
 
@@ -52,7 +73,7 @@ async fn go(State(way): State<Arc<Way>>, request: Request, next: Next) -> Respon
     let entry = Entry::begin(&way.counter, &request);
     let mut response = enter(&way, request, next).instrument(entry.span()).await;
     security_headers::add(&mut response);
-    entry.end(&mut response);
+    entry.end(&way.metrics, &mut response);
     response
 }
 
@@ -83,7 +104,14 @@ async fn within(way: &Way, tenant: &Tenant, request: Request, next: Next) -> Res
     if let Some(answer) = origins.preflight(&request) {
         return answer;
     }
-    let mut response = panics::answer(request, next).await;
+    let mut response = match rate::take(&way.rate, &way.app.clock, tenant, &request) {
+        Ok(standing) => {
+            let mut response = panics::answer(request, next).await;
+            rate::tell(standing, &way.app.clock, &mut response);
+            response
+        }
+        Err(refused) => refused,
+    };
     origins.mark(response.headers_mut());
     response
 }

@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use anyhow::Context;
+use model::Net;
 use model::mail::Delivery;
 use model::tenants;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Transport;
 use crate::listener::Listener;
+use crate::metrics::Metrics;
+use crate::monitoring::Monitoring;
 use crate::peer::Proxies;
 use crate::tls::Certificate;
 use crate::{jobs, logging, panics, program, router};
@@ -23,7 +26,9 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         Transport::BehindProxy => None,
     };
     let breaches = program::breaches(config.breached_passwords.as_deref())?;
-    let app = program::open(&config.database, &program::master_keys(&config.master_key)?, breaches).await?;
+    let net = Net::new(config.outbound.clone());
+    let app =
+        program::open(&config.database, &program::master_keys(&config.master_key)?, breaches, net).await?;
     if let Some(issuer) = &config.issuer {
         program::ensure_tenant(&app, issuer).await?;
     }
@@ -31,6 +36,12 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let addresses = [config.listen];
     let listener = Listener::bind(&addresses, tls).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
+    let metrics = Metrics::default();
+    let listener = listener.counted(metrics.clone()).within(config.bounds);
+    let monitoring = match config.monitoring {
+        Some(address) => Some(Monitoring::start(address, &app, &metrics).await?),
+        None => None,
+    };
     if let (Some(certificate), Transport::Tls { certificate: chain, key }) = (certificate, config.transport) {
         let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
         tokio::spawn(async move {
@@ -46,14 +57,23 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         });
     }
     let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into() };
-    let router = router::layered(app.clone(), proxies, config.self_service, |routes| routes);
+    let router = router::counted(app.clone(), proxies, config.self_service, metrics, |routes| routes);
     let jobs = jobs::start(&app, Delivery::Provider);
     let stop = program::stop_signal()?;
     if tenants::all(&app).await?.is_empty() {
         tracing::warn!("there is no tenant yet: make one with `doorward admin create-tenant`");
     }
     tracing::info!(address = %listener.address()?, version = env!("CARGO_PKG_VERSION"), "ready");
+    let stop = async {
+        stop.await;
+        if let Some(monitoring) = &monitoring {
+            monitoring.stopping();
+        }
+    };
     listener.serve(router, stop).await;
+    if let Some(monitoring) = monitoring {
+        monitoring.end().await;
+    }
     jobs.stop().await;
     program::close(app).await;
     tracing::info!("stopped");

@@ -141,6 +141,10 @@ async fn granted_now(
     }
 }
 
+/// The grant that a request to the token endpoint asked for, among the known ones, in its answer's extensions: for the metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantType(pub &'static str);
+
 /// `POST /oauth/token`. Errors: 400 `invalid_request`, 401 `access_denied` (client), 403 `unauthorized_client`,
 /// `unsupported_grant_type`, `invalid_grant`, `access_denied`.
 pub async fn token(
@@ -150,7 +154,8 @@ pub async fn token(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    match exchange(&visit, query.as_deref(), &headers, &body).await {
+    let mut asked = None;
+    let mut response = match exchange(&visit, query.as_deref(), &headers, &body, &mut asked).await {
         Ok(tokens) => {
             let mut response = no_store_json(StatusCode::OK, &tokens);
             if tokens.token_type == BOUND {
@@ -161,7 +166,11 @@ pub async fn token(
             response
         }
         Err(error) => error.into_response(),
+    };
+    if let Some(grant) = asked {
+        response.extensions_mut().insert(GrantType(grant));
     }
+    response
 }
 
 async fn exchange(
@@ -169,9 +178,11 @@ async fn exchange(
     query: Option<&str>,
     headers: &HeaderMap,
     body: &[u8],
+    asked: &mut Option<&'static str>,
 ) -> Result<Tokens, OAuthError> {
     let params = Params::parse_body(headers, body)?;
     let grant_type = params.get("grant_type").ok_or_else(|| OAuthError::missing("grant_type"))?;
+    *asked = Grant::parse(grant_type).map(Grant::name);
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
     let strict = visit.is_strict_for(&client).await?;
     let bound = async {

@@ -51,6 +51,15 @@ pub async fn deliver(app: &Model, delivery: Delivery) -> Result<usize, db::Error
     Ok(gone)
 }
 
+/// Speaks to a tenant's mail server as far as to be let in, without a letter.
+///
+/// # Errors
+/// The inner error says why no letter would go out.
+pub async fn try_out(app: &Model, tenant: &Tenant) -> Result<Result<(), SendError>, db::Error> {
+    let provider = providers::find(app, &tenant.id).await?;
+    Ok(smtp::try_out(&app.net, provider.as_deref(), &tenant.host).await)
+}
+
 /// Delivers the letters of one tenant, until its server fails.
 async fn deliver_for(
     app: &Model,
@@ -81,7 +90,7 @@ async fn deliver_for(
             Delivery::Outbox => Ok(Some(&mail)),
             Delivery::Provider => {
                 let provider = providers::find(app, &id).await?;
-                smtp::send(provider.as_deref(), &mail, &letter.id, &tenant.host).await.map(|()| None)
+                smtp::send(&app.net, provider.as_deref(), &mail, &letter.id, &tenant.host).await.map(|()| None)
             }
         };
         let serves = sent.as_ref().err().is_none_or(|error| error.is_final);

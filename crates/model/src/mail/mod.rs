@@ -24,7 +24,7 @@ mod render;
 mod smtp;
 pub mod templates;
 
-pub use deliver::{Delivery, deliver};
+pub use deliver::{Delivery, deliver, try_out};
 pub use kind::Kind;
 pub use letter::Letter;
 pub use queue::{Queued, Shown, clear, find, newest, queue};

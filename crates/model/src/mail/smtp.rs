@@ -1,6 +1,5 @@
 //! Handing a mail to the tenant's mail server.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use lettre::message::header::ContentTransferEncoding;
@@ -12,6 +11,7 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::providers::Provider;
 use super::render::Mail;
+use crate::net::Net;
 
 /// How long one try may take, from the connection to the end.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -96,24 +96,16 @@ impl lettre::message::header::Header for Automatic {
 /// # Errors
 /// When there is none that can, or the server does not take it.
 pub(super) async fn send(
+    net: &Net,
     provider: Option<&Provider>,
     mail: &Mail,
     id: &str,
     host: &str,
 ) -> Result<(), SendError> {
-    let Some(provider) = provider else {
-        return Err(SendError::passing("no e-mail provider is configured"));
-    };
-    if provider.name != "smtp" {
-        let text = format!("the e-mail provider `{}` is stored, but only `smtp` can deliver", provider.name);
-        return Err(SendError::passing(text));
-    }
-    if provider.enabled == Some(false) {
-        return Err(SendError::passing("the e-mail provider is not enabled"));
-    }
     let host = host.split(':').next().unwrap_or_default();
+    let provider = able(provider)?;
     let message = message(mail, id, host)?;
-    let transport = transport(provider, host)?;
+    let transport = transport(net, provider, host).await?;
     match tokio::time::timeout(LONGEST, transport.send(message)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
@@ -124,6 +116,35 @@ pub(super) async fn send(
         }
         Err(_) => Err(SendError::passing("the mail server takes too long")),
     }
+}
+
+/// Speaks to the tenant's mail server as far as to be let in.
+///
+/// # Errors
+/// Why no letter would go out.
+pub(super) async fn try_out(net: &Net, provider: Option<&Provider>, host: &str) -> Result<(), SendError> {
+    let transport = transport(net, able(provider)?, host.split(':').next().unwrap_or_default()).await?;
+    match tokio::time::timeout(LONGEST, transport.test_connection()).await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(SendError::passing("the mail server does not answer")),
+        Ok(Err(error)) => Err(SendError::passing(describe(&error))),
+        Err(_) => Err(SendError::passing("the mail server takes too long")),
+    }
+}
+
+/// The provider, if it is one that delivers.
+fn able(provider: Option<&Provider>) -> Result<&Provider, SendError> {
+    let Some(provider) = provider else {
+        return Err(SendError::passing("no e-mail provider is configured"));
+    };
+    if provider.name != "smtp" {
+        let text = format!("the e-mail provider `{}` is stored, but only `smtp` can deliver", provider.name);
+        return Err(SendError::passing(text));
+    }
+    if provider.enabled == Some(false) {
+        return Err(SendError::passing("the e-mail provider is not enabled"));
+    }
+    Ok(provider)
 }
 
 /// An error with its causes.
@@ -141,21 +162,30 @@ fn describe(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// TLS from the start on port 465, else by STARTTLS, which must be there. Only a server on this machine may do without.
-fn transport(provider: &Provider, host: &str) -> Result<AsyncSmtpTransport<Tokio1Executor>, SendError> {
+/// TLS from the start on port 465, else by STARTTLS, which must be there. Only a server on this machine may do without. The connection
+/// goes to an address that was looked at.
+async fn transport(
+    net: &Net,
+    provider: &Provider,
+    host: &str,
+) -> Result<AsyncSmtpTransport<Tokio1Executor>, SendError> {
     let server = provider.credential("smtp_host").unwrap_or_default();
     if server.is_empty() {
         return Err(SendError::passing("the e-mail provider has no `smtp_host`"));
     }
     let port = provider.credentials.get("smtp_port").and_then(serde_json::Value::as_u64);
     let port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(587);
-    let local = server == "localhost" || server.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let addresses = net.addresses(server).await.map_err(SendError::passing)?;
+    let Some(address) = addresses.first() else {
+        return Err(SendError::passing("the mail server has no address"));
+    };
+    let local = address.to_canonical().is_loopback();
     let tls = match port {
         _ if local => Tls::None,
         465 => Tls::Wrapper(parameters(server)?),
         _ => Tls::Required(parameters(server)?),
     };
-    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server)
+    let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.to_string())
         .port(port)
         .tls(tls)
         .timeout(Some(ANSWER))

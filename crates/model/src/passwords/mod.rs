@@ -77,6 +77,7 @@ struct Shared {
     capacity: usize,
     patience: Duration,
     done: AtomicU64,
+    refused: AtomicU64,
 }
 
 #[derive(Default)]
@@ -126,6 +127,7 @@ impl Hasher {
             capacity: queue,
             patience: PATIENCE,
             done: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
         });
         for number in 0..threads.max(1) {
             let (shared, engine) = (shared.clone(), Engine::new(cost));
@@ -173,6 +175,16 @@ impl Hasher {
         self.shared.done.load(Ordering::Relaxed)
     }
 
+    /// How many passwords wait to be hashed.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().waiting.len()
+    }
+
+    /// How many were sent away since the queue was full, since the start.
+    pub fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Relaxed)
+    }
+
     fn enqueue(&self, password: String, job: impl FnOnce(Zeroizing<String>) -> Job) -> Result<(), HashError> {
         let password = Zeroizing::new(password);
         if password.len() > LONGEST {
@@ -184,6 +196,7 @@ impl Hasher {
             queue.waiting.retain(|job| !job.is_abandoned());
         }
         if queue.waiting.len() >= self.shared.capacity {
+            self.shared.refused.fetch_add(1, Ordering::Relaxed);
             return Err(HashError::Busy);
         }
         queue.waiting.push_back(job(password));
@@ -267,7 +280,14 @@ mod tests {
     fn idle(capacity: usize) -> Hasher {
         let queue = Mutex::default();
         let patience = Duration::ZERO;
-        let shared = Shared { queue, arrived: Condvar::new(), capacity, patience, done: AtomicU64::new(0) };
+        let shared = Shared {
+            queue,
+            arrived: Condvar::new(),
+            capacity,
+            patience,
+            done: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        };
         Hasher { shared: Arc::new(shared) }
     }
 

@@ -60,6 +60,27 @@ pub async fn rewrap(db: &Db, sealer: &Sealer, columns: &[SealedColumn]) -> Resul
     Ok(total)
 }
 
+/// Whether what is sealed in the database opens: one envelope of each column is tried. `None` if nothing is sealed yet.
+///
+/// # Errors
+/// When the database fails.
+pub async fn opens(db: &Db, sealer: &Sealer) -> Result<Option<bool>, db::Error> {
+    let mut answer = None;
+    for SealedColumn { table, key, column } in SEALED {
+        let keys = key.join(", ");
+        let sql = format!(
+            "SELECT {keys}, {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {keys} LIMIT 1"
+        );
+        let Some(mut row) = db.read_one(sql, params![]).await? else { continue };
+        let key = key.iter().map(|_| row.take()).collect::<Result<Vec<String>, _>>()?;
+        let parts: Vec<&str> = key.iter().map(String::as_str).collect();
+        let envelope: Vec<u8> = row.take()?;
+        let opened = sealer.open(&context(table, &parts, column), &envelope).is_ok();
+        answer = Some(answer.unwrap_or(true) && opened);
+    }
+    Ok(answer)
+}
+
 impl SealedColumn {
     async fn rewrap(&self, db: &Db, sealer: &Sealer, total: &mut Rewrapped) -> Result<(), db::Error> {
         let Self { table, column, .. } = self;
@@ -168,6 +189,8 @@ mod tests {
             app.db.commit(batch).await.unwrap();
             let new = MasterKey::generate(&app.random);
             let both = Sealer::new(&new, std::slice::from_ref(&app.master_key));
+            assert_eq!(opens(&app.db, &Sealer::new(&new, &[])).await.unwrap(), Some(false));
+            assert_eq!(opens(&app.db, &both).await.unwrap(), Some(true));
             let strange = rewrap(&app.db, &Sealer::new(&new, &[]), SEALED).await.unwrap();
             assert_eq!(
                 (strange.moved, strange.unreadable),

@@ -10,7 +10,7 @@ pub mod trust;
 
 use std::fmt::Write;
 use std::fs;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use anyhow::{Context, bail};
 use management::Limits;
 use model::mail::Delivery;
 use model::tenants::Tenant;
-use model::{Clock, Random};
+use model::{Clock, Net, Random};
 
 use crate::cli::Dev;
 use crate::listener::Listener;
@@ -47,7 +47,9 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
     let database =
         command.database.unwrap_or_else(|| format!("sqlite:{}", place.join("doorward.db").display()));
     let breaches = program::breaches(command.breached_passwords.as_deref())?;
-    let app = program::open(&database, &program::development_keys(place)?, breaches).await?;
+    // What is tried here runs on this machine.
+    let net = Net::new([IpAddr::from(Ipv4Addr::LOCALHOST).into(), IpAddr::from(Ipv6Addr::LOCALHOST).into()]);
+    let app = program::open(&database, &program::development_keys(place)?, breaches, net).await?;
     let file = data.join("credentials.json");
     let (tenant, credentials) = seed::seed(&app, &host, &file).await?;
 

@@ -57,6 +57,38 @@ impl Drop for Program {
     }
 }
 
+/// Another node of a [`Program`].
+pub struct Node {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends JSON to a node and takes JSON.
+pub async fn json_at(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    bearer: Option<&str>,
+    body: &Value,
+) -> (u16, Value) {
+    let authorization = bearer.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut connection = Connection::open(address).await.expect("the server accepts connections");
+    let (status, _, body) =
+        connection.call(&request(method, path, &headers, &body)).await.expect("an answer");
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
 /// A free address of the loopback interface.
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
@@ -135,6 +167,21 @@ impl Program {
         begun.elapsed()
     }
 
+    /// Another node on the same database and with the same master key.
+    pub async fn another_node(&self) -> Node {
+        let address = free_address();
+        let config = self.directory.join("doorward.toml");
+        let child = command(&self.binary, &config).env("DOORWARD_LISTEN", address.to_string()).spawn();
+        let node = Node { child: child.expect("the binary starts"), address };
+        for _ in 0..30_000 {
+            if TcpStream::connect(address).is_ok() {
+                return node;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        panic!("the node does not answer");
+    }
+
     async fn ready(&mut self) {
         for _ in 0..30_000 {
             if TcpStream::connect(self.address).is_ok() {
@@ -148,14 +195,7 @@ impl Program {
 
     /// Sends JSON and takes JSON.
     pub async fn json(&self, method: &str, path: &str, bearer: Option<&str>, body: &Value) -> (u16, Value) {
-        let authorization = bearer.map(|token| format!("Bearer {token}"));
-        let mut headers = vec![("content-type", "application/json")];
-        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut connection = Connection::open(self.address).await.expect("the server accepts connections");
-        let (status, _, body) =
-            connection.call(&request(method, path, &headers, &body)).await.expect("an answer");
-        (status, serde_json::from_slice(&body).unwrap_or_default())
+        json_at(self.address, method, path, bearer, body).await
     }
 
     /// A token of the machine client, with every Management scope.
@@ -361,12 +401,13 @@ pub fn location(headers: &str) -> String {
 }
 
 fn serve(binary: &Path, config: &Path) -> Child {
-    Command::new(binary)
-        .args(["serve", "--config", &path(config)])
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("the binary starts")
+    command(binary, config).spawn().expect("the binary starts")
+}
+
+fn command(binary: &Path, config: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.args(["serve", "--config", &path(config)]).stdout(Stdio::null()).stderr(Stdio::inherit());
+    command
 }
 
 fn doorward(binary: &Path, arguments: &[&str]) -> String {

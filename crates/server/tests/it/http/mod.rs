@@ -6,8 +6,10 @@ mod errors;
 mod headers;
 mod limits;
 mod metadata;
+mod plans;
 mod proxies;
 mod rate;
+mod smuggling;
 
 use axum::http::Method;
 

@@ -1,6 +1,9 @@
 //! The binary itself: what it refuses, how it is set up, how it starts and stops.
 
+mod backup;
 mod config;
 mod dev;
+mod doctor;
 mod first_setup;
+mod monitoring;
 mod process;

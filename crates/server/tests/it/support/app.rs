@@ -16,7 +16,7 @@ use model::resource_servers::{self, ResourceServer};
 use model::seal::{MasterKey, Sealer};
 use model::tenants::Tenant;
 use model::users::{self, NewUser, User};
-use model::{App, Clock, Model, Random, Timestamp, connections, credentials, logs};
+use model::{App, Clock, Model, Net, Random, Timestamp, connections, credentials, logs};
 use serde_json::{Map, Value, json};
 use server::peer::Proxies;
 use server::router;
@@ -252,6 +252,8 @@ pub async fn open(database: &str, clock: Clock, random: Random) -> App {
         breaches: LEAKED_FILE.clone(),
         hasher: Hasher::for_tests(),
         keys: Keys::for_tests(),
+        // What a test listens on is on this machine, and only at this address.
+        net: Net::new(["127.0.0.1/32".parse().expect("is a network")]),
     })
 }
 

@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
-use management::{Limits, Rate};
+use management::{Limits, Plan, Rate};
 use serde::Deserialize;
 
+use crate::listener::Bounds;
+
 /// The variables that override a key, in the order of the file's documentation.
-const VARIABLES: [&str; 13] = [
+const VARIABLES: &[&str] = &[
     "DOORWARD_DATABASE",
     "DOORWARD_LISTEN",
     "DOORWARD_ISSUER",
@@ -25,11 +29,19 @@ const VARIABLES: [&str; 13] = [
     "DOORWARD_SELF_SERVICE_CALLS_PER_SECOND",
     "DOORWARD_SELF_SERVICE_BURST",
     "DOORWARD_IMPORTS_LARGEST_FILE",
+    "DOORWARD_MONITORING_LISTEN",
+    "DOORWARD_STOPPING_ANNOUNCE_SECONDS",
+    "DOORWARD_STOPPING_DRAIN_SECONDS",
+    "DOORWARD_OUTBOUND_ALLOW",
+    "DOORWARD_LIMITS_PLAN",
+    "DOORWARD_LIMITS_CONNECTIONS",
+    "DOORWARD_LIMITS_HEADERS_SECONDS",
+    "DOORWARD_LIMITS_REQUEST_SECONDS",
     "DOORWARD_LOG",
 ];
 
-/// Read by the build, not by the program; it may be left over in the environment.
-const BUILD_VARIABLES: [&str; 1] = ["DOORWARD_REQUIRE_ACCOUNT"];
+/// Read by the build and by a command; they may be left over in the environment.
+const OTHER_VARIABLES: [&str; 2] = ["DOORWARD_REQUIRE_ACCOUNT", "DOORWARD_COPY_TO"];
 
 /// A configuration that can be served: complete, consistent and safe.
 pub struct Config {
@@ -47,8 +59,15 @@ pub struct Config {
     pub master_key: MasterKeySource,
     /// Digests of passwords that have leaked, in their order.
     pub breached_passwords: Option<PathBuf>,
-    /// How fast one person may call the Management API with their own token, and how large a file of users may be.
+    /// How fast one person may call the Management API with their own token, how fast a tenant may be called, and how large a file of
+    /// users may be.
     pub self_service: Limits,
+    /// Where the metrics, health and readiness are served, if anywhere: in plain HTTP, and not to the world.
+    pub monitoring: Option<SocketAddr>,
+    /// What strangers may hold open, and how the program stops.
+    pub bounds: Bounds,
+    /// Networks beside the Internet that log streams and mail may go to. Empty by default.
+    pub outbound: Vec<IpNet>,
     /// The log filter, `info` by default.
     pub log: String,
 }
@@ -128,6 +147,10 @@ struct File {
     breached_passwords_file: Option<PathBuf>,
     self_service: Option<SelfService>,
     imports: Option<Imports>,
+    monitoring: Option<Monitoring>,
+    stopping: Option<Stopping>,
+    limits: Option<LimitsTable>,
+    outbound: Option<Outbound>,
     log: Option<String>,
 }
 
@@ -142,6 +165,34 @@ struct SelfService {
 #[serde(deny_unknown_fields)]
 struct Imports {
     largest_file: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Monitoring {
+    listen: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stopping {
+    announce_seconds: Option<u32>,
+    drain_seconds: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsTable {
+    plan: Option<String>,
+    connections: Option<u32>,
+    headers_seconds: Option<u32>,
+    request_seconds: Option<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Outbound {
+    allow: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -182,6 +233,10 @@ impl Config {
             None => database(file.database, directory)?,
         };
         let listen = listen(variables.take("DOORWARD_LISTEN").or(file.listen))?;
+        let monitoring = variables
+            .take("DOORWARD_MONITORING_LISTEN")
+            .or(file.monitoring.and_then(|monitoring| monitoring.listen));
+        let monitoring = monitoring.map(|text| address("monitoring.listen", &text)).transpose()?;
         let issuer = variables.take("DOORWARD_ISSUER").or(file.issuer);
         let issuer = issuer.map(|issuer| Issuer::parse(&issuer)).transpose()?;
 
@@ -189,11 +244,13 @@ impl Config {
         let certificate =
             variables.take("DOORWARD_TLS_CERTIFICATE").map(PathBuf::from).or(tls.certificate.map(relative));
         let key = variables.take("DOORWARD_TLS_KEY").map(PathBuf::from).or(tls.key.map(relative));
-        let proxies = match variables.take("DOORWARD_TRUSTED_PROXIES") {
-            Some(list) => list.split(',').map(|proxy| proxy.trim().to_owned()).collect(),
-            None => file.trusted_proxies.unwrap_or_default(),
+        let mut nets = |name: &str, written: Option<Vec<String>>| match variables.take(name) {
+            Some(list) => list.split(',').map(|net| net.trim().to_owned()).collect(),
+            None => written.unwrap_or_default(),
         };
-        let trusted_proxies = trusted_proxies(&proxies)?;
+        let trusted_proxies = trusted_proxies(&nets("DOORWARD_TRUSTED_PROXIES", file.trusted_proxies))?;
+        let allowed = file.outbound.and_then(|outbound| outbound.allow);
+        let outbound = networks("outbound.allow", &nets("DOORWARD_OUTBOUND_ALLOW", allowed))?;
         let transport = transport(certificate, key, &trusted_proxies)?;
 
         let key_file = variables
@@ -215,8 +272,15 @@ impl Config {
         let largest =
             calls("DOORWARD_IMPORTS_LARGEST_FILE")?.or(file.imports.and_then(|imports| imports.largest_file));
         let self_service = Limits { import: largest.map_or(self_service.import, u64::from), ..self_service };
+        let limits = file.limits.unwrap_or_default();
+        let bounds = bounds(&mut calls, file.stopping.unwrap_or_default(), &limits)?;
+        let plan = plan(variables.take("DOORWARD_LIMITS_PLAN").or(limits.plan))?;
+        let self_service = Limits { plan, ..self_service };
         Ok(Self {
             database,
+            monitoring,
+            bounds,
+            outbound,
             listen,
             issuer,
             transport,
@@ -258,7 +322,7 @@ impl Variables {
     fn collect(environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
         let mut found = BTreeMap::new();
         for (name, value) in environment.filter(|(name, _)| name.starts_with("DOORWARD_")) {
-            if BUILD_VARIABLES.contains(&&*name) {
+            if OTHER_VARIABLES.contains(&&*name) {
                 continue;
             }
             if !VARIABLES.contains(&&*name) {
@@ -311,24 +375,100 @@ fn listen(address: Option<String>) -> Result<SocketAddr, Error> {
     })
 }
 
-fn trusted_proxies(listed: &[String]) -> Result<Vec<IpNet>, Error> {
+fn address(name: &'static str, text: &str) -> Result<SocketAddr, Error> {
+    text.parse().map_err(|_| {
+        Error::Invalid(name, format!("is not an address and port: {text:?}; write \"127.0.0.1:9464\""))
+    })
+}
+
+/// What stands in the environment, by the variable's name.
+type Numbers<'a> = dyn FnMut(&'static str) -> Result<Option<u32>, Error> + 'a;
+
+/// The longest that may be set.
+const AN_HOUR: u32 = 3600;
+
+fn bounds(variable: &mut Numbers<'_>, stopping: Stopping, limits: &LimitsTable) -> Result<Bounds, Error> {
+    let usual = Bounds::DEFAULT;
+    let mut number =
+        |key: &'static str, name, written: Option<u32>, allowed: RangeInclusive<u32>| match variable(name)?
+            .or(written)
+        {
+            Some(number) if !allowed.contains(&number) => {
+                let (least, most) = allowed.into_inner();
+                Err(Error::Invalid(key, format!("is not from {least} to {most}: {number}")))
+            }
+            number => Ok(number),
+        };
+    let connections =
+        number("limits.connections", "DOORWARD_LIMITS_CONNECTIONS", limits.connections, 1..=1_000_000)?;
+    let mut seconds = |key, name, written, least, usual| {
+        let seconds = number(key, name, written, least..=AN_HOUR)?;
+        Ok::<_, Error>(seconds.map_or(usual, |seconds| Duration::from_secs(seconds.into())))
+    };
+    Ok(Bounds {
+        connections: connections.unwrap_or(usual.connections),
+        headers: seconds(
+            "limits.headers_seconds",
+            "DOORWARD_LIMITS_HEADERS_SECONDS",
+            limits.headers_seconds,
+            1,
+            usual.headers,
+        )?,
+        request: seconds(
+            "limits.request_seconds",
+            "DOORWARD_LIMITS_REQUEST_SECONDS",
+            limits.request_seconds,
+            1,
+            usual.request,
+        )?,
+        announce: seconds(
+            "stopping.announce_seconds",
+            "DOORWARD_STOPPING_ANNOUNCE_SECONDS",
+            stopping.announce_seconds,
+            0,
+            usual.announce,
+        )?,
+        drain: seconds(
+            "stopping.drain_seconds",
+            "DOORWARD_STOPPING_DRAIN_SECONDS",
+            stopping.drain_seconds,
+            0,
+            usual.drain,
+        )?,
+        ..usual
+    })
+}
+
+fn plan(name: Option<String>) -> Result<Plan, Error> {
+    let Some(name) = name else { return Ok(Plan::default()) };
+    let known = Plan::NAMES.iter().find(|(known, _)| *known == name);
+    known.map(|(_, plan)| *plan).ok_or_else(|| {
+        let names = Plan::NAMES.map(|(name, _)| name).join(", ");
+        Error::Invalid("limits.plan", format!("is {name:?}, which is none of {names}"))
+    })
+}
+
+/// Addresses and networks.
+fn networks(key: &'static str, listed: &[String]) -> Result<Vec<IpNet>, Error> {
     let parse = |text: &String| {
         let net = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
-        let net = net.map_err(|_| {
-            Error::Invalid(
-                "trusted_proxies",
-                format!("holds {text:?}, which is no address: write \"10.0.0.7\" or \"10.0.0.0/24\""),
-            )
-        })?;
-        if net.prefix_len() == 0 {
-            return Err(Error::Invalid(
-                "trusted_proxies",
-                format!("holds {text:?}, which trusts the whole Internet: name the proxy"),
-            ));
-        }
-        Ok(net)
+        net.map_err(|_| {
+            let advice = "write \"10.0.0.7\" or \"10.0.0.0/24\"";
+            Error::Invalid(key, format!("holds {text:?}, which is no address: {advice}"))
+        })
     };
     listed.iter().map(parse).collect()
+}
+
+fn trusted_proxies(listed: &[String]) -> Result<Vec<IpNet>, Error> {
+    let nets = networks("trusted_proxies", listed)?;
+    match nets.iter().zip(listed).find(|(net, _)| net.prefix_len() == 0) {
+        Some((_, text)) => Err(Error::Invalid(
+            "trusted_proxies",
+            format!("holds {text:?}, which trusts the whole Internet: name the proxy"),
+        )),
+        None => Ok(nets),
+    }
 }
 
 fn transport(
@@ -384,175 +524,4 @@ fn master_key(file: Option<PathBuf>, value: Option<String>) -> Result<MasterKeyS
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"
-        database = "postgres://doorward:hunter2@db/doorward"
-        listen = "0.0.0.0:443"
-        master_key_file = "master.key"
-        [tls]
-        certificate = "chain.pem"
-        key = "/etc/key.pem"
-    "#;
-
-    fn parse(text: &str, environment: &[(&str, &str)]) -> Result<Config, Error> {
-        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
-        Config::parse(Path::new("/etc/doorward/doorward.toml"), text, environment)
-    }
-
-    fn refusal(text: &str, environment: &[(&str, &str)]) -> String {
-        parse(text, environment).err().expect("must be refused").to_string()
-    }
-
-    #[test]
-    fn paths_are_relative_to_the_file() {
-        let config = parse(GOOD, &[]).expect("is good");
-        assert_eq!(
-            config.transport,
-            Transport::Tls { certificate: "/etc/doorward/chain.pem".into(), key: "/etc/key.pem".into() }
-        );
-        assert_eq!(config.master_key, MasterKeySource::File("/etc/doorward/master.key".into()));
-        assert!(config.trusted_proxies.is_empty() && config.breached_passwords.is_none());
-        let leaked = GOOD.replace("[tls]", "breached_passwords_file = \"pwned.txt\"\n[tls]");
-        let config = parse(&leaked, &[]).expect("is good");
-        assert_eq!(config.breached_passwords, Some("/etc/doorward/pwned.txt".into()));
-        let moved = parse(&leaked, &[("DOORWARD_BREACHED_PASSWORDS_FILE", "x.txt")]).expect("is good");
-        assert_eq!(moved.breached_passwords, Some("x.txt".into()));
-        let here = GOOD.replace("postgres://doorward:hunter2@db/doorward", "sqlite:doorward.db");
-        let config =
-            Config::parse(Path::new("src/doorward.toml"), &here, std::iter::empty()).expect("is good");
-        assert_eq!(config.database, "sqlite:src/doorward.db");
-        let moved = [("DOORWARD_DATABASE".to_owned(), "sqlite:src/x.db".to_owned())].into_iter();
-        let config = Config::parse(Path::new("src/doorward.toml"), &here, moved).expect("is good");
-        assert_eq!(config.database, "sqlite:src/x.db");
-    }
-
-    #[test]
-    fn the_environment_wins_key_by_key() {
-        let config = parse(
-            GOOD,
-            &[
-                ("DOORWARD_LISTEN", "127.0.0.1:8443"),
-                ("DOORWARD_TRUSTED_PROXIES", "10.0.0.7, fd00::/8"),
-                ("DOORWARD_ISSUER", "https://ID.example.com:443"),
-                ("DOORWARD_REQUIRE_ACCOUNT", "1"),
-                ("HOME", "/root"),
-            ],
-        )
-        .expect("is good");
-        assert_eq!(config.listen, "127.0.0.1:8443".parse().unwrap());
-        assert_eq!(config.trusted_proxies, ["10.0.0.7/32".parse().unwrap(), "fd00::/8".parse().unwrap()]);
-        assert_eq!(config.issuer, Some(Issuer { host: "id.example.com".into() }));
-    }
-
-    #[test]
-    fn unknown_keys_and_variables_are_refused() {
-        assert_eq!(
-            refusal("databse = \"sqlite:x\"", &[]),
-            "/etc/doorward/doorward.toml:1: unknown field `databse`, expected one of `database`, `listen`, \
-             `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `breached_passwords_file`, `self_service`, `imports`, \
-             `log`"
-        );
-        assert!(
-            refusal(GOOD, &[("DOORWARD_LISTN", "x")])
-                .starts_with("unknown environment variable DOORWARD_LISTN;")
-        );
-    }
-
-    #[test]
-    fn a_syntax_error_names_the_line_and_quotes_nothing() {
-        let message = refusal("listen = \"0.0.0.0:1\"\ndatabase = \"postgres://u:hunter2@db\" x", &[]);
-        assert!(message.starts_with("/etc/doorward/doorward.toml:2: "), "{message}");
-        assert!(!message.contains("hunter2"), "{message}");
-    }
-
-    #[test]
-    fn a_database_that_is_none_is_refused_without_its_value() {
-        assert_eq!(
-            refusal(&GOOD.replace("postgres://", "mysql://"), &[]),
-            "`database` must begin with sqlite: or postgres://"
-        );
-        assert_eq!(
-            refusal(
-                &GOOD.replace("postgres://doorward:hunter2@db/doorward", "sqlite:/no/such/place/x.db"),
-                &[]
-            ),
-            "`database` lies in /no/such/place, which is not a directory"
-        );
-        assert!(refusal("", &[]).starts_with("`database` is missing: "));
-    }
-
-    #[test]
-    fn plain_http_needs_a_named_proxy() {
-        let plain = GOOD.split("[tls]").next().expect("has a first part");
-        assert!(refusal(plain, &[]).starts_with("plain HTTP to anybody is refused: "));
-        assert_eq!(
-            parse(plain, &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.1")]).expect("is good").transport,
-            Transport::BehindProxy
-        );
-        for everybody in ["0.0.0.0/0", "::/0"] {
-            assert!(
-                refusal(plain, &[("DOORWARD_TRUSTED_PROXIES", everybody)])
-                    .contains("trusts the whole Internet")
-            );
-        }
-        assert!(
-            refusal(plain, &[("DOORWARD_TRUSTED_PROXIES", "proxy.internal")]).contains("which is no address")
-        );
-    }
-
-    #[test]
-    fn half_a_tls_configuration_is_refused() {
-        assert!(
-            refusal(&GOOD.replace("key = \"/etc/key.pem\"", ""), &[]).starts_with("`tls.key` is missing: ")
-        );
-        assert!(
-            refusal(&GOOD.replace("certificate = \"chain.pem\"", ""), &[])
-                .starts_with("`tls.certificate` is missing: ")
-        );
-    }
-
-    #[test]
-    fn the_master_key_is_given_once() {
-        let twice = refusal(GOOD, &[("DOORWARD_MASTER_KEY", "c2VjcmV0")]);
-        assert!(twice.starts_with("the master key is given twice: "), "{twice}");
-        assert!(!twice.contains("c2VjcmV0"), "{twice}");
-        assert!(
-            refusal(&GOOD.replace("master_key_file = \"master.key\"", ""), &[])
-                .starts_with("`master_key_file` is missing: ")
-        );
-    }
-
-    #[test]
-    fn the_self_service_limit_is_set_by_halves_or_switched_off() {
-        let limit = |lines: &str, environment: &[(&str, &str)]| {
-            let config = parse(&format!("{GOOD}\n{lines}"), environment).expect("is good");
-            config.self_service.user.map(|rate| (rate.per_second.get(), rate.burst.get()))
-        };
-        assert_eq!(limit("", &[]), Some((10, 50)));
-        assert_eq!(limit("[self_service]\ncalls_per_second = 20", &[]), Some((20, 50)));
-        assert_eq!(limit("[self_service]\ncalls_per_second = 100\nburst = 5", &[]), Some((100, 100)));
-        assert_eq!(limit("[self_service]\ncalls_per_second = 0", &[]), None);
-        assert_eq!(limit("", &[("DOORWARD_SELF_SERVICE_BURST", "60")]), Some((10, 60)));
-        assert_eq!(limit("", &[("DOORWARD_SELF_SERVICE_CALLS_PER_SECOND", "0")]), None);
-        assert_eq!(
-            refusal(GOOD, &[("DOORWARD_SELF_SERVICE_BURST", "many")]),
-            "`DOORWARD_SELF_SERVICE_BURST` is not a whole number: \"many\""
-        );
-    }
-
-    #[test]
-    fn an_issuer_is_a_bare_https_origin() {
-        for (issuer, reason) in [
-            ("http://id.example.com/", "must begin with https://"),
-            ("id.example.com", "is not a URL"),
-            ("https://id.example.com/auth", "must be a bare origin"),
-            ("https://id.example.com/?x", "must be a bare origin"),
-            ("https://u:p@id.example.com/", "must not hold a user name"),
-        ] {
-            let message = refusal(GOOD, &[("DOORWARD_ISSUER", issuer)]);
-            assert!(message.starts_with(&format!("`issuer` {reason}")), "{message}");
-        }
-    }
-}
+mod tests;
