@@ -191,6 +191,9 @@ pub enum Missing {
     /// `inexistent_log`.
     #[error("Log not found.")]
     Log,
+    /// No code.
+    #[error("The log stream does not exist.")]
+    LogStream,
     /// `inexistent_email_provider`.
     #[error("There is not a configured email provider")]
     EmailProvider,
@@ -235,6 +238,7 @@ impl Missing {
             Self::EmailTemplate => Some("inexistent_email_template"),
             Self::Job | Self::JobErrors => Some("inexistent_job"),
             Self::SigningKey
+            | Self::LogStream
             | Self::AddressBlock
             | Self::AuthenticationMethod
             | Self::Credential

@@ -28,6 +28,7 @@ pub mod jobs;
 mod json;
 pub mod limits;
 pub mod lists;
+pub mod log_streams;
 pub mod logs;
 pub mod my_account;
 pub mod operations;

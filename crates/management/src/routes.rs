@@ -15,9 +15,9 @@ use crate::table::Table;
 use crate::users::authentication_methods as methods;
 use crate::{
     administrators, anomaly, attack_protection, branding, client_grants, clients, connections,
-    device_credentials, email_templates, emails, grants, guardian, jobs, logs, my_account, protocol,
-    refresh_tokens, resource_servers, roles, self_service, sessions, signing_keys, tenants, tickets,
-    user_blocks, users,
+    device_credentials, email_templates, emails, grants, guardian, jobs, log_streams, logs, my_account,
+    protocol, refresh_tokens, resource_servers, roles, self_service, sessions, signing_keys, tenants,
+    tickets, user_blocks, users,
 };
 
 const GET: Method = Method::GET;
@@ -158,6 +158,12 @@ fn table(table: Table, largest_import: u64) -> Table {
             everyone("update:signing_keys").and("create:signing_keys")], signing_keys::rotate)
         .op(GET, "/keys/signing/{kid}", "Get an Application Signing Key by its key id", &[everyone("read:signing_keys")], signing_keys::get)
         .op(PUT, "/keys/signing/{kid}/revoke", "Revoke an Application Signing Key by its key id", &[everyone("update:signing_keys")], signing_keys::revoke)
+
+        .op(GET, "/log-streams", "Get log streams", &[everyone("read:log_streams")], log_streams::list)
+        .op(POST, "/log-streams", "Create a log stream", &[everyone("create:log_streams")], log_streams::create)
+        .op(GET, "/log-streams/{id}", "Get log stream by ID", &[everyone("read:log_streams")], log_streams::get)
+        .op(PATCH, "/log-streams/{id}", "Update a log stream", &[everyone("update:log_streams")], log_streams::update)
+        .op(DELETE, "/log-streams/{id}", "Delete log stream", &[everyone("delete:log_streams")], log_streams::delete)
 
         .op(GET, "/logs", "Search log events", &[everyone("read:logs"), everyone("read:logs_users")], logs::list)
         .op(GET, "/logs/{id}", "Get a log event by id", &[everyone("read:logs"), everyone("read:logs_users")], logs::get)

@@ -23,6 +23,7 @@ pub mod ids;
 pub mod jobs;
 pub mod jose;
 pub mod keys;
+pub mod log_streams;
 pub mod logs;
 pub mod mail;
 pub mod mfa_tokens;

@@ -31,6 +31,7 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(20, "spent_ids", include_str!("../migrations/0020_spent_ids.sql")),
     shared(21, "requests", include_str!("../migrations/0021_requests.sql")),
     shared(22, "proofs", include_str!("../migrations/0022_proofs.sql")),
+    shared(23, "log_streams", include_str!("../migrations/0023_log_streams.sql")),
     shared(25, "administrators", include_str!("../migrations/0025_administrators.sql")),
     shared(26, "sessions_and_roles", include_str!("../migrations/0026_sessions_and_roles.sql")),
 ];

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use model::mail::{self, Delivery};
-use model::{App, jobs, recovery, retention};
+use model::{App, jobs, log_streams, recovery, retention};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -20,6 +20,9 @@ const RUNNERS: usize = 2;
 /// How often the queue of letters is looked at.
 const POST: Duration = Duration::from_secs(1);
 
+/// How often the log streams are looked at.
+const STREAMS: Duration = Duration::from_secs(1);
+
 /// The running jobs.
 pub struct Jobs(Vec<JoinHandle<()>>);
 
@@ -29,6 +32,7 @@ pub fn start(app: &App, delivery: Delivery) -> Jobs {
         app.db.follow_changes(),
         tokio::spawn(sweep(app.clone())),
         tokio::spawn(deliver(app.clone(), delivery)),
+        tokio::spawn(stream(app.clone())),
     ];
     running.extend((0..RUNNERS).map(|_| tokio::spawn(run(app.clone()))));
     Jobs(running)
@@ -52,6 +56,24 @@ async fn deliver(app: App, delivery: Delivery) {
         clock.tick().await;
         if let Err(error) = post(&app, delivery).await {
             tracing::warn!(%error, "cannot look after the mail; trying again later");
+        }
+    }
+}
+
+/// Takes what was written in the log to where the tenants have it go.
+async fn stream(app: App) {
+    let mut clock = interval_at(Instant::now() + STREAMS, STREAMS);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        match log_streams::deliver(&app).await {
+            Ok(1..) => {}
+            Ok(0) => {
+                clock.tick().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot look after the log streams; trying again later");
+                clock.tick().await;
+            }
         }
     }
 }

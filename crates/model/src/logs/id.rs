@@ -14,6 +14,22 @@ pub fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The beginning of every id that is made from `moment` on, until the next millisecond: those that were made before sort before it.
+pub fn ids_from(moment: Timestamp) -> String {
+    let moment = jiff::Timestamp::from_millisecond(moment.millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let moment = moment.to_zoned(jiff::tz::TimeZone::UTC);
+    format!(
+        "900{:04}{:02}{:02}{:02}{:02}{:02}{:03}",
+        moment.year(),
+        moment.month(),
+        moment.day(),
+        moment.hour(),
+        moment.minute(),
+        moment.second(),
+        moment.millisecond(),
+    )
+}
+
 /// Makes ids. Within a process each is greater than the one before; a random number of the process keeps those of other
 /// processes apart.
 #[derive(Debug)]
@@ -37,19 +53,8 @@ impl Ids {
         let last = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, following);
         let next = last.map_or(now, |last| now.max(last + 1));
         let (millis, number) = (next >> NUMBER_BITS, next & ((1 << NUMBER_BITS) - 1));
-        let moment = jiff::Timestamp::from_millisecond(i64::try_from(millis).unwrap_or(i64::MAX));
-        let moment = moment.unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_zoned(jiff::tz::TimeZone::UTC);
-        format!(
-            "900{:04}{:02}{:02}{:02}{:02}{:02}{:03}{number:017}{:019}",
-            moment.year(),
-            moment.month(),
-            moment.day(),
-            moment.hour(),
-            moment.minute(),
-            moment.second(),
-            moment.millisecond(),
-            self.process,
-        )
+        let moment = Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX));
+        format!("{}{number:017}{:019}", ids_from(moment), self.process)
     }
 }
 

@@ -129,6 +129,19 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
     Ok(Page { entries: rows.into_iter().map(Entry::from_row).collect::<Result<_, _>>()?, total })
 }
 
+/// At most `take` entries after the one with the id `from` and before `before`, the oldest first.
+pub async fn list_between(
+    db: &Db,
+    tenant: &TenantId,
+    from: &str,
+    before: &str,
+    take: i64,
+) -> Result<Vec<Entry>, Error> {
+    let sql = "SELECT doc FROM logs WHERE tenant = $1 AND id > $2 AND id < $3 ORDER BY id LIMIT $4";
+    let rows = db.read(sql, params![tenant, from, before, take]).await?;
+    rows.into_iter().map(Entry::from_row).collect()
+}
+
 /// The next `take` entries after the one with the id `from`, the oldest first; from the first without `from`. An entry that another
 /// node writes at this very moment may sort before an answered one; what is a second old does not move any more.
 pub async fn list_after(

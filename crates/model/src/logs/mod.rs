@@ -21,9 +21,9 @@ use crate::clock::Timestamp;
 use crate::ids::TenantId;
 
 pub use event::Event;
-pub use id::is_id;
+pub use id::{ids_from, is_id};
 pub use kind::Kind;
-pub use list::{LOGS, Page, Query, Sort, list, list_after};
+pub use list::{LOGS, Page, Query, Sort, list, list_after, list_between};
 pub use queue::{Counts, Queue, Share};
 pub use redact::{MASK, excerpt, redact};
 
@@ -35,6 +35,11 @@ impl Entry {
     /// The entry's id.
     pub fn id(&self) -> &str {
         self.0.get("log_id").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> &str {
+        self.0.get("type").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The item of `GET /logs`.

@@ -23,7 +23,7 @@ const EXCERPT_BYTES: usize = 8 * 1024;
 const DEEPEST: usize = 32;
 
 /// Keys whose values are secret, in lower case and without `_` and `-`.
-const SECRET: [&str; 34] = [
+const SECRET: &[&str] = &[
     "accesskeyid",
     "assertion",
     "authorization",
@@ -38,6 +38,8 @@ const SECRET: [&str; 34] = [
     "devicecode",
     "dpop",
     "hash",
+    "httpcustomheaders",
+    "httpendpoint",
     "idtokenhint",
     "jwt",
     "key",
@@ -55,6 +57,7 @@ const SECRET: [&str; 34] = [
     "signature",
     "smtppass",
     "state",
+    "sumosourceaddress",
     "ticket",
     "totpseed",
     "usercode",
@@ -62,8 +65,19 @@ const SECRET: [&str; 34] = [
 
 /// Endings of keys whose values are secret, in the same form: `client_secret`, `access_token`, `new_password`; and what services
 /// that deliver messages call theirs: `skey`, `server_key`, `server_credentials`, `p12`.
-const SECRET_ENDINGS: [&str; 9] =
-    ["password", "secret", "token", "apikey", "accesskey", "skey", "serverkey", "servercredentials", "p12"];
+const SECRET_ENDINGS: &[&str] = &[
+    "authorization",
+    "writekey",
+    "password",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "skey",
+    "serverkey",
+    "servercredentials",
+    "p12",
+];
 
 /// Replaces every secret in an event's details by [`MASK`], however deep, and leaves out what is too long, too deep or too much.
 pub fn redact(details: &mut Value) {

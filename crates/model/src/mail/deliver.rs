@@ -90,7 +90,9 @@ async fn deliver_for(
             Delivery::Outbox => Ok(Some(&mail)),
             Delivery::Provider => {
                 let provider = providers::find(app, &id).await?;
-                smtp::send(&app.net, provider.as_deref(), &mail, &letter.id, &tenant.host).await.map(|()| None)
+                smtp::send(&app.net, provider.as_deref(), &mail, &letter.id, &tenant.host)
+                    .await
+                    .map(|()| None)
             }
         };
         let serves = sent.as_ref().err().is_none_or(|error| error.is_final);

@@ -23,6 +23,7 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "email_providers", key: &["tenant"], column: "credentials" },
     SealedColumn { table: "letters", key: &["tenant", "id"], column: "rendered" },
     SealedColumn { table: "letters", key: &["tenant", "id"], column: "variables" },
+    SealedColumn { table: "log_streams", key: &["tenant", "id"], column: "sink" },
     SealedColumn { table: "job_parts", key: &["tenant", "job", "number"], column: "data" },
     SealedColumn { table: "factors", key: &["tenant", "id"], column: "secret" },
     SealedColumn { table: "guardian", key: &["tenant"], column: "providers" },
@@ -186,6 +187,9 @@ mod tests {
             let mut guardian = crate::guardian::load(&app, &app.tenant).await.unwrap();
             guardian.set_provider("duo", json!({ "skey": "s" }).as_object().cloned().unwrap());
             crate::guardian::save(&mut batch, &app, &app.tenant, &mut guardian);
+            let http = object(json!({ "type": "http", "sink": { "httpEndpoint": "https://example.com" } }));
+            let mut stream = crate::log_streams::LogStream::new(&app.random, &http).unwrap();
+            crate::log_streams::insert(&app, &mut batch, &app.tenant, &mut stream, app.clock.now());
             app.db.commit(batch).await.unwrap();
             let new = MasterKey::generate(&app.random);
             let both = Sealer::new(&new, std::slice::from_ref(&app.master_key));

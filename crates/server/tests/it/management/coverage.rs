@@ -99,6 +99,11 @@ const CELLS: &[(&str, &str, u16, u16)] = &[
     ("GET /email-templates/{templateName}", "read:email_templates", 200, 404),
     ("PUT /email-templates/{templateName}", "update:email_templates", 200, 404),
     ("PATCH /email-templates/{templateName}", "update:email_templates", 200, 404),
+    ("GET /log-streams", "read:log_streams", 200, 200),
+    ("POST /log-streams", "create:log_streams", 200, 200),
+    ("GET /log-streams/{id}", "read:log_streams", 200, 404),
+    ("PATCH /log-streams/{id}", "update:log_streams", 200, 404),
+    ("DELETE /log-streams/{id}", "delete:log_streams", 204, 204),
     ("GET /emails/provider", "read:email_provider", 200, 200),
     ("POST /emails/provider", "create:email_provider", 201, 201),
     ("PATCH /emails/provider", "update:email_provider", 200, 200),
@@ -439,6 +444,11 @@ impl World {
                 assert_eq!(made.status, 201, "{}", made.text);
                 id(made.body, "id")
             }
+            // There may be only so many.
+            "log-streams" => match self.admin.get("/api/v2/log-streams").await.body {
+                Value::Array(there) if !there.is_empty() => id(there[0].clone(), "id"),
+                _ => id(self.admin.post("/api/v2/log-streams", stream()).await.body, "id"),
+            },
             "anomaly" => self.throttled().await,
             "email-templates" => self.email_template().await,
             other => panic!("write here how to make one of {other}"),
@@ -587,6 +597,7 @@ impl World {
             ("client-grants", Whose::Missing) => "cgr_0000000000000000".to_owned(),
             ("connections", Whose::Missing) => "con_0000000000000000".to_owned(),
             ("jobs", Whose::Missing) => "job_0000000000000000".to_owned(),
+            ("log-streams", Whose::Missing) => "lst_0000000000000000".to_owned(),
             ("device-credentials", Whose::Missing) => "dcr_0000000000000000".to_owned(),
             ("email-templates", Whose::Missing) => "async_approval".to_owned(),
             (_, Whose::Missing) => "000000000000000000000000".to_owned(),
@@ -727,6 +738,8 @@ impl World {
             ("PATCH", "/doorward/self-service") => Some(json!({ "notices": null })),
             ("POST", "/email-templates") => Some(template("stolen_credentials")),
             ("PATCH", "/email-templates/{templateName}") => Some(json!({ "subject": self.unique("s") })),
+            ("POST", "/log-streams") => Some(stream()),
+            ("PATCH", "/log-streams/{id}") => Some(json!({ "name": self.unique("s") })),
             ("POST", "/emails/provider") => Some(provider()),
             ("PATCH", "/emails/provider") => Some(json!({ "enabled": false })),
             (
@@ -778,6 +791,11 @@ impl World {
 
 fn template(name: &str) -> Value {
     json!({ "template": name, "body": "b", "from": "", "subject": "s", "syntax": "liquid", "enabled": true })
+}
+
+/// A stream that is kept and delivers nothing.
+fn stream() -> Value {
+    json!({ "type": "sumo", "sink": { "sumoSourceAddress": "https://sumo.test" } })
 }
 
 fn provider() -> Value {

@@ -20,6 +20,7 @@ mod emails;
 mod grants;
 mod identities;
 mod jobs;
+mod log_streams;
 mod logs;
 mod protocol;
 mod refresh_tokens;

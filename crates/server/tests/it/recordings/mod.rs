@@ -63,9 +63,9 @@ fn report(tally: &Tally) -> String {
         "{:<18} {:>8} {:>9} {:>8} {:>8} {:>9}",
         "family", "recorded", "not there", "excluded", "replayed", "differing"
     ));
-    for family in FAMILIES {
+    for family in FAMILIES.iter().copied() {
         let none = Count::default();
-        let count = tally.families.get(*family).unwrap_or(&none);
+        let count = tally.families.get(family).unwrap_or(&none);
         line(format!(
             "{family:<18} {:>8} {:>9} {:>8} {:>8} {:>9}",
             count.recorded, count.later, count.excluded, count.replayed, count.differing

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use server::peer::Proxies;
 use server::router;
 
-use super::{Caller, Engine};
+use super::{Caller, Engine, hook};
 
 /// When every test begins: 2026-01-01T12:00:00Z.
 pub const NOW: Timestamp = Timestamp::from_millis(1_767_268_800_000);
@@ -253,7 +253,7 @@ pub async fn open(database: &str, clock: Clock, random: Random) -> App {
         hasher: Hasher::for_tests(),
         keys: Keys::for_tests(),
         // What a test listens on is on this machine, and only at this address.
-        net: Net::new(["127.0.0.1/32".parse().expect("is a network")]),
+        net: Net::new(["127.0.0.1/32".parse().expect("is a network")]).trusting(hook::trust()),
     })
 }
 

@@ -23,6 +23,7 @@ pub mod client_key;
 pub mod engine;
 pub mod factors;
 pub mod holder;
+pub mod hook;
 pub mod post;
 pub mod socket;
 pub mod tls;

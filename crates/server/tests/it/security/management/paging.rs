@@ -22,6 +22,7 @@ const LISTS: &[(&str, bool, bool)] = &[
     ("/grants", false, false),
     ("/guardian/factors", false, false),
     ("/guardian/policies", false, false),
+    ("/log-streams", false, false),
     ("/logs", false, true),
     // Goes on by the same places as the user's own list of them.
     ("/refresh-tokens", false, false),
@@ -76,6 +77,7 @@ const OBJECTS: &[&str] = &[
     // All of one file's rows, streamed.
     "/jobs/{id}/errors",
     "/keys/signing/{kid}",
+    "/log-streams/{id}",
     "/logs/{id}",
     "/refresh-tokens/{id}",
     "/resource-servers/{id}",
@@ -94,6 +96,7 @@ const WHOLE: &[&str] = &[
     "/guardian/factors",
     "/guardian/policies",
     "/keys/signing",
+    "/log-streams",
     "/users/{id}/enrollments",
 ];
 

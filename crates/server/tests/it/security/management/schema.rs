@@ -7,7 +7,7 @@ use management::users::authentication_methods as methods;
 use management::validation::{Strict, Validator};
 use management::{
     administrators, attack_protection, branding, client_grants, clients, connections, device_credentials,
-    email_templates, emails, guardian, jobs, operations, permissions, protocol, refresh_tokens,
+    email_templates, emails, guardian, jobs, log_streams, operations, permissions, protocol, refresh_tokens,
     resource_servers, roles, self_service, sessions, tenants, tickets, users,
 };
 use model::roles::Role;
@@ -164,6 +164,9 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
     let provider = json!({ "name": "smtp", "credentials": { "smtp_host": "mail.test" } });
     made("emails/provider", provider, "name").await;
     assert_eq!(admin.post("/api/v2/email-templates", template("verify_email")).await.status, 200);
+    let stream = json!({ "type": "http", "sink": { "httpEndpoint": "https://example.com/logs" } });
+    let stream =
+        admin.post("/api/v2/log-streams", stream).await.body["id"].as_str().expect("is text").to_owned();
     let body = |operation, path: &str, good, schema| Body { operation, path: path.to_owned(), good, schema };
     vec![
         body(
@@ -314,6 +317,18 @@ async fn bodies(app: &TestApp, admin: &Caller) -> Vec<Body> {
             "emails/provider",
             |_| json!({ "enabled": true }),
             schema!(Document<emails::UpdateProvider>),
+        ),
+        body(
+            "POST /log-streams",
+            "log-streams",
+            |_| json!({ "type": "http", "sink": { "httpEndpoint": "https://example.com/logs" }, "startFrom": "no moment" }),
+            schema!(Document<log_streams::CreateLogStream>),
+        ),
+        body(
+            "PATCH /log-streams/{id}",
+            &format!("log-streams/{stream}"),
+            |_| json!({ "name": "n" }),
+            schema!(Document<log_streams::UpdateLogStream>),
         ),
         body(
             "POST /jobs/verification-email",
