@@ -180,6 +180,18 @@ impl Page for ErrorPage {
 
 impl IntoResponse for ErrorPage {
     fn into_response(self) -> Response {
-        self.answer(self.kind.status(), &FormTargets::default())
+        let mut response = self.answer(self.kind.status(), &FormTargets::default());
+        let (code, description) = (self.code.unwrap_or_default(), self.description.unwrap_or_default());
+        response.extensions_mut().insert(Told { code, description });
+        response
     }
+}
+
+/// What an error page tells, in its answer's extensions: for the explain page of `doorward dev`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The error's code; empty if it has none.
+    pub code: String,
+    /// Its published description; empty if it has none.
+    pub description: String,
 }

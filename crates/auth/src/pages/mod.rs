@@ -30,7 +30,7 @@ use axum::response::{IntoResponse, Response};
 
 pub use consent::{ConsentPage, ScopeLine};
 pub use device::{DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage, DeviceError};
-pub use error::{ErrorKind, ErrorPage};
+pub use error::{ErrorKind, ErrorPage, Told};
 pub use form_post::FormPostPage;
 pub use login::{LoginError, LoginPage};
 pub use logout::{LoggedOutPage, LogoutConfirmPage};

@@ -2,6 +2,7 @@
 //! certificate of its own, a page that shows every mail and one that moves the clock.
 
 pub mod authority;
+pub mod explain;
 pub mod faults;
 pub mod outbox;
 pub mod routes;
@@ -53,9 +54,9 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
     let file = data.join("credentials.json");
     let (tenant, credentials) = seed::seed(&app, &host, &file).await?;
 
-    let tools = routes::Tools::new(&app.random);
+    let tools = routes::Tools::new(&app.random, &app.clock);
     let page = |path: &str| format!("{}{path}?token={}", tenant.issuer, tools.token());
-    let pages = [("Mail", page("dev/outbox")), ("Clock", page("dev"))];
+    let pages = [("Mail", page("dev/outbox")), ("Clock", page("dev")), ("Refusals", page("dev/explain"))];
     let router =
         router::layered(app.clone(), Proxies::default(), Limits::default(), |all| routes::extend(all, tools));
     let jobs = jobs::start(&app, Delivery::Outbox);

@@ -13,10 +13,11 @@ use axum::routing::{get, post};
 use axum::{Form, Json, Router};
 use base64::Engine;
 use model::tenants::Tenant;
-use model::{App, Random, seal};
+use model::{App, Clock, Random, seal};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::explain::{self, Refusals};
 use super::faults::{self, Faults};
 use super::outbox;
 use crate::refusal::{Refusal, Shape};
@@ -26,12 +27,15 @@ use crate::refusal::{Refusal, Shape};
 pub struct Tools {
     token: Arc<str>,
     faults: Faults,
+    refusals: Refusals,
+    clock: Clock,
 }
 
 impl Tools {
     /// With a fresh token.
-    pub fn new(random: &Random) -> Self {
-        Self { token: random.token().into(), faults: Faults::default() }
+    pub fn new(random: &Random, clock: &Clock) -> Self {
+        let (faults, refusals) = (Faults::default(), Refusals::default());
+        Self { token: random.token().into(), faults, refusals, clock: clock.clone() }
     }
 
     /// What a caller must show: `Authorization: Bearer …`, or `token` in the query.
@@ -41,17 +45,22 @@ impl Tools {
 }
 
 /// The product's routes under the fault switches, and the development routes beside them: `GET /dev`, `POST /dev/clock`,
-/// `GET|POST|DELETE /dev/faults`, and those of the outbox.
+/// `GET|POST|DELETE /dev/faults`, `GET /dev/explain`, and those of the outbox.
 pub fn extend(product: Router<App>, tools: Tools) -> Router<App> {
     let development = Router::new()
         .route("/dev", get(index))
         .route("/dev/clock", post(advance))
         .route("/dev/faults", get(faults::list).post(faults::switch_on).delete(faults::switch_off))
+        .route("/dev/explain", get(explain::page))
         .merge(outbox::routes())
         .route_layer(Extension(tools.faults.clone()))
+        .route_layer(Extension(tools.refusals.clone()))
         .route_layer(from_fn(guard))
         .route_layer(Extension(tools.clone()));
-    product.layer(from_fn_with_state(tools.faults, faults::act)).merge(development)
+    product
+        .layer(from_fn_with_state(tools.faults, faults::act))
+        .layer(from_fn_with_state((tools.refusals, tools.clock), explain::remember))
+        .merge(development)
 }
 
 #[derive(Deserialize)]
@@ -95,7 +104,8 @@ async fn index(State(app): State<App>, Extension(tools): Extension<Tools>) -> Re
          <h1>Development</h1><p>The server's clock says <time>{now}</time>.</p>\
          <form method=\"post\" action=\"/dev/clock?token={token}\"><p>Move it by</p>{buttons}</form>\
          <p>Tokens, sessions and codes expire by this clock. It cannot go back but by a restart.</p>\
-         <p><a href=\"/dev/outbox?token={token}\">The outbox</a> · <a href=\"/account/\">The account page</a> · \
+         <p><a href=\"/dev/outbox?token={token}\">The outbox</a> · \
+         <a href=\"/dev/explain?token={token}\">Refused requests</a> · <a href=\"/account/\">The account page</a> · \
          <a href=\"/.well-known/openid-configuration\">Discovery</a></p></main></body></html>",
         now = app.clock.now().iso(),
         token = tools.token(),
@@ -152,10 +162,10 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for AdvanceBody {
     }
 }
 
-const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0}\
+pub(super) const STYLE: &str = ":root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0}\
     main{max-width:560px;margin:48px auto;padding:0 24px}button{font:inherit;padding:8px 12px}";
 
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let hash = base64::engine::general_purpose::STANDARD.encode(seal::digest(STYLE));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"

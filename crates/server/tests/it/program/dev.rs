@@ -16,12 +16,13 @@ use crate::support::binary::{Server, complaint, mode, run};
 use crate::support::{Caller, TestApp, tls};
 
 /// Every development route.
-const ROUTES: [(Method, &str); 9] = [
+const ROUTES: &[(Method, &str)] = &[
     (Method::GET, "/dev"),
     (Method::POST, "/dev/clock"),
     (Method::GET, "/dev/faults"),
     (Method::POST, "/dev/faults"),
     (Method::DELETE, "/dev/faults"),
+    (Method::GET, "/dev/explain"),
     (Method::GET, "/dev/outbox"),
     (Method::POST, "/dev/outbox"),
     (Method::GET, "/dev/outbox/some-letter"),
@@ -34,7 +35,7 @@ async fn started(app: &TestApp) -> (Caller, seed::Credentials, Tools) {
     let file = directory.path().join("credentials.json");
     let (tenant, credentials) = seed::seed(&app.app, "localhost:8443", &file).await.expect("seeds");
     assert_eq!(mode(&file), 0o600);
-    let tools = Tools::new(&Random::system());
+    let tools = Tools::new(&Random::system(), &app.app.clock);
     let mut caller = app.caller().at(&tenant.into());
     caller.set_router(router::layered(app.app.clone(), Proxies::default(), Limits::default(), |all| {
         extend(all, tools.clone())
@@ -48,7 +49,7 @@ both_databases! {
         let (dev, _, tools) = started(&app).await;
         let mut serve = dev.with("authorization", &format!("Bearer {}", tools.token()));
         serve.set_router(app.router.clone());
-        for (method, path) in ROUTES {
+        for (method, path) in ROUTES.iter().cloned() {
             let answer = serve.send(method.clone(), path, None, String::new()).await;
             assert_eq!(answer.status, 404, "{method} {path}");
         }
@@ -57,7 +58,7 @@ both_databases! {
     async fn development_routes_ask_for_the_token_and_for_localhost(app: TestApp) {
         let (dev, _, tools) = started(&app).await;
         let token = format!("Bearer {}", tools.token());
-        for (method, path) in ROUTES {
+        for (method, path) in ROUTES.iter().cloned() {
             let place = format!("{method} {path}");
             assert_eq!(dev.send(method.clone(), path, None, String::new()).await.status, 401, "{place}");
             let wrong = dev.with("authorization", "Bearer wrong");
@@ -128,6 +129,37 @@ both_databases! {
             assert_eq!(switch.post("/dev/faults", nonsense.clone()).await.status, 400, "{nonsense}");
         }
         assert_eq!(switch.get("/dev/faults").await.body, json!([]));
+    }
+
+    /// Each refusal is shown with the rule and the setting; what strangers write there is only data.
+    async fn a_refused_request_is_explained(app: TestApp) {
+        let (dev, credentials, tools) = started(&app).await;
+        let bearer = dev.with("authorization", &format!("Bearer {}", tools.token())).with("accept", "application/json");
+        assert_eq!(bearer.get("/dev/explain").await.body, json!([]));
+        let client = &credentials.spa.client_id;
+        let query = format!("client_id={client}&response_type=code&redirect_uri=https://evil.test/%3Cscript%3E&scope=openid");
+        assert_eq!(dev.get(&format!("/authorize?{query}")).await.status, 403);
+        let silent = format!("client_id={client}&response_type=code&redirect_uri=https://localhost:5173/&prompt=none&scope=openid\
+            &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256");
+        assert_eq!(dev.get(&format!("/authorize?{silent}")).await.status, 302);
+        let wrong = [("grant_type", "client_credentials"), ("client_id", credentials.m2m.client_id.as_str()), ("client_secret", "wrong")];
+        assert_eq!(dev.form("/oauth/token", &wrong).await.status, 401);
+        assert_eq!(dev.get("/api/v2/users").await.status, 401);
+        assert_eq!(dev.get("/.well-known/jwks.json").await.status, 200);
+        let refused = bearer.get("/dev/explain").await.body;
+        let shown: Vec<_> = refused.as_array().expect("a list").iter().map(|one| {
+            let text = |name: &str| one[name].as_str().expect("a text").to_owned();
+            (one["status"].as_u64().expect("a number"), text("path"), text("setting"))
+        }).collect();
+        let settings: Vec<_> = shown.iter().map(|(status, path, setting)| (*status, path.as_str(), setting.split(':').next().expect("a word"))).collect();
+        assert_eq!(settings, [
+            (401, "/api/v2/users", "Authorization in the app"),
+            (401, "/oauth/token", "client_id and client_secret in the app; token_endpoint_auth_method"),
+            (302, "/authorize", "sign in first; the app must be on the server's host for its cookie to come along"),
+            (403, "/authorize", "callbacks"),
+        ]);
+        let page = dev.get(&format!("/dev/explain?token={}", tools.token())).await;
+        assert!(page.text.contains("403 GET /authorize") && !page.text.contains("<script"), "{}", page.text);
     }
 
     /// Every letter is there, whole, for tests as JSON; as HTML nothing of it is markup but in a frame where nothing runs.
