@@ -1,6 +1,6 @@
 # The same on a laptop and in CI. Needs Rust, Node (20.19 or newer) and a C compiler; .ci/needs gets or asks for the rest.
 
-.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench torture package help
+.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench torture package package-try help
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -46,13 +46,17 @@ bench: web ## The hot endpoints against one signature of the same run (ARGS=--qu
 torture: web ## Kills and stops while it works, long (KILLS=200 by default)
 	DOORWARD_REQUIRE_ACCOUNT=1 KILLS=$(or $(KILLS),200) $(CARGO) test --locked --release -p server --test it storage:: -- --nocapture --test-threads=1
 
-package: web ## The program, its licences and its guides in one archive under target/package
+package: web ## The program, its licences and its guides in one archive under target/package, and as a Debian package where dpkg-deb is
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --release --bin doorward
 	@rm -rf target/package && mkdir -p target/package/doorward/docs
 	cp -r target/release/doorward README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE target/package/doorward/
-	cp -r docs/guides target/package/doorward/docs/
+	cp -r docs/guides docs/operations.md target/package/doorward/docs/
 	tar -C target/package -czf target/package/doorward.tar.gz doorward
-	@ls -l target/package/doorward.tar.gz
+	@if command -v dpkg-deb >/dev/null; then packaging/deb.sh target/release/doorward target/package; else echo "dpkg-deb is not installed: there is no Debian package"; fi
+	@ls -l target/package
+
+package-try: ## Install the Debian package in a root of its own, serve, back up, stop and remove it (needs root)
+	packaging/try.sh target/package/doorward_*.deb
 
 web: apps/account/dist/index.html
 
