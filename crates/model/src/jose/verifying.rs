@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 
 use super::{Algorithm, KeyError, strict};
 
+/// The least modulus of an RSA key, in bytes: 2,048 bits.
+const RSA_MODULUS: usize = 256;
+
 /// A key that verifies signatures of exactly one algorithm (RFC 8725 §3.1), parsed.
 pub struct VerifyingKey {
     algorithm: Algorithm,
@@ -48,7 +51,12 @@ impl VerifyingKey {
                     Algorithm::RS512 => &RSA_PKCS1_2048_8192_SHA512,
                     _ => &RSA_PSS_2048_8192_SHA256,
                 };
-                RsaPublicKeyComponents { n: bytes("n")?, e: bytes("e")? }.to_parsed_public_key(parameters)
+                let n = bytes("n")?;
+                // RFC 7518 §3.3. The library would refuse each signature, and not the key.
+                if n.len() < RSA_MODULUS {
+                    return Err(REJECTED);
+                }
+                RsaPublicKeyComponents { n, e: bytes("e")? }.to_parsed_public_key(parameters)
             }
             Algorithm::ES256 => {
                 exactly("kty", "EC")?;
