@@ -518,9 +518,12 @@ fn keys_of_another_kind_are_rejected() {
 
 #[test]
 fn an_rsa_key_has_2048_bits_or_more() {
-    let jwk = members(json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode([0xff; 128]), "e": "AQAB" }));
-    let short = VerifyingKey::from_jwk(Algorithm::RS256, None, &jwk).unwrap();
-    assert!(!short.verifies(b"", &[0; 128]));
+    let parsed = |bytes: usize| {
+        let jwk =
+            members(json!({ "kty": "RSA", "n": URL_SAFE_NO_PAD.encode(vec![0xff; bytes]), "e": "AQAB" }));
+        VerifyingKey::from_jwk(Algorithm::RS256, None, &jwk)
+    };
+    assert!(parsed(128).is_err() && parsed(255).is_err() && parsed(256).is_ok());
 }
 
 #[test]

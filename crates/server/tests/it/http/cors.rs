@@ -5,7 +5,7 @@ use db::Batch;
 use model::clients;
 use serde_json::json;
 
-use super::{ENDPOINTS, FILES, PAGES, PUBLIC, operations, routes};
+use super::{BACK_ENDS, ENDPOINTS, FILES, PAGES, PUBLIC, operations, routes};
 use crate::support::{Answer, Caller, TestApp};
 
 const LISTED: [&str; 3] = ["https://callback.test", "https://web.test", "https://allowed.test:8443"];
@@ -96,7 +96,7 @@ both_databases! {
         assert!(!caller.get("/api/v2/users").await.has("access-control-allow-origin"));
     }
 
-    /// Public metadata and `/userinfo` answer anybody, without credentials; pages and files answer nobody.
+    /// Public metadata and `/userinfo` answer anybody, without credentials; pages, files and what back ends call answer nobody.
     async fn ht_04_no_other_route_answers_a_foreign_origin(app: TestApp) {
         let caller = listed(app).await.caller();
         for origin in ["https://evil.test", "null", "https://web.test.evil.test"] {
@@ -111,7 +111,7 @@ both_databases! {
                 }
             }
         }
-        for (method, path) in PAGES.iter().chain(&FILES) {
+        for (method, path) in PAGES.iter().chain(&FILES).chain(&BACK_ENDS) {
             let answer = caller.with("origin", "https://web.test").send(method.clone(), path, None, String::new()).await;
             assert!(!answer.has("access-control-allow-origin"), "{path}");
         }

@@ -41,8 +41,6 @@ const PAGES: &[(Method, &str)] = &[
 const ENDPOINTS: &[(Method, &str)] = &[
     (Method::POST, "/oauth/token"),
     (Method::POST, "/oauth/revoke"),
-    (Method::POST, "/oauth/par"),
-    (Method::POST, "/oidc/register"),
     (Method::POST, "/oauth/device/code"),
     (Method::POST, "/passwordless/start"),
     (Method::POST, "/passwordless/verify"),
@@ -51,6 +49,9 @@ const ENDPOINTS: &[(Method, &str)] = &[
     (Method::GET, "/mfa/authenticators"),
     (Method::DELETE, "/mfa/authenticators/x"),
 ];
+
+/// Endpoints that back ends call and no page does.
+const BACK_ENDS: [(Method, &str); 2] = [(Method::POST, "/oauth/par"), (Method::POST, "/oidc/register")];
 
 /// What answers any origin.
 const PUBLIC: [(Method, &str); 5] = [
@@ -76,6 +77,6 @@ fn operations() -> Vec<(Method, String)> {
 
 /// Every route that exists.
 fn routes() -> Vec<(Method, String)> {
-    let fixed = PAGES.iter().chain(ENDPOINTS).chain(&PUBLIC).chain(&FILES);
+    let fixed = PAGES.iter().chain(ENDPOINTS).chain(&BACK_ENDS).chain(&PUBLIC).chain(&FILES);
     fixed.map(|(method, path)| (method.clone(), (*path).to_owned())).chain(operations()).collect()
 }
