@@ -1,7 +1,7 @@
 //! What the figures are measured against, in the same run: one RS256 signature, and an empty handler of the same stack.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -26,6 +26,28 @@ pub fn signature() -> f64 {
     let mut measured: Vec<f64> = (0..5).map(|_| sign(400)).collect();
     measured.sort_by(f64::total_cmp);
     measured[2]
+}
+
+/// RS256 signatures a second of all cores together, when they do nothing else (S).
+pub fn signing_rate(cores: usize) -> f64 {
+    let (begun, length) = (Instant::now(), Duration::from_secs(1));
+    let signers: Vec<_> = (0..cores)
+        .map(|_| {
+            std::thread::spawn(move || {
+                let key = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key is generated");
+                let (random, mut out) = (SystemRandom::new(), vec![0; key.public_modulus_len()]);
+                let (mut done, from) = (0_u32, Instant::now());
+                while from.elapsed() < length {
+                    key.sign(&RSA_PKCS1_SHA256, &random, &[7; 600], &mut out).expect("a signature is made");
+                    done += 1;
+                }
+                f64::from(done) / from.elapsed().as_secs_f64()
+            })
+        })
+        .collect();
+    let rate = signers.into_iter().map(|signer| signer.join().expect("a signer does not panic")).sum();
+    assert!(begun.elapsed() >= length);
+    rate
 }
 
 /// CPU time of this thread: the first field of `schedstat`, nanoseconds.

@@ -16,6 +16,9 @@ pub async fn measure(program: &Program, name: &str, connections: usize, duration
         "GET /users/{id}" => (0..connections).map(|place| get_user(program, place)).collect(),
         "PATCH /users/{id}" => (0..connections).map(|place| patch_user(program, place)).collect(),
         "JWKS" => each(connections, || fixed(request("GET", "/.well-known/jwks.json", &[], ""))),
+        "discovery" => {
+            each(connections, || fixed(request("GET", "/.well-known/openid-configuration", &[], "")))
+        }
         "code exchange" => {
             let codes = codes(program, "openid profile email read:things", duration.mul_f64(2.5)).await;
             let codes = Arc::new(Mutex::new(codes));
