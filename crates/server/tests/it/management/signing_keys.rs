@@ -105,7 +105,7 @@ both_databases! {
         let token = answer.body["access_token"].as_str().unwrap();
         let header = jsonwebtoken::decode_header(token).unwrap();
         assert_eq!((header.alg, header.kid.as_deref()), (jsonwebtoken::Algorithm::PS256, jwks["keys"][2]["kid"].as_str()));
-        let unknown = admin.patch("/api/v2/resource-servers/https%3A%2F%2Fapi.test%2F", json!({ "signing_alg": "RS512" })).await;
+        let unknown = admin.patch("/api/v2/resource-servers/https%3A%2F%2Fapi.test%2F", json!({ "signing_alg": "ES384" })).await;
         assert_eq!((unknown.status, unknown.body["errorCode"].as_str()), (400, Some("invalid_body")));
     }
 }
