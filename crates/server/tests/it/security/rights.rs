@@ -117,7 +117,7 @@ both_databases! {
         let early = code(&mut alice).await;
         changed(&app, "/api/v2/clients/web", json!({ "require_proof_of_possession": true })).await;
         let answer = Exchange::code("web", &early).send(&app).await;
-        assert_refused(&answer, 400, "invalid_request", "The client requires DPoP, which is not supported");
+        assert_refused(&answer, 400, "invalid_dpop_proof", "DPoP proof is required for the client");
         changed(&app, "/api/v2/clients/web", json!({ "require_pushed_authorization_requests": true })).await;
         let answer = alice.get(&Authorize::code("web").path()).await;
         assert_returned(&answer, "invalid_request", "The client requires pushed authorization requests");
