@@ -169,6 +169,15 @@ impl IntoResponse for OAuthError {
     }
 }
 
+/// What an endpoint answers as JSON that nobody keeps (RFC 6749 §5.1).
+pub struct NoStore<T>(pub T);
+
+impl<T: serde::Serialize> IntoResponse for NoStore<T> {
+    fn into_response(self) -> Response {
+        no_store_json(StatusCode::OK, &self.0)
+    }
+}
+
 /// `body` as `application/json` that no cache keeps (RFC 6749 §5.1).
 pub fn no_store_json(status: StatusCode, body: &impl serde::Serialize) -> Response {
     let headers = [

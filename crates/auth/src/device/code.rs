@@ -2,8 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
 use db::Batch;
 use model::App;
 use model::device_codes::{self, UserCodes, limits, typed};
@@ -12,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::GRANT;
 use crate::client_authentication;
-use crate::errors::{OAuthError, no_store_json};
+use crate::errors::{NoStore, OAuthError};
 use crate::events;
 use crate::params::Params;
 use crate::scopes::Scopes;
@@ -35,21 +34,10 @@ pub async fn begin(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    match wait(&visit, query.as_deref(), &headers, &body).await {
-        Ok(answer) => no_store_json(StatusCode::OK, &answer),
-        Err(error) => error.into_response(),
-    }
-}
-
-async fn wait(
-    visit: &Visit,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Value, OAuthError> {
+) -> Result<NoStore<Value>, OAuthError> {
+    let (visit, query, headers) = (&visit, query.as_deref(), &headers);
     let (app, tenant) = (&visit.app, &*visit.tenant);
-    let params = Params::parse_body(headers, body)?;
+    let params = Params::parse_body(headers, &body)?;
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
     let strict = visit.is_strict_for(&client).await?;
     let refused = |error: OAuthError| {
@@ -86,14 +74,14 @@ async fn wait(
         };
         let uri = format!("{}activate", tenant.issuer);
         let query = utf8_percent_encode(&user_code, QUERY_VALUE);
-        return Ok(json!({
+        return Ok(NoStore(json!({
             "device_code": device_code,
             "user_code": user_code,
             "verification_uri": uri,
             "expires_in": device_codes::LIFETIME,
             "interval": device_codes::INTERVAL,
             "verification_uri_complete": format!("{uri}?user_code={query}"),
-        }));
+        })));
     }
     Err(OAuthError::busy())
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
 use db::Batch;
 use model::clients::{self, Client};
 use model::factors::{self, Factor, Kind, recovery_code, totp};
@@ -16,7 +15,7 @@ use serde_json::{Map, Value, json};
 use super::bearer::{Bearer, Proof};
 use super::{oob_purpose, send_code};
 use crate::client_authentication;
-use crate::errors::{OAuthError, no_store_json};
+use crate::errors::{NoStore, OAuthError};
 use crate::params::Params;
 use crate::visit::Visit;
 
@@ -31,22 +30,11 @@ pub async fn associate(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    match begin(&visit, query.as_deref(), &headers, &body).await {
-        Ok(answer) => no_store_json(StatusCode::OK, &answer),
-        Err(error) => error.into_response(),
-    }
-}
-
-async fn begin(
-    visit: &Visit,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Value, OAuthError> {
+) -> Result<NoStore<Value>, OAuthError> {
+    let (visit, query, headers) = (&visit, query.as_deref(), &headers);
     let (app, tenant) = (&visit.app, &visit.tenant.id);
-    let body_params = Params::parse_body(headers, body)?;
-    let body = Params::parse_object(headers, body)?;
+    let body_params = Params::parse_body(headers, &body)?;
+    let body = Params::parse_object(headers, &body)?;
     let bearer = Bearer::of_header(visit, headers).await?;
     bearer.may("enroll")?;
     let client = calling_client(visit, query, headers, &body_params, &bearer).await?;
@@ -103,7 +91,7 @@ async fn begin(
     if let Some(code) = recovery {
         answer["recovery_codes"] = json!([code]);
     }
-    Ok(answer)
+    Ok(NoStore(answer))
 }
 
 /// The client that calls, which is the one that the token was issued to. `Authorization` holds the token here, so that it proves

@@ -3,7 +3,6 @@
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use model::factors::{self, Kind};
 use model::{App, guardian, logs};
 use serde_json::{Value, json};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use super::bearer::Bearer;
 use super::send_code;
 use crate::client_authentication;
-use crate::errors::{OAuthError, no_store_json};
+use crate::errors::{NoStore, OAuthError};
 use crate::events;
 use crate::factors::{Missing, address, next, ways};
 use crate::params::Params;
@@ -27,20 +26,9 @@ pub async fn challenge(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
-) -> Response {
-    match begin(&visit, query.as_deref(), &headers, &body).await {
-        Ok(answer) => no_store_json(StatusCode::OK, &answer),
-        Err(error) => error.into_response(),
-    }
-}
-
-async fn begin(
-    visit: &Visit,
-    query: Option<&str>,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<Value, OAuthError> {
-    let params = Params::parse_body(headers, body)?;
+) -> Result<NoStore<Value>, OAuthError> {
+    let (visit, query, headers) = (&visit, query.as_deref(), &headers);
+    let params = Params::parse_body(headers, &body)?;
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
     let token = params.get("mfa_token").ok_or_else(|| OAuthError::missing("mfa_token"))?;
     let bearer = Bearer::of(visit, token).await?;
@@ -82,13 +70,14 @@ async fn begin(
         Some(Kind::Totp) => {
             let event = events::factor(visit, logs::Kind::FactorStarted, None, user, Kind::Totp.as_str());
             app.audit.push(event.client(&client));
-            Ok(json!({ "challenge_type": "otp" }))
+            Ok(NoStore(json!({ "challenge_type": "otp" })))
         }
         Some(Kind::Email) => {
             let address = address(&all, user).ok_or_else(unsupported)?;
             let oob_code = app.random.token();
             send_code(visit, &client, &bearer, &address, &oob_code, &[]).await?;
-            Ok(json!({ "challenge_type": "oob", "oob_code": oob_code, "binding_method": "prompt" }))
+            let answer = json!({ "challenge_type": "oob", "oob_code": oob_code, "binding_method": "prompt" });
+            Ok(NoStore(answer))
         }
         _ => Err(unsupported()),
     }
