@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::document::object;
+use model::tenant_documents::TenantDocument;
 use model::{App, branding};
 use schemars::JsonSchema;
 use serde::Deserialize;

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use db::Batch;
 use model::document::{self, object};
 use model::protocol::ClientProtocol;
+use model::tenant_documents::TenantDocument;
 use model::{App, ClientId, clients, protocol};
 use schemars::JsonSchema;
 use serde_json::{Map, Value};

@@ -7,10 +7,11 @@ use db::{Batch, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::Model;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::mail::{self, Kind, Letter};
-use crate::{Model, document};
+use crate::tenant_documents::{self, TenantDocument};
 
 /// The addresses: the body of `GET /api/v2/doorward/administrators`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,41 +24,31 @@ pub struct Administrators {
     pub version: i64,
 }
 
+impl TenantDocument for Administrators {
+    const TABLE: &'static str = "administrators";
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn at(self, version: i64) -> Self {
+        Self { version, ..self }
+    }
+}
+
 /// The tenant's administrators. Cached.
 pub async fn find(app: &Model, tenant: &TenantId) -> Result<Arc<Administrators>, db::Error> {
-    let load = async { load(app, tenant).await.map(Some) };
-    Ok(app.db.cached("administrators", tenant.as_str(), "", load).await?.unwrap_or_default())
+    tenant_documents::find(app, tenant).await
 }
 
 /// The tenant's administrators as they stand in the database: what a change begins with.
 pub async fn load(app: &Model, tenant: &TenantId) -> Result<Administrators, db::Error> {
-    let sql = "SELECT doc, version FROM administrators WHERE tenant = $1";
-    let Some(mut row) = app.db.read_one(sql, params![tenant]).await? else {
-        return Ok(Administrators::default());
-    };
-    let doc = row.take()?;
-    Ok(Administrators { version: row.take()?, ..document::parse(doc)? })
+    tenant_documents::load(app, tenant).await
 }
 
 /// Writes changed administrators, if nobody else has since they were read.
 pub fn save(batch: &mut Batch, tenant: &TenantId, administrators: &mut Administrators, now: Timestamp) {
-    let read = administrators.version;
-    administrators.version += 1;
-    let doc = document::column(administrators, &[]);
-    let added = if read == 0 {
-        batch.execute(
-            "INSERT INTO administrators (tenant, doc, created_at, version) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (tenant) DO NOTHING",
-            params![tenant, doc, now, administrators.version],
-        )
-    } else {
-        batch.execute(
-            "UPDATE administrators SET doc = $1, version = $2 WHERE tenant = $3 AND version = $4",
-            params![doc, administrators.version, tenant, read],
-        )
-    };
-    added.expect(1);
-    batch.changed("administrators", tenant.as_str(), "");
+    tenant_documents::save(batch, tenant, administrators, now);
 }
 
 /// Queues a letter to each of the administrators, in the batch of what it tells of.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use db::{Batch, params};
+use db::Batch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::Model;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
-use crate::{Model, document};
+use crate::tenant_documents::{self, TenantDocument};
 
 /// How a tenant's pages look: the body of `GET /api/v2/branding`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,49 +56,31 @@ pub struct Font {
     pub url: Option<String>,
 }
 
-impl Branding {
-    /// The branding after a PATCH: named keys are replaced and `null` unsets.
-    pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
-        let mut branding: Self = document::patch(self, patch)?;
-        branding.version = self.version;
-        Ok(branding)
+impl TenantDocument for Branding {
+    const TABLE: &'static str = "branding";
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn at(self, version: i64) -> Self {
+        Self { version, ..self }
     }
 }
 
 /// The tenant's branding. Cached; empty when unset.
 pub async fn find(app: &Model, tenant: &TenantId) -> Result<Arc<Branding>, db::Error> {
-    let found =
-        app.db.cached("branding", tenant.as_str(), "", async { load(app, tenant).await.map(Some) }).await?;
-    Ok(found.unwrap_or_default())
+    tenant_documents::find(app, tenant).await
 }
 
 /// The tenant's branding as it stands in the database: what a change begins with.
 pub async fn load(app: &Model, tenant: &TenantId) -> Result<Branding, db::Error> {
-    let sql = "SELECT doc, version FROM branding WHERE tenant = $1";
-    let Some(mut row) = app.db.read_one(sql, params![tenant]).await? else { return Ok(Branding::default()) };
-    let doc = row.take()?;
-    Ok(Branding { version: row.take()?, ..document::parse(doc)? })
+    tenant_documents::load(app, tenant).await
 }
 
 /// Writes changed branding, if nobody else has since it was read.
 pub fn save(batch: &mut Batch, tenant: &TenantId, branding: &mut Branding, now: Timestamp) {
-    let read = branding.version;
-    branding.version += 1;
-    let doc = document::column(branding, &[]);
-    let added = if read == 0 {
-        batch.execute(
-            "INSERT INTO branding (tenant, doc, created_at, version) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (tenant) DO NOTHING",
-            params![tenant, doc, now, branding.version],
-        )
-    } else {
-        batch.execute(
-            "UPDATE branding SET doc = $1, version = $2 WHERE tenant = $3 AND version = $4",
-            params![doc, branding.version, tenant, read],
-        )
-    };
-    added.expect(1);
-    batch.changed("branding", tenant.as_str(), "");
+    tenant_documents::save(batch, tenant, branding, now);
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub mod seal;
 pub mod self_service;
 pub mod sessions;
 pub mod spent_ids;
+pub mod tenant_documents;
 pub mod tenants;
 #[cfg(test)]
 mod testing;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use db::{Batch, params};
+use db::Batch;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value as Json};
 
+use crate::Model;
 use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::jose::Algorithm;
-use crate::{Model, document};
+use crate::tenant_documents::{self, TenantDocument};
 
 /// A tenant's protocol: the body of `GET /api/v2/doorward/protocol`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -67,45 +67,31 @@ impl Protocol {
     pub fn is_strict_for(&self, client: &Client) -> bool {
         client.protocol.strict.unwrap_or(self.strict)
     }
+}
 
-    /// The protocol after a PATCH: named keys are replaced, and `null` brings back what a new tenant has.
-    pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
-        let mut protocol: Self = document::patch(self, patch)?;
-        protocol.version = self.version;
-        Ok(protocol)
+impl TenantDocument for Protocol {
+    const TABLE: &'static str = "protocol";
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn at(self, version: i64) -> Self {
+        Self { version, ..self }
     }
 }
 
 /// The tenant's protocol. Cached.
 pub async fn find(app: &Model, tenant: &TenantId) -> Result<Arc<Protocol>, db::Error> {
-    let load = async { load(app, tenant).await.map(Some) };
-    Ok(app.db.cached("protocol", tenant.as_str(), "", load).await?.unwrap_or_default())
+    tenant_documents::find(app, tenant).await
 }
 
 /// The tenant's protocol as it stands in the database: what a change begins with.
 pub async fn load(app: &Model, tenant: &TenantId) -> Result<Protocol, db::Error> {
-    let sql = "SELECT doc, version FROM protocol WHERE tenant = $1";
-    let Some(mut row) = app.db.read_one(sql, params![tenant]).await? else { return Ok(Protocol::default()) };
-    let doc = row.take()?;
-    Ok(Protocol { version: row.take()?, ..document::parse(doc)? })
+    tenant_documents::load(app, tenant).await
 }
 
 /// Writes a changed protocol, if nobody else has since it was read.
 pub fn save(batch: &mut Batch, tenant: &TenantId, protocol: &mut Protocol, now: Timestamp) {
-    let read = protocol.version;
-    protocol.version += 1;
-    let doc = document::column(protocol, &[]);
-    let added = if read == 0 {
-        batch.execute(
-            "INSERT INTO protocol (tenant, doc, created_at, version) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant) DO NOTHING",
-            params![tenant, doc, now, protocol.version],
-        )
-    } else {
-        batch.execute(
-            "UPDATE protocol SET doc = $1, version = $2 WHERE tenant = $3 AND version = $4",
-            params![doc, protocol.version, tenant, read],
-        )
-    };
-    added.expect(1);
-    batch.changed("protocol", tenant.as_str(), "");
+    tenant_documents::save(batch, tenant, protocol, now);
 }

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use db::Batch;
 use model::document::object;
 use model::self_service::metadata;
+use model::tenant_documents::TenantDocument;
 use model::{App, self_service};
 use schemars::JsonSchema;
 use serde::Deserialize;

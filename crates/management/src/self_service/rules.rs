@@ -57,6 +57,7 @@ mod tests {
 
     use super::*;
     use crate::access::{Scopes, Subject};
+    use model::tenant_documents::TenantDocument;
 
     fn object(value: Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()

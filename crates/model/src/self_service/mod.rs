@@ -5,14 +5,15 @@ pub mod metadata;
 
 use std::sync::Arc;
 
-use db::{Batch, params};
+use db::Batch;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
+use crate::Model;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::mail::Kind;
-use crate::{Model, document};
+use crate::tenant_documents::{self, TenantDocument};
 
 /// A tenant's policy: the body of `GET /api/v2/doorward/self-service`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -165,48 +166,33 @@ impl Policy {
             _ => true,
         }
     }
+}
 
-    /// The policy after a PATCH: named keys are replaced whole, and `null` brings back what a new tenant has.
-    pub fn patched(&self, patch: &Map<String, Json>) -> Result<Self, serde_json::Error> {
-        let mut policy: Self = document::patch(self, patch)?;
-        policy.version = self.version;
-        Ok(policy)
+impl TenantDocument for Policy {
+    const TABLE: &'static str = "self_service";
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn at(self, version: i64) -> Self {
+        Self { version, ..self }
     }
 }
 
 /// The tenant's policy. Cached.
 pub async fn find(app: &Model, tenant: &TenantId) -> Result<Arc<Policy>, db::Error> {
-    let load = async { load(app, tenant).await.map(Some) };
-    Ok(app.db.cached("self_service", tenant.as_str(), "", load).await?.unwrap_or_default())
+    tenant_documents::find(app, tenant).await
 }
 
 /// The tenant's policy as it stands in the database: what a change begins with.
 pub async fn load(app: &Model, tenant: &TenantId) -> Result<Policy, db::Error> {
-    let sql = "SELECT doc, version FROM self_service WHERE tenant = $1";
-    let Some(mut row) = app.db.read_one(sql, params![tenant]).await? else { return Ok(Policy::default()) };
-    let doc = row.take()?;
-    Ok(Policy { version: row.take()?, ..document::parse(doc)? })
+    tenant_documents::load(app, tenant).await
 }
 
 /// Writes a changed policy, if nobody else has since it was read.
 pub fn save(batch: &mut Batch, tenant: &TenantId, policy: &mut Policy, now: Timestamp) {
-    let read = policy.version;
-    policy.version += 1;
-    let doc = document::column(policy, &[]);
-    let added = if read == 0 {
-        batch.execute(
-            "INSERT INTO self_service (tenant, doc, created_at, version) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (tenant) DO NOTHING",
-            params![tenant, doc, now, policy.version],
-        )
-    } else {
-        batch.execute(
-            "UPDATE self_service SET doc = $1, version = $2 WHERE tenant = $3 AND version = $4",
-            params![doc, policy.version, tenant, read],
-        )
-    };
-    added.expect(1);
-    batch.changed("self_service", tenant.as_str(), "");
+    tenant_documents::save(batch, tenant, policy, now);
 }
 
 #[cfg(test)]
