@@ -279,4 +279,35 @@ mod tests {
             }
         }
     }
+
+    #[tokio::test]
+    async fn a_recovery_code_is_shown_in_the_session_that_made_it() {
+        for model in TestModel::each().await {
+            let tenant = &model.tenant;
+            let begun = Transaction::begin(&model, "browser", Vec::new(), Source::default());
+            let mut batch = Batch::new();
+            show_recovery_code(&mut batch, &model, tenant, &begun, "one", "ABCDEF");
+            model.db.commit(batch).await.unwrap();
+            let progress_of = async || progress(&model.db, tenant, &begun.id).await.unwrap().unwrap();
+            let mut found = progress_of().await;
+            assert_eq!(recovery_code(&model, tenant, &begun, &found).as_deref(), Some("ABCDEF"));
+            found.sid = "two".into();
+            assert_eq!(recovery_code(&model, tenant, &begun, &found), None);
+            let other = Transaction::begin(&model, "browser", Vec::new(), Source::default());
+            assert_eq!(recovery_code(&model, tenant, &other, &progress_of().await), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_a_transaction_once() {
+        for model in TestModel::each().await {
+            let begun = Transaction::begin(&model, "browser", Vec::new(), Source::default());
+            for ok in [true, false] {
+                let mut batch = Batch::new();
+                refused(&mut batch, &model.tenant, &begun, "one", model.clock.now());
+                assert_eq!(model.db.commit(batch).await.is_ok(), ok);
+            }
+            assert!(progress(&model.db, &model.tenant, &begun.id).await.unwrap().unwrap().done);
+        }
+    }
 }

@@ -202,6 +202,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_origin_is_without_its_schemes_own_port() {
+        for (url, expected) in [
+            ("http://App.test:80/x", "http://app.test"),
+            ("https://app.test:443", "https://app.test"),
+            ("http://app.test:443", "http://app.test:443"),
+            ("https://app.test:80", "https://app.test:80"),
+        ] {
+            assert_eq!(origin(url).as_deref(), Some(expected), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_apps_own_scheme_is_the_apps_matter() {
+        assert!(may_be_callback("com.acme.app://a~b/cb") && !may_be_callback("https://a~b/cb"));
+    }
+
+    #[test]
     fn a_callback_is_compared_to_the_letter() {
         let listed = "https://app.test/cb";
         assert!(matches(listed, "https://app.test/cb"));

@@ -76,3 +76,40 @@ pub fn forgive(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
 pub fn reset(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
     batch.execute("DELETE FROM factor_limits WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestModel;
+
+    #[tokio::test]
+    async fn attempts_end_come_back_one_by_one_and_are_given_back() {
+        for app in TestModel::each().await {
+            let user = app.add_user().await.id;
+            let taken = async |what| take(&app, &app.tenant, &user, what).await.unwrap();
+            let spent = async || {
+                for what in [Limited::Check, Limited::Mail] {
+                    while taken(what).await {}
+                }
+            };
+            for place in 0..MOST {
+                assert!(taken(Limited::Check).await, "{place}");
+            }
+            assert!(!taken(Limited::Check).await && taken(Limited::Mail).await);
+            app.clock.advance(EVERY);
+            assert!(taken(Limited::Check).await && !taken(Limited::Check).await);
+
+            spent().await;
+            let mut batch = Batch::new();
+            forgive(&mut batch, &app.tenant, &user);
+            app.db.commit(batch).await.unwrap();
+            assert!(taken(Limited::Check).await && !taken(Limited::Mail).await);
+
+            spent().await;
+            let mut batch = Batch::new();
+            reset(&mut batch, &app.tenant, &user);
+            app.db.commit(batch).await.unwrap();
+            assert!(taken(Limited::Check).await && taken(Limited::Mail).await);
+        }
+    }
+}

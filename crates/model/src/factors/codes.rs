@@ -139,3 +139,41 @@ pub fn spend(batch: &mut Batch, tenant: &TenantId, purpose: &str, sent: &Sent) {
         )
         .expect(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestModel;
+
+    #[test]
+    fn every_code_has_six_digits_and_none_is_favoured() {
+        let random = Random::seeded(1);
+        let codes: Vec<String> = (0..2000).map(|_| new(&random)).collect();
+        assert!(codes.iter().all(|code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit())));
+        for digit in b'0'..=b'9' {
+            let first = codes.iter().filter(|code| code.as_bytes()[0] == digit).count();
+            assert!((120..280).contains(&first), "{first} of 2000 begin with {}", char::from(digit));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_code_is_spent_once_and_another_comes_after_a_pause() {
+        for app in TestModel::each().await {
+            let user = app.add_user().await;
+            let mut batch = Batch::new();
+            let code = send(&mut batch, &app, &app.tenant, "sign-in", &user.id, "a@acme.test");
+            app.db.commit(batch).await.unwrap();
+            let sent = find(&app.db, &app.tenant, "sign-in").await.unwrap().unwrap();
+            let now = app.clock.now();
+            assert!(sent.is("sign-in", &code, now) && !sent.is("other", &code, now));
+            let pauses = [0, 1, PAUSE - 1, PAUSE, PAUSE + 1].map(|later| sent.pause(now.plus_seconds(later)));
+            assert_eq!(pauses, [PAUSE, PAUSE - 1, 1, 0, 0]);
+            for ok in [true, false] {
+                let mut batch = Batch::new();
+                spend(&mut batch, &app.tenant, "sign-in", &sent);
+                assert_eq!(app.db.commit(batch).await.is_ok(), ok);
+            }
+            assert!(find(&app.db, &app.tenant, "sign-in").await.unwrap().is_none());
+        }
+    }
+}

@@ -67,3 +67,26 @@ pub fn spend(batch: &mut Batch, tenant: &TenantId, ticket: &Ticket, now: Timesta
         )
         .expect(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestModel;
+
+    #[tokio::test]
+    async fn a_ticket_is_spent_once() {
+        for app in TestModel::each().await {
+            let (user, now) = (app.add_user().await.id, app.clock.now());
+            let mut batch = Batch::new();
+            let id = create(&mut batch, &app, &app.tenant, &user, None, false);
+            app.db.commit(batch).await.unwrap();
+            let ticket = find(&app.db, &app.tenant, &id, now).await.unwrap().unwrap();
+            for ok in [true, false] {
+                let mut batch = Batch::new();
+                spend(&mut batch, &app.tenant, &ticket, now);
+                assert_eq!(app.db.commit(batch).await.is_ok(), ok);
+            }
+            assert!(find(&app.db, &app.tenant, &id, now).await.unwrap().is_none());
+        }
+    }
+}

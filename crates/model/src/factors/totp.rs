@@ -203,6 +203,14 @@ mod tests {
     }
 
     #[test]
+    fn a_seed_may_be_written_with_blanks_as_long_as_it_is_not_too_long() {
+        let text = encode(&[7; LONGEST]);
+        let padded = |length: usize| format!("{text}{}", " ".repeat(length - text.len()));
+        assert_eq!(decode(&padded(LONGEST * 2)).as_deref(), Some(&[7; LONGEST][..]));
+        assert_eq!(decode(&padded(LONGEST * 2 + 1)), None);
+    }
+
+    #[test]
     fn one_step_of_drift_is_taken_and_no_used_step() {
         let now = at(3000);
         for (step, taken) in [(98, false), (99, true), (100, true), (101, true), (102, false)] {

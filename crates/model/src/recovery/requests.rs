@@ -172,3 +172,26 @@ fn remove(batch: &mut Batch, pending: &Pending) {
         )
         .expect(1);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestModel;
+
+    #[tokio::test]
+    async fn what_is_written_down_is_looked_at_some_at_a_time_and_once() {
+        for app in TestModel::each().await {
+            let tenant = tenants::find(&app, &app.tenant).await.unwrap().unwrap();
+            for place in 0..=AT_A_TIME {
+                // From many networks, so that no limit is met.
+                let peer = Peer { ip: IpAddr::from([10, 0, place as u8, 1]), user_agent: None };
+                let login = format!("nobody{place}@acme.test");
+                let asked = NewRequest { connection: "none", login: &login, client_id: None };
+                request(&app, &tenant, &peer, asked).await.unwrap();
+            }
+            for expected in [AT_A_TIME as usize, 1, 0] {
+                assert_eq!(process(&app).await.unwrap(), expected);
+            }
+        }
+    }
+}

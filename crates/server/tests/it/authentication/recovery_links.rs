@@ -68,6 +68,14 @@ both_databases! {
         assert_eq!(stored::<i64>(&app, sql, params![]).await, 3);
     }
 
+    async fn a_link_that_came_by_mail_proves_the_address(app: TestApp) {
+        let app = prepared(app).await;
+        let (admin, own) = (app.admin(), "/api/v2/users/auth0%7Calice");
+        assert_eq!(admin.patch(own, json!({ "email_verified": false })).await.status, 200);
+        reset(&app, "Another-horse-9").await;
+        assert_eq!(admin.get(own).await.body["email_verified"], json!(true));
+    }
+
     async fn a_directory_has_a_page_of_its_own_if_its_users_reset_their_passwords(app: TestApp) {
         let app = prepared(app).await;
         let closed = json!({ "name": "closed", "strategy": "auth0", "enabled_clients": ["web"],
