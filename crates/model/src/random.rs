@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 const ALPHANUMERIC: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
+const DIGITS: &[u8; 10] = b"0123456789";
+
 const UPPER_ALPHANUMERIC: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 /// Without the four that look like others.
@@ -70,6 +72,11 @@ impl Random {
     /// `length` characters of `A-Za-z0-9`, each equally likely (about 5.95 bits a character).
     pub fn alphanumeric(&self, length: usize) -> String {
         self.characters(ALPHANUMERIC, length)
+    }
+
+    /// `length` digits, each equally likely (about 3.32 bits a digit).
+    pub fn digits(&self, length: usize) -> String {
+        self.characters(DIGITS, length)
     }
 
     /// `length` characters of `A-Z0-9`, each equally likely (about 5.17 bits a character).

@@ -26,8 +26,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Password, Self::Verification];
-
     fn name(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -41,14 +39,6 @@ impl Kind {
             Self::Password => "u/reset-password",
             Self::Verification => "u/email-verification",
         }
-    }
-}
-
-impl db::FromValue for Kind {
-    fn from_value(value: db::Value) -> Result<Self, db::Error> {
-        let name = String::from_value(value)?;
-        let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        kind.ok_or_else(|| db::Error::Failed("a ticket is of an unknown kind".into()))
     }
 }
 

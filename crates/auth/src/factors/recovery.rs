@@ -84,8 +84,7 @@ async fn page(step: &Step, error: Option<CodeError>) -> Response {
 /// `GET /u/mfa-recovery-code-enrollment?state=…`: the new code, until its user says that they have it.
 pub async fn show_new(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
     match Step::open(visit, query.as_deref()).await {
-        Ok(step) if step.missing == Missing::RecoveryCode => new_page(&step, false).await,
-        Ok(step) => step.back(),
+        Ok(step) => new_page(&step, false).await,
         Err(response) => response,
     }
 }
@@ -135,6 +134,7 @@ fn code(step: &Step) -> Option<String> {
     transactions::recovery_code(app, tenant, &step.transaction, step.progress.as_ref()?)
 }
 
+/// The code, where one is to be shown; else the step that comes now.
 async fn new_page(step: &Step, unsaved: bool) -> Response {
     let Some(code) = code(step) else { return step.back() };
     RecoveryCodePage {

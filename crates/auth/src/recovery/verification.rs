@@ -58,9 +58,7 @@ async fn find(visit: &Visit, token: &str) -> Result<Option<(Ticket, User)>, db::
         return Ok(None);
     };
     let user = users::find(&app.db, tenant, &ticket.user_id).await?;
-    Ok(user
-        .filter(|user| ticket.email.is_some() && ticket.identity(user).is_some())
-        .map(|user| (ticket, user)))
+    Ok(user.filter(|user| ticket.identity(user).is_some()).map(|user| (ticket, user)))
 }
 
 /// Uses the link up and marks the address, in one batch. `None` where the link works no more.

@@ -1,6 +1,6 @@
 //! `link_with`: the ID token that proves that an account is the caller's too (management contract §1.5).
 
-use model::jose::{self, VerifyError};
+use model::jose;
 use model::{App, UserId};
 use serde_json::Value;
 
@@ -26,11 +26,8 @@ pub async fn verify(app: &App, grant: &Grant, token: &str) -> Result<Proof, Erro
     if jose::named_algorithm(token).is_some_and(|algorithm| algorithm != "RS256") {
         return Err(refused("JWT (link_with) must have an alg of RS256."));
     }
-    let verified = app.keys.verify_id_token(app, &grant.tenant.id, token).await;
-    let verified = verified.map_err(|error| match error {
-        VerifyError::Failed(error) => Error::Database(error),
-        _ => refused("Invalid token (link_with)."),
-    })?;
+    let verified = app.keys.verify_id_token(app, &grant.tenant.id, token).await?;
+    let verified = verified.ok_or_else(|| refused("Invalid token (link_with)."))?;
     if verified.text("iss") != Some(&*grant.tenant.issuer) {
         return Err(refused("JWT (link_with) must have the same issuer as the calling user."));
     }

@@ -46,13 +46,7 @@ impl Sent {
 
 /// Six random digits, each number equally likely.
 pub fn new(random: &Random) -> String {
-    loop {
-        let number = u32::from_be_bytes(random.bytes());
-        // What is above the greatest multiple is thrown away, so that no code is favoured.
-        if number < u32::MAX / 1_000_000 * 1_000_000 {
-            return format!("{:06}", number % 1_000_000);
-        }
-    }
+    random.digits(6)
 }
 
 /// The code alone would be found by trying them all; with the purpose a table made in advance is of no use.

@@ -381,6 +381,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn enrolments_under_way_end_together_if_they_are_bound_to_the_same() {
+        for model in TestModel::each().await {
+            let user = "auth0|x".into();
+            let begun = |purpose| Factor::begin(&model, &user, Kind::Totp, purpose);
+            assert!(begun("one").is_pending_with(&begun("one")));
+            assert!(!begun("one").is_pending_with(&begun("two")));
+            let confirmed = Factor { confirmed_at: Some(model.clock.now()), ..begun("one") };
+            assert!(!confirmed.is_pending_with(&begun("one")));
+            let bound_to_nothing = || Factor { pending: None, ..begun("one") };
+            assert!(!bound_to_nothing().is_pending_with(&bound_to_nothing()));
+        }
+    }
+
+    #[tokio::test]
     async fn an_enrolment_is_confirmed_once_and_by_what_it_is_bound_to() {
         for model in TestModel::each().await {
             let (mut user, tenant, now) = (model.add_user().await, &model.tenant, model.clock.now());

@@ -1,6 +1,9 @@
 //! Codes of an authenticator app: HMAC-SHA-1, six digits, thirty seconds (RFC 6238, RFC 4226), which is what every app knows.
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::hmac;
+use data_encoding::Encoding;
 use db::{Batch, params};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -28,9 +31,6 @@ const SHORTEST_IMPORTED: usize = 10;
 
 /// The longest seed that is taken, in bytes.
 const LONGEST: usize = 64;
-
-/// Base32 without padding (RFC 4648 §6).
-const BASE32: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 /// All but what RFC 3986 §2.3 leaves unreserved.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -83,8 +83,9 @@ pub fn code_at(seed: &[u8], step: i64) -> String {
     let tag = hmac::sign(&key, &step.to_be_bytes());
     let tag = tag.as_ref();
     let offset = usize::from(tag[tag.len() - 1] & 0x0f);
-    let number = tag[offset..offset + 4].iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    format!("{:06}", (number & 0x7fff_ffff) % 1_000_000)
+    let mut number = [0; 4];
+    number.copy_from_slice(&tag[offset..offset + 4]);
+    format!("{:06}", (u32::from_be_bytes(number) & 0x7fff_ffff) % 1_000_000)
 }
 
 /// The code of a moment: what an app shows then.
@@ -103,17 +104,19 @@ pub fn spend(batch: &mut Batch, tenant: &TenantId, factor: &Factor, step: i64, n
         .expect(1);
 }
 
+/// Base32 as people and apps write it: in any case, without padding, with spaces between. Bits that make no byte are not looked at.
+static BASE32: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut rules = data_encoding::BASE32_NOPAD.specification();
+    rules.translate.from.push_str("abcdefghijklmnopqrstuvwxyz");
+    rules.translate.to.push_str("ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    rules.ignore.push(' ');
+    rules.check_trailing_bits = false;
+    rules.encoding().expect("these rules fit together")
+});
+
 /// A seed as people and apps write it: base32.
 pub fn encode(seed: &[u8]) -> String {
-    let mut text = String::with_capacity(seed.len() * 8 / 5 + 1);
-    for chunk in seed.chunks(5) {
-        let bits =
-            chunk.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte)) << (8 * (5 - chunk.len()));
-        for place in 0..(chunk.len() * 8).div_ceil(5) {
-            text.push(char::from(BASE32[usize::try_from(bits >> (35 - 5 * place) & 31).unwrap_or_default()]));
-        }
-    }
-    text
+    BASE32.encode(seed)
 }
 
 /// A seed from base32 in any case, with or without padding: 16 to 64 bytes.
@@ -131,17 +134,7 @@ fn decode_from(text: &str, shortest: usize) -> Option<Vec<u8>> {
     if text.len() > LONGEST * 2 {
         return None;
     }
-    let (mut seed, mut bits, mut held) = (Vec::new(), 0_u32, 0_u32);
-    for char in text.bytes().filter(|byte| *byte != b' ') {
-        let value = BASE32.iter().position(|known| *known == char.to_ascii_uppercase())?;
-        bits = bits << 5 | u32::try_from(value).ok()?;
-        held += 5;
-        if held >= 8 {
-            held -= 8;
-            seed.push(u8::try_from(bits >> held & 0xff).ok()?);
-            bits &= (1 << held) - 1;
-        }
-    }
+    let seed = BASE32.decode(text.as_bytes()).ok()?;
     (shortest..=LONGEST).contains(&seed.len()).then_some(seed)
 }
 

@@ -273,27 +273,26 @@ impl Keys {
     }
 
     /// Verifies an ID token that this tenant signed with `RS256`. Issuer, audience and subject are for the caller to check, who has
-    /// an answer of its own to each: see [`verify_jwt_unaddressed`]. A token with a claim that only access tokens have, or one that
-    /// says that it serves another purpose, is refused.
-    ///
-    /// # Errors
-    /// See [`VerifyError`].
+    /// an answer of its own to each: see [`verify_jwt_unaddressed`]. `None` for what does not hold, and for a token with a claim that
+    /// only access tokens have, or one that says that it serves another purpose.
     pub async fn verify_id_token(
         &self,
         app: &Model,
         tenant: &TenantId,
         token: &str,
-    ) -> Result<Verified, VerifyError> {
+    ) -> Result<Option<Verified>, db::Error> {
         let keys = self.published(app, tenant).await?;
-        let verified = verify_jwt_unaddressed(token, &keys.verifying, app.clock.now())?;
+        let Ok(verified) = verify_jwt_unaddressed(token, &keys.verifying, app.clock.now()) else {
+            return Ok(None);
+        };
         let claims = &verified.claims;
         let is_access = ["azp", "client_id", "scope", "gty"].iter().any(|name| claims.contains_key(*name));
         let typ = verified.header.typ.as_deref();
         let is_id = verified.header.alg == Algorithm::RS256 && matches!(typ, None | Some("JWT"));
         if is_access || !is_id || verified.integer("iat").is_none() {
-            return Err(VerifyError::Invalid);
+            return Ok(None);
         }
-        Ok(verified)
+        Ok(Some(verified))
     }
 
     /// Verifies a token that this tenant signed at any time: a hint, which gives no right. See [`verify_jwt_of_any_age`].

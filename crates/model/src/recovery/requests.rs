@@ -116,7 +116,8 @@ async fn answer(app: &Model, pending: &Pending) -> Result<(), db::Error> {
         Some(tenant) => Some(tenant),
         None => tenants::find(app, &pending.tenant).await?,
     };
-    let Some(tenant) = tenant else { return forget(app, pending).await };
+    // A tenant's requests end with it.
+    let Some(tenant) = tenant else { return Ok(()) };
     let event = |kind: EventKind| {
         let event = Event::new(app, &tenant, kind).peer(&pending.peer).connection_name(&pending.connection);
         match &pending.client_id {
@@ -145,23 +146,14 @@ async fn answer(app: &Model, pending: &Pending) -> Result<(), db::Error> {
     app.db.commit(batch).await.map(drop)
 }
 
-/// The user whom the request names, where their identity has a password to set and an address to write to.
+/// The user whom the request names, where people set their passwords themselves and there is an address to write to.
 async fn find(app: &Model, tenant: &Tenant, pending: &Pending) -> Result<Option<Found>, db::Error> {
     let connection = connections::find_by_name(app, &tenant.id, &pending.connection).await?;
     if !connection.is_some_and(|connection| connection.allows_password_reset() && connection.is_active()) {
         return Ok(None);
     }
     let found = users::find_login(&app.db, &tenant.id, &pending.connection, &pending.login).await?;
-    Ok(found.filter(|found| {
-        found.user.identities[found.identity].is_database()
-            && crate::tickets::email_of(&found.user, found.identity).is_some()
-    }))
-}
-
-async fn forget(app: &Model, pending: &Pending) -> Result<(), db::Error> {
-    let mut batch = Batch::new();
-    remove(&mut batch, pending);
-    app.db.commit(batch).await.map(drop)
+    Ok(found.filter(|found| crate::tickets::email_of(&found.user, found.identity).is_some()))
 }
 
 fn remove(batch: &mut Batch, pending: &Pending) {

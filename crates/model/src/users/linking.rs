@@ -150,6 +150,23 @@ mod tests {
         );
     }
 
+    /// Whose rows are held first: of two links in opposite directions neither waits for the other.
+    #[test]
+    fn the_users_are_written_in_the_order_of_their_ids() {
+        let user = |id: &str| User { id: id.into(), ..chuck() };
+        for (primary, secondary, secondary_first) in
+            [("auth0|a", "auth0|b", false), ("auth0|b", "auth0|a", true)]
+        {
+            let mut batch = Batch::new();
+            let secondary = user(secondary);
+            link(&mut batch, &mut user(primary), &secondary, None, secondary.created_at);
+            let place = format!("{batch:?}").find("UPDATE users SET version = version + 1 WHERE");
+            let other = format!("{batch:?}").find("UPDATE users SET email");
+            assert!(place.is_some() && other.is_some(), "{batch:?}");
+            assert_eq!(place < other, secondary_first);
+        }
+    }
+
     #[test]
     fn a_restored_user_is_as_before_without_metadata() {
         let before = chuck();

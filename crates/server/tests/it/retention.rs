@@ -146,5 +146,8 @@ both_databases! {
         app.app.clock.advance(61);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 1);
         assert_eq!((spend("a", 300).await, spend("b", 300).await), (true, false));
+        // Each kind has ids of its own.
+        let proof = spent_ids::spend(&app.app, &app.tenant.id, (Kind::Proof, "m2m"), "b", NOW.plus_seconds(300));
+        assert!(proof.await.expect("writes"));
     }
 }

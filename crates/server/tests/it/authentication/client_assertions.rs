@@ -111,6 +111,40 @@ both_databases! {
         assert_eq!(asserted(&app.caller(), &skewed(10), &[]).await.status, 200);
     }
 
+    /// The id is remembered until the assertion proves nothing any more, also when what has ended is swept away.
+    async fn an_assertion_that_was_swept_away_holds_no_more(app: TestApp) {
+        let app = keyed(app).await;
+        let assertion = ClientKey::number(0).assertion(&assertion_claims(&app, "keyed", "swept"));
+        assert_eq!(asserted(&app.caller(), &assertion, &[]).await.status, 200);
+        app.app.clock.advance(119);
+        model::retention::sweep(&app.app).await.expect("sweeps");
+        assert_invalid(&asserted(&app.caller(), &assertion, &[]).await, "a second before its end");
+        app.app.clock.advance(2);
+        assert!(model::retention::sweep(&app.app).await.expect("sweeps") > 0);
+        assert_invalid(&asserted(&app.caller(), &assertion, &[]).await, "after its end");
+    }
+
+    async fn an_assertion_and_the_name_in_it_have_their_longest(app: TestApp) {
+        let app = keyed(app).await;
+        let key = ClientKey::number(0);
+        let padded = |pad: usize| {
+            let mut claims = assertion_claims(&app, "keyed", &format!("pad {pad}"));
+            claims["pad"] = json!("p".repeat(pad));
+            key.assertion(&claims)
+        };
+        let longest = (0..2048).find(|pad| padded(*pad).len() >= 2048).expect("it grows");
+        let longest = if padded(longest).len() > 2048 { longest - 1 } else { longest };
+        assert_eq!(padded(longest).len(), 2048);
+        assert_eq!(asserted(&app.caller(), &padded(longest), &[]).await.status, 200);
+        assert_invalid(&asserted(&app.caller(), &padded(longest + 2), &[]).await, "too long");
+        let name = "n".repeat(64);
+        keyed_client(&app, &name, json!({ "grant_types": ["client_credentials"] })).await;
+        let grant = json!({ "client_id": name, "audience": API, "scope": ["read:a"] });
+        assert_eq!(app.admin().post("/api/v2/client-grants", grant).await.status, 201);
+        let answer = asserted(&app.caller(), &key.assertion(&assertion_claims(&app, &name, "long name")), &[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+
     async fn an_assertion_is_signed_by_a_key_of_its_client(app: TestApp) {
         let app = keyed(app).await;
         let (own, other) = (ClientKey::number(0), ClientKey::number(1));
@@ -195,6 +229,16 @@ both_databases! {
         assert_invalid(&asserted(&app.caller(), &sign("page", "page-secret", "d"), &[]).await, "a public client's");
         let by_key = ClientKey::number(0).assertion(&assertion_claims(&app, "m2m", "e"));
         assert_invalid(&asserted(&app.caller(), &by_key, &[]).await, "a key that it has not");
+        // Whatever method it is registered with, unless the specification counts.
+        let mut number = 0;
+        for (method, strict, status) in [("client_secret_post", false, 200), ("client_secret_post", true, 401)] {
+            let change = json!({ "token_endpoint_auth_method": method });
+            assert_eq!(app.admin().patch("/api/v2/clients/m2m", change).await.status, 200);
+            assert_eq!(app.admin().patch("/api/v2/doorward/protocol", json!({ "strict": strict })).await.status, 200);
+            number += 1;
+            let answer = asserted(&app.caller(), &sign("m2m", "m2m-secret", &format!("f{number}")), &[]).await;
+            assert_eq!(answer.status, status, "{method}, {strict}: {}", answer.text);
+        }
     }
 
     async fn an_assertion_proves_at_every_endpoint(app: TestApp) {

@@ -1,5 +1,6 @@
 //! The steps of a second factor, one by one: where a code goes, when another is sent, and which page is whose.
 
+use db::{Batch, params};
 use model::factors::{Factor, Kind, codes};
 use serde_json::json;
 
@@ -109,6 +110,39 @@ both_databases! {
         let used: Vec<_> = used.map(|method| method["id"].as_str().expect("is text").to_owned()).collect();
         assert_eq!(used.len(), 1, "{methods}");
         assert!(used[0].ends_with(id.trim_start_matches("dev_")), "{used:?}, not {id}");
+    }
+
+    async fn a_code_is_of_no_use_once_the_address_is_another(app: TestApp) {
+        let app = prepared(app).await;
+        app.guard(&["email"], &["all-applications"]).await;
+        let mut alice = browser(&app);
+        let page = alice.sign_in(&Authorize::code("web").path(), "alice@example.com").await;
+        let code = app.mailed_code().await;
+        let user = "auth0|alice".into();
+        app.add_factor(Factor::confirmed(&app.app, &user, Kind::Email).with_address("second@example.com")).await;
+        let refused = alice.give(&page, &code).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert_eq!(page_of(&refused), EMAIL);
+    }
+
+    /// The page says that it is not the person's fault, and the code is still good.
+    async fn a_failure_of_the_database_is_told_and_costs_nothing(app: TestApp) {
+        let app = prepared(app).await;
+        app.guard(&["email"], &["all-applications"]).await;
+        let mut alice = browser(&app);
+        let page = alice.sign_in(&Authorize::code("web").path(), "alice@example.com").await;
+        let code = app.mailed_code().await;
+        let run = async |sql: &'static str| {
+            let mut batch = Batch::new();
+            batch.execute(sql, params![]);
+            app.app.db.commit(batch).await.expect("the schema changes");
+        };
+        run("ALTER TABLE factor_codes RENAME TO broken").await;
+        let failed = alice.give(&page, &code).await;
+        assert!(failed.status == 500 && failed.text.contains("It is our fault, not yours."), "{failed:?}");
+        run("ALTER TABLE broken RENAME TO factor_codes").await;
+        let landed = alice.give(&page, &code).await;
+        assert!(!landed.param("code").is_empty(), "{landed:?}");
     }
 
     async fn a_recovery_code_alone_is_no_way_in(app: TestApp) {

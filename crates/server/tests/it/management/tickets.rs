@@ -1,5 +1,7 @@
 //! Links that an administrator makes.
 
+use db::Batch;
+use model::{connections, passwordless, users};
 use serde_json::{Value, json};
 
 use crate::support::app::CONNECTION;
@@ -86,6 +88,21 @@ both_databases! {
         app.add_user_with(nameless).await;
         let refused = app.admin().post(VERIFY, json!({ "user_id": "auth0|nameless" })).await;
         assert_eq!((refused.status, &refused.body["message"]), (400, &json!("The user does not have an email address.")));
+    }
+
+    async fn who_has_no_password_gets_no_link_to_set_one(app: TestApp) {
+        let admin = app.admin();
+        let connection = json!({ "name": "email", "strategy": "email" });
+        assert_eq!(admin.post("/api/v2/connections", connection).await.status, 201);
+        let connection = connections::find_by_name(&app.app, &app.tenant.id, "email").await.expect("reads").expect("is there");
+        let address = ("ann@example.com", "ann@example.com");
+        let user = passwordless::new_user(&app.app, &app.tenant.id, &connection, address, false, app.app.clock.now());
+        let mut batch = Batch::new();
+        users::insert(&mut batch, &user);
+        app.app.db.commit(batch).await.expect("writes");
+        let refused = admin.post(CHANGE, json!({ "user_id": user.id })).await;
+        assert_eq!((refused.status, &refused.body["message"]), (400, &json!("The user's main connection does not support this operation.")));
+        assert_eq!(admin.post(VERIFY, json!({ "user_id": user.id })).await.status, 201);
     }
 
     async fn a_user_is_named_in_one_way(app: TestApp) {

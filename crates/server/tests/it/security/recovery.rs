@@ -1,8 +1,12 @@
 //! Getting back into an account: links that are mailed, and what following and using them does.
 
+use std::sync::Arc;
+
 use axum::http::Method;
-use db::{Value as Stored, params};
+use db::{Batch, Value as Stored, params};
 use model::factors::remembered;
+use model::tenants::{self, Tenant};
+use model::users::NewUser;
 use serde_json::{Value, json};
 
 use super::refresh::{add_rotating, assert_dead, bought, refresh};
@@ -165,6 +169,36 @@ both_databases! {
         assert_eq!(admin.patch(&path, json!({ "options": options })).await.status, 200);
         assert_eq!(ask(&app, "alice@example.com").await.status, 200);
         assert_eq!(app.letters_to("alice@example.com", "reset_email").await.len(), 0);
+    }
+
+    /// Somebody without an address is written to nowhere, and the log says why.
+    async fn rc_02_no_link_goes_out_to_who_has_no_address(app: TestApp) {
+        let app = prepared(app).await;
+        let nameless = NewUser { user_id: Some("nameless".into()), username: Some("nameless".into()), ..NewUser::default() };
+        app.add_user_with(nameless).await;
+        let admin = app.admin();
+        let found = admin.get(&format!("/api/v2/connections?name={CONNECTION}")).await.body[0].clone();
+        let mut options = found["options"].clone();
+        options["requires_username"] = json!(true);
+        let path = format!("/api/v2/connections/{}", found["id"].as_str().expect("is text"));
+        assert_eq!(admin.patch(&path, json!({ "options": options })).await.status, 200);
+        assert_eq!(ask(&app, "nameless").await.status, 200);
+        assert!(app.posted().await.is_empty());
+        assert!(app.events().await.iter().any(|event| event == "fcpr"), "{:?}", app.events().await);
+    }
+
+    /// The link leads to the host that was asked.
+    async fn rc_02_a_link_leads_to_where_it_was_asked_for(app: TestApp) {
+        let app = prepared(app).await;
+        let second = Tenant { host: "second.test".into(), issuer: "https://second.test/".into(), ..Tenant::clone(&app.tenant) };
+        let mut batch = Batch::new();
+        tenants::insert_domain(&mut batch, &second, app.app.clock.now());
+        app.app.db.commit(batch).await.expect("a second domain");
+        let body = json!({ "client_id": "web", "email": "alice@example.com", "connection": CONNECTION });
+        let asked = app.caller().at(&Arc::new(second)).post("/dbconnections/change_password", body).await;
+        assert_eq!(asked.status, 200, "{}", asked.text);
+        let letters = app.letters_to("alice@example.com", "reset_email").await;
+        assert!(letters[0].mail.text.contains("https://second.test/u/reset-password?ticket="), "{letters:?}");
     }
 
     /// Whoever has one address of IPv6 has 2^64.
