@@ -40,7 +40,7 @@ e2e-sdks: web ## Clients in other languages (needs Python and Go)
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --bin doorward
 	cd e2e && node sdks/run.js
 
-bench: web ## The hot endpoints against one signature of the same run (ARGS=--quick for a short look)
+bench: web e2e/node_modules/.package-lock.json ## The hot endpoints against one signature of the same run (ARGS=--quick for a short look)
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) bench --locked -p server --bench hot -- $(ARGS)
 
 torture: web ## Kills and stops while it works, long (KILLS=200 by default)

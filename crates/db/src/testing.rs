@@ -53,7 +53,20 @@ pub struct Postgres;
 impl Postgres {
     /// A new, empty database, as an address for [`Db::open`](crate::Db::open).
     pub async fn database() -> String {
-        let server = Self::server().await;
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        Self::database_on(&SERVER, FAST).await
+    }
+
+    /// The same on a server that answers when what was written is on the disk, as a production server does: for measures.
+    pub async fn durable_database() -> String {
+        static SERVER: OnceLock<Server> = OnceLock::new();
+        Self::database_on(&SERVER, DURABLE).await
+    }
+
+    async fn database_on(server: &'static OnceLock<Server>, settings: &'static str) -> String {
+        let started =
+            tokio::task::spawn_blocking(move || server.get_or_init(|| Server::start(settings))).await;
+        let server = started.expect("starting PostgreSQL");
         let name = next_name();
         let script =
             format!("CREATE DATABASE {name} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
@@ -67,12 +80,6 @@ impl Postgres {
         let ran = crate::postgres::Postgres::execute_script(url, script).await;
         ran.unwrap_or_else(|error| panic!("{script}: {error}"));
     }
-
-    async fn server() -> &'static Server {
-        static SERVER: OnceLock<Server> = OnceLock::new();
-        let started = tokio::task::spawn_blocking(|| SERVER.get_or_init(Server::start)).await;
-        started.expect("starting PostgreSQL")
-    }
 }
 
 struct Server {
@@ -82,7 +89,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(settings: &str) -> Self {
         if let Ok(given) = std::env::var("TEST_DATABASE_URL") {
             let (base, query) = given.split_once('?').unwrap_or((&given, ""));
             let authority = base.find("://").map_or(0, |at| at + 3);
@@ -95,12 +102,14 @@ impl Server {
         // Another process may take the port before the cluster does.
         let started = (0..5).find_map(|_| {
             let port = free_port();
-            let arguments = [&*programs.to_string_lossy(), &port];
+            let arguments = [&*programs.to_string_lossy(), &port, settings];
             Guarded::start(as_postgres(), CLUSTER_SCRIPT, &arguments).map(|cluster| (port, cluster))
         });
         let (port, cluster) = started.expect("PostgreSQL did not start");
         let host = cluster.path.replace('/', "%2F");
-        let address = (format!("postgres://doorward@{host}:{port}/"), "?pool_size=8".to_owned());
+        // Many tests share a server that serves few at a time.
+        let pool = if settings == FAST { "?pool_size=8" } else { "" };
+        let address = (format!("postgres://doorward@{host}:{port}/"), pool.to_owned());
         Self { address, _cluster: Some(cluster) }
     }
 
@@ -182,15 +191,20 @@ cat >/dev/null
 rm -rf "$directory"
 "#;
 
-/// `$2` is the directory of PostgreSQL's programs, `$3` a port.
+/// Settings of a server whose data nobody will miss.
+const FAST: &str = "-c fsync=off -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off";
+/// Settings of a server that loses nothing: its defaults.
+const DURABLE: &str = "";
+
+/// `$2` is the directory of PostgreSQL's programs, `$3` a port, `$4` further settings.
 const CLUSTER_SCRIPT: &str = r#"
 trap '' INT TERM HUP PIPE
 directory=$(mktemp -d "$1/doorward-postgres-XXXXXX") || exit 1
 chmod 755 "$directory"
 log="$directory/log"
 "$2/initdb" --pgdata="$directory/data" --username=doorward --auth=trust --encoding=UTF8 --locale=C --no-sync >"$log" 2>&1 &&
-"$2/postgres" -D "$directory/data" -k "$directory" -p "$3" -c listen_addresses=127.0.0.1 -c fsync=off \
-    -c full_page_writes=off -c synchronous_commit=off -c autovacuum=off -c max_connections=300 >>"$log" 2>&1 &
+"$2/postgres" -D "$directory/data" -k "$directory" -p "$3" -c listen_addresses=127.0.0.1 \
+    -c max_connections=300 $4 >>"$log" 2>&1 &
 server=$!
 tries=0
 until grep -q ready "$directory/data/postmaster.pid" 2>/dev/null; do

@@ -1,6 +1,7 @@
 //! What the figures are measured against, in the same run: one RS256 signature, and an empty handler of the same stack.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -8,6 +9,7 @@ use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use axum::Router;
 use axum::routing::get;
+use model::passwords::Hasher;
 
 /// CPU time of one RS256 signature with a 2048-bit key, in microseconds.
 pub fn signature() -> f64 {
@@ -48,6 +50,33 @@ pub fn signing_rate(cores: usize) -> f64 {
     let rate = signers.into_iter().map(|signer| signer.join().expect("a signer does not panic")).sum();
     assert!(begun.elapsed() >= length);
     rate
+}
+
+/// Password hashes a second of all cores together, when they do nothing else: the server's own pool, without a server.
+pub async fn hash_rate(cores: usize, length: Duration) -> f64 {
+    let hasher = Arc::new(Hasher::new(cores, 4 * cores));
+    let hash = hasher.hash("correct horse battery 9".to_owned()).await.expect("the queue is empty");
+    let (from, done) = (Instant::now(), hasher.hashes_done());
+    let askers: Vec<_> = (0..2 * cores)
+        .map(|_| {
+            let (hasher, hash) = (hasher.clone(), hash.clone());
+            tokio::spawn(async move {
+                while from.elapsed() < length {
+                    let password = "correct horse battery 9".to_owned();
+                    assert!(
+                        hasher
+                            .verify(password, Some(hash.clone()))
+                            .await
+                            .is_ok_and(|verdict| verdict.matches)
+                    );
+                }
+            })
+        })
+        .collect();
+    for asker in askers {
+        asker.await.expect("an asker does not panic");
+    }
+    (hasher.hashes_done() - done) as f64 / from.elapsed().as_secs_f64()
 }
 
 /// CPU time of this thread: the first field of `schedstat`, nanoseconds.

@@ -2,39 +2,56 @@
 //!
 //! The server runs under `serve` on SQLite with `synchronous=FULL` and audit events on, plain HTTP with keep-alive. Each
 //! figure is the median of the runs. `--quick` runs once and shortly, to see that everything still works; any other word picks
-//! the endpoints whose name holds it, to look at one with a profiler.
+//! the parts whose name holds it, to look at one with a profiler.
 
+mod beside;
+mod figures;
 mod limits;
 mod load;
+mod memory;
 #[allow(dead_code, reason = "the crash tests use the rest")]
 #[path = "../../tests/running/mod.rs"]
 mod running;
 mod scenarios;
+mod storm;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use load::{Run, resident};
+use figures::{Bound, Figures, table};
+use load::{Pace, Run, Target, memory};
 use running::http::request;
 use running::{Program, free_address};
 
 /// As many people are signed in: each connection writes to its own.
 const MOST_CONNECTIONS: usize = 128;
 
-/// A scenario, and the most server CPU that a request may take, in signatures.
-const SCENARIOS: [(&str, Option<f64>); 7] = [
-    ("client_credentials", Some(1.25)),
-    ("refresh", Some(3.2)),
-    ("code exchange", Some(3.5)),
-    ("GET /users/{id}", Some(0.25)),
-    ("PATCH /users/{id}", Some(0.5)),
-    ("JWKS", None),
-    ("discovery", None),
+/// A scenario; the most server CPU that a request may take, in signatures; and the least rate at 32 connections, in S.
+const SCENARIOS: [(&str, Option<f64>, Option<f64>); 8] = [
+    ("client_credentials", Some(1.25), Some(0.72)),
+    ("client_credentials, ES256", Some(0.27), None),
+    // Two signatures each.
+    ("refresh", Some(3.2), Some(0.5 / 2.0)),
+    ("code exchange", Some(3.5), None),
+    ("GET /users/{id}", Some(0.25), None),
+    ("PATCH /users/{id}", Some(0.5), None),
+    ("JWKS", None, None),
+    ("discovery", None, None),
 ];
 
 /// The public documents, which are held against an empty handler.
 const DOCUMENTS: [&str; 2] = ["JWKS", "discovery"];
+
+/// How long and how often is measured, and what.
+struct Bench {
+    picked: Vec<String>,
+    runs: usize,
+    duration: Duration,
+    cores: usize,
+    /// RS256 signatures a second of all cores (S).
+    signing_rate: f64,
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,96 +60,197 @@ fn main() {
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let (runs, duration) = if quick { (1, Duration::from_millis(500)) } else { (3, Duration::from_secs(3)) };
-    let picked: Vec<&str> =
-        arguments.iter().map(String::as_str).filter(|argument| !argument.starts_with("--")).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let bench = Bench {
+        picked: arguments.into_iter().filter(|argument| !argument.starts_with("--")).collect(),
+        runs,
+        duration,
+        cores,
+        signing_rate: limits::signing_rate(cores),
+    };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
-    runtime.block_on(bench(&picked, runs, duration));
+    if !runtime.block_on(bench.run()) {
+        std::process::exit(1);
+    }
 }
 
-async fn bench(picked: &[&str], runs: usize, duration: Duration) {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward"));
-    let directory = std::env::temp_dir().join(format!("doorward-bench-{}", std::process::id()));
-    let database = std::env::var("BENCH_DATABASE").ok();
-    let mut program = Program::start(&binary, directory, database.as_deref()).await;
-    program.invite(MOST_CONNECTIONS).await;
-    let signature = limits::signature();
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let signing_rate = limits::signing_rate(cores);
-    println!(
-        "{cores} cores shared with the load; one RS256 signature takes {signature:.0} µs of CPU (s), and all cores make \
-         {signing_rate:.0}/s (S)\n"
-    );
-    println!(
-        "| endpoint | connections | rate/s | of S | p50 ms | p99 ms | errors | server CPU in s | at most |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    let mut failed = Vec::new();
-    let is_picked = |name: &str| picked.is_empty() || picked.iter().any(|word| name.contains(word));
-    for (name, limit) in SCENARIOS.into_iter().filter(|(name, _)| is_picked(name)) {
-        for connections in [32, MOST_CONNECTIONS] {
-            let s = limits::signature();
-            let result =
-                median(runs, async || scenarios::measure(&program, name, connections, duration).await).await;
-            let cost = result.cpu / s;
-            let bound = limit.map_or_else(|| "–".to_owned(), |limit| format!("{limit}"));
-            println!(
-                "| {name} | {connections} | {:.0} | {:.2} | {:.2} | {:.2} | {} | {cost:.2} | {bound} |",
-                result.rate,
-                result.rate / signing_rate,
-                result.p50,
-                result.p99,
-                result.errors
-            );
-            if result.errors > 0 || result.rate == 0.0 || limit.is_some_and(|limit| cost > limit) {
-                failed.push(format!("{name} at {connections} connections"));
+impl Bench {
+    fn is_picked(&self, name: &str) -> bool {
+        self.picked.is_empty() || self.picked.iter().any(|word| name.contains(word.as_str()))
+    }
+
+    /// Measures what was picked; whether all figures were reached.
+    async fn run(&self) -> bool {
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward"));
+        let directory = std::env::temp_dir().join(format!("doorward-bench-{}", std::process::id()));
+        let mut program = Program::start(&binary, directory.clone(), None).await;
+        program.invite(MOST_CONNECTIONS).await;
+        let mut figures = Figures::default();
+        println!(
+            "{} cores shared with the load; one RS256 signature takes {:.0} µs of CPU (s), and all cores make {:.0}/s (S)\n",
+            self.cores,
+            limits::signature(),
+            self.signing_rate
+        );
+        self.endpoints(&program, &mut figures).await;
+        self.documents(&program, &mut figures).await;
+        if self.is_picked("constant") {
+            self.constant(&program, &mut figures).await;
+        }
+        if self.is_picked("storm") {
+            storm::measure(&program, self.cores, self.signing_rate, self.duration, &mut figures).await;
+        }
+        if self.is_picked("process") {
+            self.process(&mut program, &binary, &mut figures).await;
+        }
+        if self.is_picked("beside") {
+            beside::measure(&program, self.duration, &mut figures).await;
+        }
+        if self.is_picked("postgres") {
+            self.postgres(&program, &binary, &directory, &mut figures).await;
+        }
+        if self.is_picked("tls") {
+            self.tls(&mut program, &mut figures).await;
+        }
+        figures.end()
+    }
+
+    async fn endpoints(&self, program: &Program, figures: &mut Figures) {
+        let picked: Vec<_> = SCENARIOS.into_iter().filter(|(name, ..)| self.is_picked(name)).collect();
+        if picked.is_empty() {
+            return;
+        }
+        println!(
+            "| endpoint | connections | rate/s | of S | p50 ms | p99 ms | errors | server CPU in s | asked |"
+        );
+        println!("|---|---|---|---|---|---|---|---|---|");
+        for (name, most, least) in picked {
+            for connections in [32, MOST_CONNECTIONS] {
+                let s = limits::signature();
+                let run = median(self.runs, async || {
+                    scenarios::measure(program, name, connections, self.duration).await
+                });
+                let run = run.await;
+                let (cost, of_s) = (run.cpu / s, run.rate / self.signing_rate);
+                let most = most.map(Bound::AtMost);
+                let least = least.filter(|_| connections == 32).map(Bound::AtLeast);
+                let asked = match (most, least) {
+                    (Some(most), Some(least)) => format!("{most}, {least} of S"),
+                    (Some(most), None) => most.to_string(),
+                    (None, _) => "–".to_owned(),
+                };
+                println!(
+                    "| {name} | {connections} | {:.0} | {of_s:.2} | {:.2} | {:.2} | {} | {cost:.2} | {asked} |",
+                    run.rate, run.p50, run.p99, run.errors
+                );
+                let at = format!("{name} at {connections} connections");
+                if let Some(most) = most {
+                    figures.check(&format!("{at}, CPU in s"), cost, most);
+                }
+                if let Some(least) = least {
+                    figures.check(&format!("{at}, of S"), of_s, least);
+                }
+                if run.errors > 0 || run.rate == 0.0 {
+                    figures.fail(format!("{at}: {} errors, {:.0}/s", run.errors, run.rate));
+                }
             }
         }
     }
-    for name in DOCUMENTS.into_iter().filter(|name| is_picked(name)) {
-        // By turns, so that both meet the same noise.
-        let mut shares = Vec::new();
-        let nothing = median(runs, async || {
-            let document = scenarios::measure(&program, name, 32, duration).await;
-            let nothing = empty_handler(duration).await;
-            shares.push(document.rate / nothing.rate);
-            nothing
-        });
-        let nothing = nothing.await;
-        shares.sort_by(f64::total_cmp);
-        let share = shares[shares.len() / 2];
-        println!(
-            "\n{name} reaches {share:.2} of an empty handler's rate (at least 0.6), which is {:.0}/s",
-            nothing.rate
-        );
-        if share < 0.6 {
-            failed.push(format!("{name} against the empty handler"));
+
+    async fn documents(&self, program: &Program, figures: &mut Figures) {
+        let picked: Vec<_> = DOCUMENTS.into_iter().filter(|name| self.is_picked(name)).collect();
+        if !picked.is_empty() {
+            table("of an empty handler's rate");
+        }
+        for name in picked {
+            // By turns, so that both meet the same noise.
+            let mut shares = Vec::new();
+            for _ in 0..self.runs {
+                let document = scenarios::measure(program, name, 32, self.duration).await;
+                let nothing = empty_handler(self.duration).await;
+                shares.push(document.rate / nothing.rate);
+            }
+            shares.sort_by(f64::total_cmp);
+            figures.line(name, shares[shares.len() / 2], "", Bound::AtLeast(0.8));
         }
     }
-    let loaded = resident(program.pid());
-    let mut starts: Vec<Duration> = Vec::new();
-    for _ in 0..5 {
-        starts.push(program.restart().await);
-    }
-    starts.sort_unstable();
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let (start, idle) = (starts[2].as_millis(), resident(program.pid()));
-    let size = std::fs::metadata(&binary).map_or(0.0, |file| file.len() as f64 / f64::from(1 << 20));
-    println!(
-        "ready in {start} ms on an existing database (at most 150); idle {idle:.0} MiB (at most 40), {loaded:.0} MiB after the load; binary {size:.0} MiB (at most 30)"
-    );
-    for (figure, measured, limit) in
-        [("ready", start as f64, 150.0), ("idle", idle, 40.0), ("binary", size, 30.0)]
-    {
-        if measured > limit {
-            failed.push(figure.to_owned());
+
+    /// Half the signing rate, evenly, over more connections than are needed.
+    async fn constant(&self, program: &Program, figures: &mut Figures) {
+        let rate = self.signing_rate / 2.0;
+        let callers = scenarios::callers(program, "client_credentials", 64, self.duration).await;
+        let target = Target::plain(program.address, program.pid());
+        let run = load::run(&target, callers, Pace::Constant(rate), self.duration).await;
+        table(&format!(
+            "client_credentials at a constant {rate:.0}/s (S/2), latency from when a request was due"
+        ));
+        println!("| p50, p99 | {:.2} ms, {:.2} ms | |", run.p50, run.p99);
+        figures.line("of that rate", run.rate / rate, "", Bound::AtLeast(0.98));
+        if run.errors > 0 {
+            figures.fail(format!("the constant rate: {} errors", run.errors));
         }
     }
-    if !failed.is_empty() {
-        println!("\nmissed: {}", failed.join(", "));
-        drop(program);
-        std::process::exit(1);
+
+    /// Memory, start and size of the process.
+    async fn process(&self, program: &mut Program, binary: &Path, figures: &mut Figures) {
+        let killed = program.restart().await;
+        let mut starts: Vec<Duration> = Vec::new();
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if !program.terminate() {
+                figures.fail("the process did not end as it should".to_owned());
+            }
+            starts.push(program.start_again().await);
+        }
+        starts.sort_unstable();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        table("the process");
+        figures.line("ready on the database of this run", millis(starts[2]), " ms", Bound::AtMost(40.0));
+        println!("| ready after a kill in the midst of the load | {:.2} ms | |", millis(killed));
+        figures.line("resident when idle", memory(program.pid()).0, " MiB", Bound::AtMost(20.0));
+        scenarios::measure(program, "client_credentials", 32, self.duration).await;
+        figures.line("anonymous under token load", memory(program.pid()).1, " MiB", Bound::AtMost(50.0));
+        memory::idle_connections(program, figures).await;
+        let size = std::fs::metadata(binary).map_or(0.0, |file| file.len() as f64 / 1e6);
+        figures.line("binary", size, " MB", Bound::AtMost(20.0));
     }
-    println!("\nall figures reached");
+
+    /// The same endpoints on PostgreSQL, by turns with SQLite.
+    async fn postgres(&self, sqlite: &Program, binary: &Path, directory: &Path, figures: &mut Figures) {
+        let database = db::testing::Postgres::durable_database().await;
+        let mut program = Program::start(binary, directory.join("postgres"), Some(&database)).await;
+        program.invite(32).await;
+        table("PostgreSQL, of SQLite's rate");
+        for (name, least) in [("client_credentials", 0.95), ("refresh", 0.6), ("PATCH /users/{id}", 0.5)] {
+            let mut shares = Vec::new();
+            for _ in 0..self.runs {
+                let here = scenarios::measure(sqlite, name, 32, self.duration).await;
+                let there = scenarios::measure(&program, name, 32, self.duration).await;
+                if there.errors > 0 {
+                    figures.fail(format!("{name} on PostgreSQL: {} errors", there.errors));
+                }
+                shares.push(there.rate / here.rate);
+            }
+            shares.sort_by(f64::total_cmp);
+            figures.line(name, shares[shares.len() / 2], "", Bound::AtLeast(least));
+        }
+    }
+
+    /// The token endpoint where the program ends TLS itself. It stays so afterwards.
+    async fn tls(&self, program: &mut Program, figures: &mut Figures) {
+        let callers = scenarios::callers(program, "client_credentials", 32, self.duration).await;
+        let config = program.restart_with_tls().await;
+        let target = Target { tls: Some(config), ..Target::plain(program.address, program.pid()) };
+        let s = limits::signature();
+        let run = load::run(&target, callers, Pace::AnswerByAnswer, self.duration).await;
+        table("client_credentials over TLS, 32 connections kept alive");
+        println!("| rate, p50, p99 | {:.0}/s, {:.2} ms, {:.2} ms | |", run.rate, run.p50, run.p99);
+        println!("| server CPU in s | {:.2} | – |", run.cpu / s);
+        if run.errors > 0 || run.rate == 0.0 {
+            figures.fail(format!("TLS: {} errors, {:.0}/s", run.errors, run.rate));
+        }
+    }
 }
 
 /// The run with the median CPU cost; errors are summed.
@@ -158,7 +276,7 @@ async fn empty_handler(duration: Duration) -> Run {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let callers = (0..32).map(|_| scenarios::fixed(request("GET", "/", &[], ""))).collect();
-    load::run(address, child.0.id(), callers, duration).await
+    load::run(&Target::plain(address, child.0.id()), callers, Pace::AnswerByAnswer, duration).await
 }
 
 /// A process that ends with its owner.

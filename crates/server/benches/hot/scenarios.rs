@@ -5,14 +5,31 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::load::{Caller, Repeat, Run, run};
+use crate::load::{Caller, Pace, Repeat, Run, Target, run};
 use crate::running::http::{Connection, request};
-use crate::running::{HOST, Program, VERIFIER, location};
+use crate::running::{ES256_API, HOST, Program, VERIFIER, location};
 
-/// Loads one endpoint with `connections` callers.
+/// Loads one endpoint with `connections` callers, each of which goes on when it was answered.
 pub async fn measure(program: &Program, name: &str, connections: usize, duration: Duration) -> Run {
-    let callers: Vec<Box<dyn Caller>> = match name {
-        "client_credentials" => each(connections, || client_credentials(program)),
+    let callers = callers(program, name, connections, duration).await;
+    run(&Target::plain(program.address, program.pid()), callers, Pace::AnswerByAnswer, duration).await
+}
+
+/// The callers of an endpoint, with what they need for `duration`.
+pub async fn callers(
+    program: &Program,
+    name: &str,
+    connections: usize,
+    duration: Duration,
+) -> Vec<Box<dyn Caller>> {
+    match name {
+        "client_credentials" => {
+            let audience = format!("https://{HOST}/api/v2/");
+            each(connections, || client_credentials(program, &audience, "read:users update:users"))
+        }
+        "client_credentials, ES256" => {
+            each(connections, || client_credentials(program, ES256_API, "read:things"))
+        }
         "GET /users/{id}" => (0..connections).map(|place| get_user(program, place)).collect(),
         "PATCH /users/{id}" => (0..connections).map(|place| patch_user(program, place)).collect(),
         "JWKS" => each(connections, || fixed(request("GET", "/.well-known/jwks.json", &[], ""))),
@@ -33,8 +50,7 @@ pub async fn measure(program: &Program, name: &str, connections: usize, duration
             callers
         }
         other => panic!("no such scenario: {other}"),
-    };
-    run(program.address, program.pid(), callers, duration).await
+    }
 }
 
 fn each(connections: usize, caller: impl Fn() -> Box<dyn Caller>) -> Vec<Box<dyn Caller>> {
@@ -50,10 +66,10 @@ fn token_request(body: &Value) -> Vec<u8> {
     request("POST", "/oauth/token", &[("content-type", "application/json")], &body.to_string())
 }
 
-fn client_credentials(program: &Program) -> Box<dyn Caller> {
+fn client_credentials(program: &Program, audience: &str, scope: &str) -> Box<dyn Caller> {
     let (id, secret) = &program.machine;
     let body = json!({ "grant_type": "client_credentials", "client_id": id, "client_secret": secret,
-        "audience": format!("https://{HOST}/api/v2/"), "scope": "read:users update:users" });
+        "audience": audience, "scope": scope });
     fixed(token_request(&body))
 }
 

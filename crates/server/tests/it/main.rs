@@ -10,6 +10,7 @@ mod management;
 mod program;
 mod recordings;
 mod retention;
+#[allow(dead_code, reason = "the benchmark uses the rest")]
 #[path = "../running/mod.rs"]
 mod running;
 mod security;

@@ -3,14 +3,26 @@
 use std::io;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::HOST;
 
 /// A keep-alive connection.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     buffer: Vec<u8>,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Connection {
@@ -18,7 +30,16 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::with_capacity(16 * 1024) })
+        Ok(Self { stream: Stream::Plain(stream), buffer: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// Connects with TLS, to the host of the issuer.
+    pub async fn open_tls(address: SocketAddr, config: Arc<ClientConfig>) -> io::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(HOST).map_err(io::Error::other)?;
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        Ok(Self { stream: Stream::Tls(Box::new(stream)), buffer: Vec::with_capacity(16 * 1024) })
     }
 
     /// Sends a request and reads its answer: status, headers and body.
@@ -29,7 +50,13 @@ impl Connection {
 
     /// The same without a copy of the answer: what the load spends on it, the server does not get.
     pub async fn exchange(&mut self, request: &[u8]) -> io::Result<(u16, &[u8], &[u8])> {
-        self.stream.write_all(request).await?;
+        match &mut self.stream {
+            Stream::Plain(stream) => stream.write_all(request).await?,
+            Stream::Tls(stream) => {
+                stream.write_all(request).await?;
+                stream.flush().await?;
+            }
+        }
         self.buffer.clear();
         let head = loop {
             self.read().await?;
@@ -47,7 +74,11 @@ impl Connection {
     }
 
     async fn read(&mut self) -> io::Result<()> {
-        match self.stream.read_buf(&mut self.buffer).await? {
+        let read = match &mut self.stream {
+            Stream::Plain(stream) => stream.read_buf(&mut self.buffer).await?,
+            Stream::Tls(stream) => stream.read_buf(&mut self.buffer).await?,
+        };
+        match read {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }

@@ -6,14 +6,18 @@ pub mod http;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 
 use http::{Connection, request};
 
 /// The issuer's host.
 pub const HOST: &str = "bench.test";
+/// The API whose tokens are signed with ES256.
+pub const ES256_API: &str = "https://es256.bench.test";
 /// The user's password.
 const PASSWORD: &str = "correct horse battery 9";
 
@@ -106,7 +110,7 @@ impl Program {
         let config = directory.join("doorward.toml");
         let text = format!(
             "database = \"{database}\"\nlisten = \"{address}\"\nissuer = \"https://{HOST}/\"\n\
-             trusted_proxies = [\"127.0.0.1\"]\nmaster_key_file = \"{}\"\nlog = \"warn\"\n\
+             trusted_proxies = [\"127.0.0.1\"]\nmaster_key_file = \"{}\"\nlog = \"error\"\n\
              [self_service]\ncalls_per_second = 0\nburst = 0\n",
             key.display()
         );
@@ -161,10 +165,43 @@ impl Program {
     /// Kills the process, starts it again on the same database, and says how long it took until it answered.
     pub async fn restart(&mut self) -> Duration {
         self.kill();
+        self.start_again().await
+    }
+
+    /// Starts a process that has ended on the same database, and says how long it took until it answered.
+    pub async fn start_again(&mut self) -> Duration {
         let begun = Instant::now();
         self.child = serve(&self.binary, &self.directory.join("doorward.toml"));
         self.ready().await;
         begun.elapsed()
+    }
+
+    /// Kills the process and starts it again as one that ends TLS itself. Answers what a client trusts it by.
+    pub async fn restart_with_tls(&mut self) -> Arc<ClientConfig> {
+        self.kill();
+        let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).expect("a certificate is made");
+        let (certificate, key) = (self.directory.join("tls.pem"), self.directory.join("tls-key.pem"));
+        std::fs::write(&certificate, made.cert.pem()).expect("the certificate can be written");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("the key can be written");
+        let config = self.directory.join("doorward.toml");
+        let text = std::fs::read_to_string(&config).expect("the configuration is there");
+        let (plain, sections) =
+            text.split_once("[self_service]").expect("the configuration is that of start()");
+        let plain = plain.replace("trusted_proxies = [\"127.0.0.1\"]\n", "");
+        let (certificate, key) = (path(&certificate), path(&key));
+        let text = format!(
+            "{plain}[tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n[self_service]{sections}"
+        );
+        std::fs::write(&config, text).expect("the configuration can be written");
+        self.child = serve(&self.binary, &config);
+        self.ready().await;
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).expect("the certificate is one");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider knows them");
+        Arc::new(config.with_root_certificates(roots).with_no_client_auth())
     }
 
     /// Another node on the same database and with the same master key.
@@ -238,6 +275,16 @@ impl Program {
                     "scopes": [{ "value": "read:things" }] }),
         )
         .await;
+        create(
+            "/api/v2/resource-servers",
+            json!({ "identifier": ES256_API, "signing_alg": "ES256", "scopes": [{ "value": "read:things" }] }),
+        )
+        .await;
+        create(
+            "/api/v2/client-grants",
+            json!({ "client_id": self.machine.0, "audience": ES256_API, "scope": ["read:things"] }),
+        )
+        .await;
         let rotating = json!({ "rotation_type": "rotating", "expiration_type": "expiring", "leeway": 0,
             "token_lifetime": 2_592_000, "idle_token_lifetime": 1_296_000, "infinite_token_lifetime": false,
             "infinite_idle_token_lifetime": false });
@@ -262,7 +309,7 @@ impl Program {
     pub async fn invite(&mut self, count: usize) {
         let admin = self.admin_token().await;
         for place in self.people.len()..count {
-            let email = format!("person{place}@bench.test");
+            let email = address_of(place);
             let body = json!({ "connection": "Username-Password-Authentication", "email": email,
                 "password": PASSWORD, "user_metadata": { "color": "teal" } });
             let (status, answer) = self.json("POST", "/api/v2/users", Some(&admin), &body).await;
@@ -275,6 +322,15 @@ impl Program {
 
     /// Signs somebody in with the page's own form, and keeps the cookies.
     async fn sign_in(&self, email: &str) -> String {
+        let (mut browser, form) = self.open_login(email).await;
+        let next = browser.post("/u/login", &form).await;
+        let end = browser.go(&next).await;
+        assert!(end.contains("code="), "the sign-in ended at {end}");
+        browser.cookies.join("; ")
+    }
+
+    /// A browser at the login page, and what its form sends for somebody with the right password.
+    async fn open_login(&self, email: &str) -> (Browser, String) {
         let mut browser = Browser::open(self.address).await;
         let query = self.authorize_query("https://api.bench.test", "openid profile email");
         let page = browser.go(&format!("/authorize?{query}")).await;
@@ -286,10 +342,15 @@ impl Program {
             email.replace('@', "%40"),
             PASSWORD.replace(' ', "+")
         );
-        let next = browser.post("/u/login", &form).await;
-        let end = browser.go(&next).await;
-        assert!(end.contains("code="), "the sign-in ended at {end}");
-        browser.cookies.join("; ")
+        (browser, form)
+    }
+
+    /// The request that ends one sign-in of the person at `place`: a page was opened for it, the password is still to be proven.
+    pub async fn login_request(&self, place: usize) -> Vec<u8> {
+        let (browser, form) = self.open_login(&address_of(place)).await;
+        let cookies = browser.cookies.join("; ");
+        let headers = [("cookie", cookies.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        request("POST", "/u/login", &headers, &form)
     }
 
     /// A current-user token from `/authorize`, consent included.
@@ -328,6 +389,10 @@ impl Program {
 /// RFC 7636, Appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+fn address_of(place: usize) -> String {
+    format!("person{place}@bench.test")
+}
 
 /// The value of a field of a form.
 fn field(page: &str, name: &str) -> String {
