@@ -48,6 +48,7 @@ struct Shared {
     noted: testing::Noted,
 }
 
+/// What waits for PostgreSQL is boxed: it is large, and every future that holds it would be moved about with it.
 enum Engine {
     Sqlite(Sqlite),
     Postgres(Postgres),
@@ -95,7 +96,7 @@ impl Db {
         self.note([&sql]);
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.read(&sql, &params),
-            Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.read(&sql, &params)).await,
         }
     }
 
@@ -111,7 +112,7 @@ impl Db {
         self.note([&sql]);
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(sql, params).await,
-            Engine::Postgres(postgres) => postgres.read(&sql, &params).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.read(&sql, &params)).await,
         }
     }
 
@@ -121,7 +122,7 @@ impl Db {
         self.note(queries.iter().map(|(sql, _)| sql));
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.snapshot(&queries),
-            Engine::Postgres(postgres) => postgres.snapshot(&queries).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.snapshot(&queries)).await,
         }
     }
 
@@ -137,7 +138,7 @@ impl Db {
         self.note(batch.statements.iter().map(|statement| &statement.sql));
         let mut outcome = match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.commit(batch).await?,
-            Engine::Postgres(postgres) => postgres.commit(batch).await?,
+            Engine::Postgres(postgres) => Box::pin(postgres.commit(batch)).await?,
         };
         outcome.affected.truncate(own);
         outcome.rows.truncate(own);

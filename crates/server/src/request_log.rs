@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use auth::GrantType;
 use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use model::Random;
 use tracing::{Level, Span};
@@ -70,9 +70,15 @@ impl Entry {
             metrics.grant(grant, status, took);
         }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.span.in_scope(|| match status.is_server_error() {
-            true => tracing::event!(Level::ERROR, status = status.as_u16(), micros, "answered"),
-            false => tracing::event!(Level::INFO, status = status.as_u16(), micros, "answered"),
+        self.span.in_scope(|| match status {
+            // Whoever comes on top is sent away, as it should be. What else is away has said so itself.
+            StatusCode::SERVICE_UNAVAILABLE => {
+                tracing::event!(Level::WARN, status = status.as_u16(), micros, "answered");
+            }
+            _ if status.is_server_error() => {
+                tracing::event!(Level::ERROR, status = status.as_u16(), micros, "answered");
+            }
+            _ => tracing::event!(Level::INFO, status = status.as_u16(), micros, "answered"),
         });
         if let Ok(id) = HeaderValue::try_from(self.id) {
             response.headers_mut().insert(REQUEST_ID, id);

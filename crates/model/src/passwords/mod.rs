@@ -133,7 +133,10 @@ impl Hasher {
             let (shared, engine) = (shared.clone(), Engine::new(cost));
             thread::Builder::new()
                 .name(format!("password-{number}"))
-                .spawn(move || work(&shared, engine))
+                .spawn(move || {
+                    give_way();
+                    work(&shared, engine);
+                })
                 .expect("a thread can be started when the program starts");
         }
         Self { shared }
@@ -246,6 +249,18 @@ impl Shared {
                 }
             }
         }
+    }
+}
+
+/// How much less a password counts than a request that waits for a processor (`nice`): it takes long anyway.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 5;
+
+/// On Linux a thread's own priority can be lowered. Where that fails, hashes compete with everything else, and no more than that.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "password threads keep their priority");
     }
 }
 
