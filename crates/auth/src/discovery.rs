@@ -24,8 +24,8 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(text: Bytes, digest: &str) -> Result<Self, db::Error> {
-        let etag = HeaderValue::try_from(format!("\"{digest}\""));
+    fn new(text: Bytes, etag: &str) -> Result<Self, db::Error> {
+        let etag = HeaderValue::from_str(etag);
         Ok(Self { text, etag: etag.map_err(|error| db::Error::Failed(error.to_string()))? })
     }
 
@@ -79,8 +79,8 @@ async fn described(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
     let made_from = format!("{offered:?} {}", tenant.issuer);
     let make = async {
         let text = document(&tenant.issuer, offered).to_string();
-        let digest = URL_SAFE_NO_PAD.encode(digest(&text));
-        Kept::new(text.into(), &digest).map(Some)
+        let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&text)));
+        Kept::new(text.into(), &etag).map(Some)
     };
     let kept = app.db.cached("discovery", tenant.id.as_str(), &made_from, make).await?;
     kept.map(|kept| Kept::clone(&kept)).ok_or_else(|| db::Error::Failed("it is always made".into()))
@@ -110,7 +110,7 @@ pub async fn jwks(
 
 async fn key_set(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
     let published = app.keys.published(app, &tenant.id).await?;
-    Kept::new(Bytes::from_owner(Arc::clone(&published.jwks)), &published.jwks_digest)
+    Kept::new(Bytes::from_owner(Arc::clone(&published.jwks)), &published.jwks_etag)
 }
 
 fn document(issuer: &str, offered: Offered) -> Value {

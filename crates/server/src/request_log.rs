@@ -15,6 +15,8 @@ use crate::metrics::Metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
 /// Numbers the requests of one process, after a random prefix that sets processes apart.
 pub struct Counter {
     prefix: String,
@@ -28,7 +30,12 @@ impl Counter {
     }
 
     fn next(&self) -> String {
-        format!("{}{:08x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed))
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut id = String::with_capacity(self.prefix.len() + 8);
+        id.push_str(&self.prefix);
+        let digits = (0..8).rev().map(|place| HEX[(number >> (4 * place) & 15) as usize]);
+        id.extend(digits.map(char::from));
+        id
     }
 }
 

@@ -107,6 +107,8 @@ async fn within(way: &Way, tenant: &Tenant, request: Request, next: Next) -> Res
     let mut response = match rate::take(&way.rate, &way.app.clock, tenant, &request) {
         Ok(standing) => {
             let mut response = panics::answer(request, next).await;
+            // For all that is still to come at once.
+            response.headers_mut().reserve(12);
             rate::tell(standing, &way.app.clock, &mut response);
             response
         }

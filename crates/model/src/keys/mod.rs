@@ -109,8 +109,8 @@ impl Key {
 pub struct Published {
     /// The body of `/.well-known/jwks.json` (RFC 7517 §5): public parts of all keys that are not revoked, `RS256` first.
     pub jwks: Arc<[u8]>,
-    /// SHA-256 of it, in base64url.
-    pub jwks_digest: String,
+    /// Its entity tag (RFC 9110 §8.8.3): SHA-256 in base64url, in quotes.
+    pub jwks_etag: String,
     verifying: Vec<VerifyingKey>,
     current: Vec<Arc<SigningKey>>,
 }
@@ -431,8 +431,8 @@ async fn load(app: &Model, tenant: &TenantId) -> Result<Option<Published>, db::E
         return Ok(None);
     }
     let jwks = json!({ "keys": members }).to_string();
-    let jwks_digest = URL_SAFE_NO_PAD.encode(digest(&jwks));
-    Ok(Some(Published { jwks: jwks.into_bytes().into(), jwks_digest, verifying, current }))
+    let jwks_etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&jwks)));
+    Ok(Some(Published { jwks: jwks.into_bytes().into(), jwks_etag, verifying, current }))
 }
 
 fn seal_context(tenant: &TenantId, kid: &str) -> String {

@@ -100,6 +100,8 @@ pub async fn measure(
 
     table(&format!("logins, of {bare:.0} bare hashes/s"));
     figures.line("logins alone, of the bare hash rate", alone.rate / bare, "", Bound::AtLeast(0.95));
+    let hash = 1e6 * cores as f64 / bare;
+    println!("| server CPU of a login, of a bare hash | {:.2} | |", alone.cpu / hash);
     println!("| in the storm: logins, and turned away with 503 | {done:.0}/s, {turned_away:.0}/s | |");
     println!(
         "| tokens beside it: rate, p99 without the storm | {:.0}/s, {:.2} ms | |",

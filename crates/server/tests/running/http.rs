@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -58,15 +57,13 @@ impl Connection {
             }
         }
         self.buffer.clear();
-        let head = loop {
+        let (status, head, length) = loop {
             self.read().await?;
-            if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
-                break at + 4;
+            if let Some(head) = head(&self.buffer)? {
+                break head;
             }
         };
-        let status = number(self.buffer.split(|byte| *byte == b' ').nth(1)).unwrap_or(0);
-        let length = number(self.buffer[..head].split(|byte| *byte == b'\n').find_map(content_length));
-        let end = head + length.unwrap_or(0);
+        let end = head + length;
         while self.buffer.len() < end {
             self.read().await?;
         }
@@ -85,13 +82,16 @@ impl Connection {
     }
 }
 
-fn content_length(line: &[u8]) -> Option<&[u8]> {
-    let (name, value) = line.split_at_checked("content-length:".len())?;
-    name.eq_ignore_ascii_case(b"content-length:").then_some(value)
-}
-
-fn number<N: FromStr>(text: Option<&[u8]>) -> Option<N> {
-    std::str::from_utf8(text?).ok()?.trim().parse().ok()
+/// Status, length of the head and of the body, once the head is there.
+fn head(buffer: &[u8]) -> io::Result<Option<(u16, usize, usize)>> {
+    let mut headers = [httparse::EMPTY_HEADER; 40];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(buffer).map_err(io::Error::other)? else {
+        return Ok(None);
+    };
+    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length = length.and_then(|header| std::str::from_utf8(header.value).ok()?.parse().ok());
+    Ok(Some((response.code.unwrap_or(0), head, length.unwrap_or(0))))
 }
 
 /// A request with the headers that a trusted proxy adds.
