@@ -19,7 +19,7 @@ use model::paging::{Page, Paging};
 use model::recovery::Links;
 use model::users::search::{Filter, USERS};
 use model::users::{self, MetadataError, NewUser, Sort};
-use model::{App, UserId, attack_protection, recovery, self_service};
+use model::{App, UserId, attack_protection, passwordless, recovery, self_service};
 use serde_json::{Map, Value};
 
 pub(crate) use factors::{end_factors, shown_number, shows_whole};
@@ -98,7 +98,7 @@ pub async fn get(
     Ok(Answer(fields.of(user.to_wire())))
 }
 
-/// `POST /users`: adds a user to a database connection.
+/// `POST /users`: adds a user to a database connection, or to one whose people sign in by a code.
 ///
 /// # Errors
 /// 400 `inexistent_connection`, `invalid_body`, a weak password; 409 `auth0_idp_error` for a taken address.
@@ -110,19 +110,25 @@ pub async fn create(
     let tenant = &grant.tenant.id;
     let connection = connections::find_by_name(&app, tenant, &body.connection).await?;
     let connection = connection.ok_or(Error::NamedConnectionNotFound)?;
-    let password = check_new(&connection, &body)?.to_owned();
+    let password = check_new(&connection, &body)?.map(str::to_owned);
     let username = body.username.clone();
     let asks_proof = body.verify_email.unwrap_or(!body.email_verified.unwrap_or(false));
     let links = Links::of(&app, &grant.tenant, Kind::VerifyEmail, None).await?;
-    let user = users::new_database_user(&app, tenant, &connection, new_user(body));
-    let password = passwords::hash(&app, &connection, &user, user.primary(), &password).await?;
+    let make = if password.is_some() { users::new_database_user } else { passwordless::made_user };
+    let user = make(&app, tenant, &connection, new_user(body));
+    let password = match password {
+        Some(password) => Some(passwords::hash(&app, &connection, &user, user.primary(), &password).await?),
+        None => None,
+    };
     let answer = user.to_wire();
     let mut batch = Batch::new();
     connections::exists(&mut batch, tenant, &connection);
     users::insert(&mut batch, &user);
-    password.set(&mut batch, tenant, user.primary(), app.clock.now());
-    if asks_proof && !links.switched_off {
-        recovery::queue_verification(&app, &mut batch, &grant.tenant, (&user, 0), None, &links);
+    if let Some(password) = password {
+        password.set(&mut batch, tenant, user.primary(), app.clock.now());
+        if asks_proof && !links.switched_off {
+            recovery::queue_verification(&app, &mut batch, &grant.tenant, (&user, 0), None, &links);
+        }
     }
     grant.wrote(&app, &mut batch, StatusCode::CREATED, &answer);
     app.db.commit(batch).await.map_err(|error| match Error::from(error) {
@@ -223,9 +229,10 @@ pub async fn delete(
     Ok(NoContent)
 }
 
-/// Refuses a body that this connection takes no user from; answers the password.
-fn check_new<'a>(connection: &Connection, body: &'a CreateUser) -> Result<&'a str, Error> {
-    if !connection.is_database() {
+/// Refuses a body that this connection takes no user from; answers the password, if its people have one.
+fn check_new<'a>(connection: &Connection, body: &'a CreateUser) -> Result<Option<&'a str>, Error> {
+    let is_passwordless = matches!(connection.strategy.as_str(), "email" | "sms");
+    if !connection.is_database() && !is_passwordless {
         return Err(Error::InvalidBody(
             "Connection does not support user creation through the API. It must either be a database or passwordless connection."
                 .into(),
@@ -239,6 +246,26 @@ fn check_new<'a>(connection: &Connection, body: &'a CreateUser) -> Result<&'a st
             format!("Payload validation error: 'Missing required property: {property}'.").into(),
         )
     };
+    if let Some(metadata) = &body.user_metadata {
+        users::check_user_metadata(metadata).map_err(bad_metadata)?;
+    }
+    if let Some(metadata) = &body.app_metadata {
+        users::check_app_metadata(metadata).map_err(bad_metadata)?;
+    }
+    if is_passwordless {
+        let unknown = |property: &str| {
+            Error::InvalidBody(
+                format!("Payload validation error: 'Additional properties not allowed: {property}'.").into(),
+            )
+        };
+        return match connection.strategy.as_str() {
+            _ if body.password.is_some() => Err(unknown("password")),
+            _ if body.username.is_some() => Err(unknown("username")),
+            "email" if body.email.is_none() => Err(missing("email")),
+            "sms" if body.phone_number.is_none() => Err(missing("phone_number")),
+            _ => Ok(None),
+        };
+    }
     let has_attributes = connection.options.contains_key("attributes");
     let named = body.email.is_some() || body.username.is_some() || body.phone_number.is_some();
     if body.email.is_none() && !(has_attributes && named) {
@@ -249,13 +276,7 @@ fn check_new<'a>(connection: &Connection, body: &'a CreateUser) -> Result<&'a st
         None if connection.has_usernames() && !has_attributes => return Err(missing("username")),
         None => {}
     }
-    if let Some(metadata) = &body.user_metadata {
-        users::check_user_metadata(metadata).map_err(bad_metadata)?;
-    }
-    if let Some(metadata) = &body.app_metadata {
-        users::check_app_metadata(metadata).map_err(bad_metadata)?;
-    }
-    body.password.as_deref().ok_or_else(|| missing("password"))
+    body.password.as_deref().map(Some).ok_or_else(|| missing("password"))
 }
 
 /// Whether users of the connection have such a username.

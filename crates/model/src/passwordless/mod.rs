@@ -10,7 +10,7 @@ use crate::ids::TenantId;
 use crate::recovery::counted;
 
 pub use codes::{Code, find, is_right, send, spend, try_once};
-pub use users::{new_user, subject};
+pub use users::{made_user, new_user, subject};
 
 /// Seconds that a code works (authentication contract §2.2).
 pub const CODE_LIFETIME: i64 = 180;

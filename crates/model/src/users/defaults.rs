@@ -60,7 +60,11 @@ pub(super) fn database_user(
     now: Timestamp,
     new: NewUser,
 ) -> User {
-    let identity = Identity::new(connection, "auth0", subject, false);
+    described(tenant, Identity::new(connection, "auth0", subject, false), now, new)
+}
+
+/// A user of this identity, not yet written, with what is known of them: `name`, `nickname` and `picture` are filled in.
+pub(crate) fn described(tenant: &TenantId, identity: Identity, now: Timestamp, new: NewUser) -> User {
     let mut user = blank(tenant, identity, now);
     user.email = new.email.as_deref().map(stored_email);
     user.email_verified = new.email_verified;

@@ -26,7 +26,7 @@ use crate::ids::{TenantId, UserId};
 use crate::{access_tokens, authorization_codes, device_codes, mfa_tokens, refresh_tokens, sessions};
 
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
-pub(crate) use defaults::{blank as blank_user, fill_in};
+pub(crate) use defaults::{blank as blank_user, described, fill_in};
 pub use identifiers::{is_email, is_username};
 pub use linking::{link, unlink};
 pub use list::{Page, Query, Sort, SortColumn, UnknownSort, after, count, find_by_email, list};

@@ -68,6 +68,34 @@ fn params() -> Value {
 }
 
 both_databases! {
+    /// An administrator makes a user, who then signs in by a code and is the same one.
+    async fn a_user_may_be_there_before_their_first_code(app: TestApp) {
+        let app = ready(app).await;
+        let admin = app.admin();
+        let new = json!({ "connection": "email", "email": "Ann@example.com", "user_metadata": { "color": "teal" } });
+        let made = admin.post("/api/v2/users", new.clone()).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        let id = made.body["user_id"].as_str().expect("is text");
+        assert!(id.strip_prefix("email|").is_some_and(|subject| subject.len() == 24), "{id}");
+        assert_eq!((&made.body["email"], &made.body["email_verified"]), (&json!("ann@example.com"), &json!(false)));
+        assert!(app.posted().await.is_empty(), "the code proves the address");
+        assert_eq!(admin.post("/api/v2/users", new.clone()).await.status, 409);
+        for (property, value) in [("password", "Correct-horse-9"), ("username", "ann")] {
+            let mut with = new.clone();
+            with[property] = json!(value);
+            let refused = admin.post("/api/v2/users", with).await;
+            assert_eq!(refused.status, 400, "{property}");
+            assert!(refused.text.contains(&format!("Additional properties not allowed: {property}")), "{}", refused.text);
+        }
+        let nobody = admin.post("/api/v2/users", json!({ "connection": "email", "phone_number": "+15551234" })).await;
+        assert!(nobody.status == 400 && nobody.text.contains("Missing required property: email"), "{}", nobody.text);
+        assert_eq!(start(&app, json!({})).await.status, 200);
+        let tokens = give(&code(&app).await).send(&app).await;
+        assert_eq!(tokens.status, 200, "{}", tokens.text);
+        let user = admin.get(&format!("/api/v2/users/{}", id.replace('|', "%7C"))).await.body;
+        assert_eq!((&user["email_verified"], &user["logins_count"], &user["user_metadata"]["color"]), (&json!(true), &json!(1), &json!("teal")));
+    }
+
     async fn a_code_signs_in_and_makes_its_user_once(app: TestApp) {
         let app = ready(app).await;
         let sent = start(&app, json!({})).await;

@@ -1,7 +1,5 @@
 //! Links that an administrator makes.
 
-use db::Batch;
-use model::{connections, passwordless, users};
 use serde_json::{Value, json};
 
 use crate::support::app::CONNECTION;
@@ -94,15 +92,11 @@ both_databases! {
         let admin = app.admin();
         let connection = json!({ "name": "email", "strategy": "email" });
         assert_eq!(admin.post("/api/v2/connections", connection).await.status, 201);
-        let connection = connections::find_by_name(&app.app, &app.tenant.id, "email").await.expect("reads").expect("is there");
-        let address = ("ann@example.com", "ann@example.com");
-        let user = passwordless::new_user(&app.app, &app.tenant.id, &connection, address, false, app.app.clock.now());
-        let mut batch = Batch::new();
-        users::insert(&mut batch, &user);
-        app.app.db.commit(batch).await.expect("writes");
-        let refused = admin.post(CHANGE, json!({ "user_id": user.id })).await;
+        let user = json!({ "connection": "email", "email": "ann@example.com", "email_verified": true });
+        let user = admin.post("/api/v2/users", user).await.body["user_id"].clone();
+        let refused = admin.post(CHANGE, json!({ "user_id": user })).await;
         assert_eq!((refused.status, &refused.body["message"]), (400, &json!("The user's main connection does not support this operation.")));
-        assert_eq!(admin.post(VERIFY, json!({ "user_id": user.id })).await.status, 201);
+        assert_eq!(admin.post(VERIFY, json!({ "user_id": user })).await.status, 201);
     }
 
     async fn a_user_is_named_in_one_way(app: TestApp) {
