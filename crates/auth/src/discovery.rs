@@ -151,6 +151,8 @@ fn document(issuer: &str, offered: Offered) -> Value {
         "id_token_signing_alg_values_supported": ["HS256", "RS256", "RS512", "PS256", "ES256", "EdDSA"],
         "userinfo_signing_alg_values_supported": ["RS256", "RS512", "PS256", "ES256", "EdDSA"],
         "authorization_signing_alg_values_supported": ["RS256", "RS512", "PS256", "ES256", "EdDSA"],
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
     });
     if offered.end_session {
         document["end_session_endpoint"] = at("oidc/logout").into();

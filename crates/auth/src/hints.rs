@@ -32,6 +32,10 @@ pub async fn id_token(visit: &Visit, hint: &str) -> Result<Option<Hint>, db::Err
         return Ok(None);
     }
     let text = |name: &str| verified.text(name).map(str::to_owned);
+    // What says that it serves another purpose, as a logout token does, is none.
+    if !matches!(verified.header.typ.as_deref(), None | Some("JWT")) {
+        return Ok(None);
+    }
     // An access token has an `azp` or `client_id` and an API as audience: it is no hint.
     if ["azp", "client_id", "scope"].iter().any(|name| verified.claims.contains_key(*name)) {
         return Ok(None);

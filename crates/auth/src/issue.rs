@@ -1,6 +1,6 @@
 //! Access tokens and ID tokens: their claims and lifetimes (authentication contract §2).
 
-use model::clients::{self, Client};
+use model::clients::Client;
 use model::jose::{Algorithm, SigningKey, half_hash};
 use model::resource_servers::ResourceServer;
 use model::roles::permissions;
@@ -282,23 +282,11 @@ impl IdToken<'_> {
     /// Signs it with the tenant's key, or with the client's secret where the client chose HS256 (authentication contract §2.4).
     pub async fn sign(&self, app: &App, tenant: &Tenant) -> Result<String, db::Error> {
         let algorithm = Algorithm::from_name(self.client.id_token_algorithm()).unwrap_or(Algorithm::RS256);
-        let secret = match algorithm {
-            Algorithm::HS256 => clients::secret(app, &tenant.id, &self.client.client_id).await?,
-            _ => None,
-        };
         let mut claims = self.claims(tenant, app.clock.now(), algorithm);
         if protocol::find(app, &tenant.id).await?.is_strict_for(self.client) {
             as_specified(&mut claims);
         }
-        match (algorithm, secret) {
-            (_, Some(secret)) => {
-                SigningKey::hs256(None, secret.as_bytes()).sign_jwt("JWT", &claims).map_err(key_failure)
-            }
-            (Algorithm::HS256, None) => {
-                app.keys.sign(app, &tenant.id, Algorithm::RS256, "JWT", &claims).await
-            }
-            (algorithm, None) => app.keys.sign(app, &tenant.id, algorithm, "JWT", &claims).await,
-        }
+        self.client.sign_for(app, &tenant.id, "JWT", &claims).await
     }
 
     fn claims(&self, tenant: &Tenant, now: Timestamp, algorithm: Algorithm) -> Map<String, Value> {

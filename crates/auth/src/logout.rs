@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::clients::{self, Client};
+use model::logout_notices::{End, Initiator};
 use model::sessions::{self, Session};
 use model::users::User;
 use model::{App, logs};
@@ -178,7 +179,8 @@ async fn end(visit: &Visit, destination: Option<String>) -> Response {
     match visit.session().await {
         Ok(Some((session, user))) => {
             let mut batch = Batch::new();
-            sessions::remove(&mut batch, &visit.tenant.id, &session.sid);
+            let end = End::new(Initiator::RpLogout, visit.app.clock.now());
+            sessions::remove(&mut batch, &visit.tenant.id, &session.sid, end);
             logs::record(&mut batch, events::logout(visit, &user));
             if let Err(error) = visit.app.db.commit(batch).await {
                 return visit.failure_page(error).await;
@@ -202,8 +204,15 @@ async fn confirm(
     params: &Params,
     destination: Option<String>,
 ) -> Response {
-    let handed_on =
-        ["id_token_hint", "logout_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
+    let handed_on = [
+        "id_token_hint",
+        "logout_hint",
+        "client_id",
+        "post_logout_redirect_uri",
+        "state",
+        "ui_locales",
+        "federated",
+    ];
     let params = handed_on.iter().filter_map(|name| Some(((*name).to_owned(), params.get(name)?.to_owned())));
     let other = client.into_iter().flat_map(|client| [&client.allowed_logout_urls, &client.callbacks]);
     let form_targets = FormTargets::new(

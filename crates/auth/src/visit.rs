@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::clients::Client;
 use model::factors::remembered;
+use model::logout_notices::{End, Initiator};
 use model::sessions::{self, Limits, Session};
 use model::tenants::{Settings, Tenant};
 use model::users::{self, User};
@@ -184,7 +185,8 @@ impl Visit {
     /// Ends the browser's session, living or not.
     pub fn end_session(&self, batch: &mut Batch) {
         if let Some(token) = &self.session_token {
-            sessions::remove_by_token(batch, &self.tenant.id, token);
+            let end = End::new(Initiator::SessionRevoked, self.app.clock.now());
+            sessions::remove_by_token(batch, &self.tenant.id, token, end);
         }
     }
 

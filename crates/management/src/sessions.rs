@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
+use model::logout_notices::{End, Initiator};
 use model::sessions::{self, Shown};
 use model::{App, UserId, authorization_codes, refresh_tokens, users};
 use schemars::JsonSchema;
@@ -84,7 +85,7 @@ pub async fn delete(
     Path(sid): Path<String>,
 ) -> Result<Accepted<Value>, Error> {
     let mut batch = Batch::new();
-    sessions::remove(&mut batch, &grant.tenant.id, &sid);
+    sessions::remove(&mut batch, &grant.tenant.id, &sid, revoked(&app));
     accepted(&app, &grant, batch).await
 }
 
@@ -99,16 +100,21 @@ pub async fn revoke(
 ) -> Result<Accepted<Value>, Error> {
     let shown = load(&app, &grant, &sid).await?;
     let mut batch = Batch::new();
-    end(&mut batch, &grant, &shown);
+    end(&app, &mut batch, &grant, &shown);
     accepted(&app, &grant, batch).await
 }
 
 /// Ends a session with what it bought.
-fn end(batch: &mut Batch, grant: &Grant, shown: &Shown) {
+fn end(app: &App, batch: &mut Batch, grant: &Grant, shown: &Shown) {
     let (tenant, session) = (&grant.tenant.id, &shown.session);
-    sessions::remove(batch, tenant, &session.sid);
+    sessions::remove(batch, tenant, &session.sid, revoked(app));
     authorization_codes::remove_for_session(batch, tenant, &session.user_id, &session.sid);
     refresh_tokens::remove_for_session(batch, tenant, &session.user_id, &session.sid);
+}
+
+/// Somebody ends it.
+fn revoked(app: &App) -> End {
+    End::new(Initiator::SessionRevoked, app.clock.now())
 }
 
 /// 202 and nothing to say.
@@ -158,7 +164,7 @@ pub async fn delete_of_user(
 ) -> Result<Accepted<Value>, Error> {
     there_is(&app, &grant, &id).await?;
     let mut batch = Batch::new();
-    sessions::remove_for_user(&mut batch, &grant.tenant.id, &id);
+    sessions::remove_for_user(&mut batch, &grant.tenant.id, &id, revoked(&app));
     accepted(&app, &grant, batch).await
 }
 
@@ -187,15 +193,17 @@ pub async fn revoke_access(
     let (tenant, now) = (&grant.tenant.id, app.clock.now());
     let mut batch = Batch::new();
     match &body.session_id {
-        None if body.preserve_refresh_tokens => sessions::remove_for_user(&mut batch, tenant, &id),
-        None => users::sign_out(&mut batch, tenant, &id),
+        None if body.preserve_refresh_tokens => {
+            sessions::remove_for_user(&mut batch, tenant, &id, revoked(&app))
+        }
+        None => users::sign_out(&mut batch, tenant, &id, revoked(&app)),
         Some(sid) => {
             // Another user's is as if it were not there.
             let found = sessions::find(&app.db, tenant, sid, now).await?;
             if let Some(shown) = found.filter(|shown| shown.session.user_id == id) {
                 match body.preserve_refresh_tokens {
-                    true => sessions::remove(&mut batch, tenant, sid),
-                    false => end(&mut batch, &grant, &shown),
+                    true => sessions::remove(&mut batch, tenant, sid, revoked(&app)),
+                    false => end(&app, &mut batch, &grant, &shown),
                 }
             }
         }

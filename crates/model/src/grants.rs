@@ -294,7 +294,9 @@ mod tests {
                 .await
                 .unwrap();
             assert_eq!(list(&db, &tenant(), &all, 0, 10).await.unwrap(), (vec![hers.clone()], 1));
-            commit(&db, |batch| remove_user(batch, &tenant(), &hers.user_id)).await.unwrap();
+            commit(&db, |batch| remove_user(batch, &tenant(), &hers.user_id, Timestamp::from_millis(0)))
+                .await
+                .unwrap();
             assert_eq!(list(&db, &tenant(), &all, 0, 10).await.unwrap(), (vec![], 0));
         }
     }

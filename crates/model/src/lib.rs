@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod jose;
 pub mod keys;
 pub mod log_streams;
+pub mod logout_notices;
 pub mod logs;
 pub mod mail;
 pub mod mfa_tokens;

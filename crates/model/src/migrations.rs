@@ -34,4 +34,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(23, "log_streams", include_str!("../migrations/0023_log_streams.sql")),
     shared(25, "administrators", include_str!("../migrations/0025_administrators.sql")),
     shared(26, "sessions_and_roles", include_str!("../migrations/0026_sessions_and_roles.sql")),
+    shared(27, "logout_notices", include_str!("../migrations/0027_logout_notices.sql")),
 ];

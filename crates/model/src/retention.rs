@@ -5,7 +5,7 @@ use db::{Batch, params};
 use crate::attack_protection::MOST_STRANGERS;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
-use crate::{Model, attack_protection, logs, recovery, tenants};
+use crate::{Model, attack_protection, logs, recovery, sessions, tenants};
 
 /// Rows that one statement deletes at most.
 const AT_A_TIME: u32 = 500;
@@ -147,11 +147,6 @@ const EXPIRING: &[Expiring] = &[
         kept: 0,
     },
     Expiring {
-        delete: "DELETE FROM sessions WHERE tenant = $1 AND sid IN
-                 (SELECT sid FROM sessions WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, sid LIMIT $3)",
-        kept: 0,
-    },
-    Expiring {
         delete: "DELETE FROM jobs WHERE tenant = $1 AND id IN
                  (SELECT id FROM jobs WHERE tenant = $1 AND expires_at < $2 ORDER BY expires_at, id LIMIT $3)",
         kept: 0,
@@ -192,6 +187,7 @@ pub async fn sweep(app: &Model) -> Result<u64, db::Error> {
         for table in EXPIRING {
             removed += clear(app, table, &tenant.id, now.plus_seconds(-table.kept)).await?;
         }
+        removed += sessions::end_expired(app, &tenant.id).await?;
         removed +=
             attack_protection::forget_oldest_strangers(app, &tenant.id, MOST_STRANGERS, AT_A_TIME).await?;
     }

@@ -1,10 +1,11 @@
-//! What runs beside the requests: following other nodes' configuration changes, delivering mail, deleting what has ended, and the
+//! What runs beside the requests: following other nodes' configuration changes, delivering mail, telling applications of
+//! logouts, deleting what has ended, and the
 //! jobs that callers of the Management API asked for.
 
 use std::time::Duration;
 
 use model::mail::{self, Delivery};
-use model::{App, jobs, log_streams, recovery, retention};
+use model::{App, jobs, log_streams, logout_notices, recovery, retention};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -23,6 +24,9 @@ const POST: Duration = Duration::from_secs(1);
 /// How often the log streams are looked at.
 const STREAMS: Duration = Duration::from_secs(1);
 
+/// How often it is looked whom to tell of a logout.
+const LOGOUTS: Duration = Duration::from_secs(1);
+
 /// The running jobs.
 pub struct Jobs(Vec<JoinHandle<()>>);
 
@@ -33,6 +37,7 @@ pub fn start(app: &App, delivery: Delivery) -> Jobs {
         tokio::spawn(sweep(app.clone())),
         tokio::spawn(deliver(app.clone(), delivery)),
         tokio::spawn(stream(app.clone())),
+        tokio::spawn(tell(app.clone())),
     ];
     running.extend((0..RUNNERS).map(|_| tokio::spawn(run(app.clone()))));
     Jobs(running)
@@ -72,6 +77,24 @@ async fn stream(app: App) {
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot look after the log streams; trying again later");
+                clock.tick().await;
+            }
+        }
+    }
+}
+
+/// Tells applications of the sessions that have ended.
+async fn tell(app: App) {
+    let mut clock = interval_at(Instant::now() + LOGOUTS, LOGOUTS);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        match logout_notices::deliver(&app).await {
+            Ok(1..) => {}
+            Ok(0) => {
+                clock.tick().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell applications of logouts; trying again later");
                 clock.tick().await;
             }
         }

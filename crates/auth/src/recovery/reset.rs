@@ -10,6 +10,7 @@ use db::Batch;
 use model::attack_protection::BreachStage;
 use model::connections::Connection;
 use model::factors::remembered;
+use model::logout_notices::{End, Initiator};
 use model::mail::{self, Kind as LetterKind, Letter};
 use model::password_policies::{self, NewPassword, PasswordPolicy, Refused, Weakness};
 use model::passwords::HashError;
@@ -136,7 +137,7 @@ async fn set(visit: &Visit, token: &str, password: &NewPassword) -> Result<Optio
         }
         users::save(&mut batch, &mut user);
         password.set(&mut batch, tenant, &user.identities[position], now);
-        users::sign_out(&mut batch, tenant, &user.id);
+        users::sign_out(&mut batch, tenant, &user.id, End::new(Initiator::PasswordChanged, now));
         // Whoever knew the old password may have had their browser remembered.
         remembered::forget(&mut batch, tenant, &user.id);
         tickets::spend(&mut batch, tenant, Kind::Password, token, now);

@@ -206,10 +206,28 @@ pub struct BackchannelLogout {
     /// Comma-separated list of URLs that are valid to call back from Auth0 for OIDC backchannel logout. Currently only one URL is allowed.
     pub backchannel_logout_urls: Option<Vec<HttpsAddress>>,
     /// Configuration for OIDC backchannel logout initiators
-    pub backchannel_logout_initiators: Option<Object>,
+    pub backchannel_logout_initiators: Option<LogoutInitiators>,
     /// Controls whether session metadata is included in the logout token. Default value is null.
     #[schemars(default)]
-    pub backchannel_logout_session_metadata: Change<Object>,
+    pub backchannel_logout_session_metadata: Change<SessionMetadata>,
+}
+
+/// What ends a session that a client is told of.
+#[derive(Deserialize, JsonSchema)]
+pub struct LogoutInitiators {
+    /// The `mode` property determines the configuration method for enabling initiators. `custom` enables only the initiators listed in the selected_initiators array, `all` enables all current and future initiators.
+    #[schemars(extend("enum" = ["custom", "all"]))]
+    pub mode: Option<String>,
+    /// Contains the list of initiators to be enabled for the given client.
+    #[schemars(extend("items" = {"type": "string", "enum": ["rp-logout", "idp-logout", "password-changed", "session-expired", "session-revoked", "account-deleted", "email-identifier-changed", "mfa-phone-unenrolled", "account-deactivated"]}))]
+    pub selected_initiators: Option<Vec<String>>,
+}
+
+/// Whether what was noted of a session is told.
+#[derive(Deserialize, JsonSchema)]
+pub struct SessionMetadata {
+    /// The `include` property determines whether session metadata is included in the logout token.
+    pub include: Option<bool>,
 }
 
 /// How JWTs are made.

@@ -3,6 +3,7 @@
 use db::Batch;
 use model::connections::{self, Connection};
 use model::identities::{stored_email, stored_username};
+use model::logout_notices::Initiator;
 use model::mail::{self, Kind, Letter};
 use model::password_policies::NewPassword;
 use model::recovery::{self, Links};
@@ -151,12 +152,18 @@ impl<'a> Prepared<'a> {
         Ok(())
     }
 
-    /// Whether whoever was signed in as the user is so no longer: after a block, and after a change of the password or
+    /// Why whoever was signed in as the user is so no longer, if that is so: after a block, and after a change of the password or
     /// of what the user logs in with.
-    pub fn shuts_out(&self, before: &User, after: &User) -> bool {
-        self.password.is_some()
-            || after.is_blocked() && !before.is_blocked()
-            || identifiers(after) != identifiers(before)
+    pub fn shuts_out(&self, before: &User, after: &User) -> Option<Initiator> {
+        let became_another = identifiers(after) != identifiers(before);
+        [
+            (after.is_blocked() && !before.is_blocked(), Initiator::AccountDeactivated),
+            (self.password.is_some(), Initiator::PasswordChanged),
+            (became_another && after.email != before.email, Initiator::EmailIdentifierChanged),
+            (became_another, Initiator::SessionRevoked),
+        ]
+        .into_iter()
+        .find_map(|(happened, initiator)| happened.then_some(initiator))
     }
 
     /// Queues what the policy has the user told of the change: a new password and a new address to the one they had, and where it was asked for a
@@ -402,21 +409,22 @@ mod tests {
             prepared.apply(&mut user).unwrap();
             prepared.shuts_out(&alice(), &user)
         };
-        for change in [
-            json!({ "email": "new@example.com" }),
-            json!({ "phone_number": "+491" }),
-            json!({ "username": "alice" }),
-            json!({ "connection": "second", "email": "new@example.com" }),
-            json!({ "connection": "second", "phone_number": "+491" }),
-            json!({ "connection": "second", "username": "alice" }),
-            json!({ "blocked": true }),
+        for (change, initiator) in [
+            (json!({ "email": "new@example.com" }), Initiator::EmailIdentifierChanged),
+            (json!({ "phone_number": "+491" }), Initiator::SessionRevoked),
+            (json!({ "username": "alice" }), Initiator::SessionRevoked),
+            (json!({ "connection": "second", "email": "new@example.com" }), Initiator::SessionRevoked),
+            (json!({ "connection": "second", "phone_number": "+491" }), Initiator::SessionRevoked),
+            (json!({ "connection": "second", "username": "alice" }), Initiator::SessionRevoked),
+            (json!({ "blocked": true }), Initiator::AccountDeactivated),
+            (json!({ "blocked": true, "email": "new@example.com" }), Initiator::AccountDeactivated),
         ] {
-            assert!(signed_out(change.clone()), "{change}");
+            assert_eq!(signed_out(change.clone()), Some(initiator), "{change}");
         }
         for change in
             [json!({ "name": "A" }), json!({ "email": "Alice@example.com" }), json!({ "blocked": false })]
         {
-            assert!(!signed_out(change.clone()), "{change}");
+            assert_eq!(signed_out(change.clone()), None, "{change}");
         }
     }
 

@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::connections::{self, Connection};
+use model::logout_notices::End;
 use model::mail::Kind;
 use model::paging::{Page, Paging};
 use model::recovery::Links;
@@ -190,8 +191,8 @@ pub async fn update(
                 password.set(&mut batch, tenant, &user.identities[position], now);
             }
             prepared.tell(&app, &mut batch, &grant.tenant, &policy, &before, &user)?;
-            if prepared.shuts_out(&before, &user) {
-                users::sign_out(&mut batch, tenant, &user.id);
+            if let Some(initiator) = prepared.shuts_out(&before, &user) {
+                users::sign_out(&mut batch, tenant, &user.id, End::new(initiator, now));
             }
         }
         let answer = user.to_wire();
@@ -220,7 +221,7 @@ pub async fn delete(
             grant.still_good(user.as_ref())?;
             user.iter().for_each(|user| users::unchanged(&mut batch, user));
         }
-        users::remove(&mut batch, tenant, &id);
+        users::remove(&mut batch, tenant, &id, app.clock.now());
         attack_protection::lift(&mut batch, tenant, &id);
         grant.wrote(&app, &mut batch, StatusCode::NO_CONTENT, &Value::Null);
         Ok::<_, Error>((batch, ()))

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod origins;
+mod signing;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -116,7 +116,8 @@ pub fn insert(
     batch
         .execute(
             "INSERT INTO clients (tenant, client_id, name, app_type, is_first_party, is_global, secret, \
-             secret_digest, doc, created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             secret_digest, doc, created_at, version, told_of_logout)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
             params![
                 tenant,
                 &client.client_id,
@@ -128,7 +129,8 @@ pub fn insert(
                 client.secret_digest,
                 document::column(client, &[]),
                 now,
-                client.version
+                client.version,
+                client.backchannel_logout_url().is_some()
             ],
         )
         .expect(1);
@@ -142,14 +144,15 @@ pub fn save(batch: &mut Batch, tenant: &TenantId, client: &mut Client) {
     client.version += 1;
     batch
         .execute(
-            "UPDATE clients SET name = $1, app_type = $2, is_first_party = $3, doc = $4, version = $5 \
-             WHERE tenant = $6 AND client_id = $7 AND version = $8",
+            "UPDATE clients SET name = $1, app_type = $2, is_first_party = $3, doc = $4, version = $5, told_of_logout = $6
+             WHERE tenant = $7 AND client_id = $8 AND version = $9",
             params![
                 &client.name,
                 client.app_type.as_deref(),
                 client.is_first_party,
                 document::column(client, &[]),
                 client.version,
+                client.backchannel_logout_url().is_some(),
                 tenant,
                 &client.client_id,
                 read

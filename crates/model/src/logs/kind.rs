@@ -41,6 +41,10 @@ kinds! {
     Logout = "slo",
     /// A refused logout.
     FailedLogout = "flo",
+    /// A client told of a logout.
+    BackchannelLogout = "oidc_backchannel_logout_succeeded",
+    /// A client that could not be told of a logout.
+    FailedBackchannelLogout = "oidc_backchannel_logout_failed",
     /// A successful write to the Management API.
     ApiOperation = "sapi",
     /// A refused call of the Management API.

@@ -1,5 +1,6 @@
 //! Browser sessions. The cookie holds a token of which only the digest is stored; `sid` is the session's public name.
 
+mod end;
 mod list;
 
 use db::{Batch, Db, Row, params};
@@ -11,6 +12,8 @@ use crate::ids::{ClientId, TenantId, UserId};
 use crate::seal::digest;
 use crate::tenants::Settings;
 
+pub(crate) use end::remove_of_identity;
+pub use end::{end_expired, remove, remove_by_token, remove_for_user};
 pub use list::{Shown, count, describe, find, of_user};
 
 /// A browser's sign-in.
@@ -260,54 +263,4 @@ pub(crate) fn hand_over(
          WHERE tenant = $2 AND sid = $3 AND user_id = $4 AND idle_expires_at > $5 AND expires_at > $5",
         params![to, tenant, sid, from, now],
     );
-}
-
-/// Ends a session; of one that has ended already, nothing.
-pub fn remove(batch: &mut Batch, tenant: &TenantId, sid: &str) {
-    batch.execute("DELETE FROM sessions WHERE tenant = $1 AND sid = $2", params![tenant, sid]);
-}
-
-/// Ends the session of the cookie with this token, whether or not its user may use it now.
-pub fn remove_by_token(batch: &mut Batch, tenant: &TenantId, token: &str) {
-    batch.execute("DELETE FROM sessions WHERE tenant = $1 AND hash = $2", params![tenant, digest(token)]);
-}
-
-/// Ends the sessions of a user that began with an identity that is theirs no more, and the codes and tokens that they bought. Of a session
-/// of which nobody knows what it began with, the connection decides; a refresh token of which nobody knows it, as those that a password
-/// bought without a session, ends.
-pub(crate) fn remove_of_identity(
-    batch: &mut Batch,
-    tenant: &TenantId,
-    user_id: &UserId,
-    identity: &Identity,
-) {
-    let whose = || params![tenant, user_id, identity.as_user_id(), &identity.connection];
-    batch.execute(
-        "DELETE FROM access_tokens WHERE tenant = $1 AND user_id = $2 AND (
-             family IN (SELECT id FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND (identity = $3 OR identity IS NULL))
-             OR code_hash IN (SELECT hash FROM authorization_codes WHERE tenant = $1 AND user_id = $2 AND sid IN
-                 (SELECT sid FROM sessions WHERE tenant = $1 AND user_id = $2
-                  AND (identity = $3 OR (identity IS NULL AND connection = $4)))))",
-        whose(),
-    );
-    batch.execute(
-        "DELETE FROM authorization_codes WHERE tenant = $1 AND user_id = $2 AND spent_at IS NULL AND sid IN
-             (SELECT sid FROM sessions WHERE tenant = $1 AND user_id = $2
-              AND (identity = $3 OR (identity IS NULL AND connection = $4)))",
-        whose(),
-    );
-    batch.execute(
-        "DELETE FROM refresh_token_families WHERE tenant = $1 AND user_id = $2 AND (identity = $3 OR identity IS NULL)",
-        params![tenant, user_id, identity.as_user_id()],
-    );
-    batch.execute(
-        "DELETE FROM sessions WHERE tenant = $1 AND user_id = $2
-         AND (identity = $3 OR (identity IS NULL AND connection = $4))",
-        whose(),
-    );
-}
-
-/// Ends every session of a user.
-pub fn remove_for_user(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
-    batch.execute("DELETE FROM sessions WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::defaults::{blank, default_name, default_nickname, default_picture, fill_in};
 use super::{User, insert_row, save};
 use crate::clock::Timestamp;
+use crate::logout_notices::{End, Initiator};
 use crate::{identities, sessions};
 
 /// Moves every identity of `secondary` to `primary` and deletes `secondary`, whose metadata is lost. Each identity brings its profile as
@@ -36,6 +37,8 @@ pub fn link(batch: &mut Batch, primary: &mut User, secondary: &User, kept: Optio
     if let Some(sid) = kept {
         sessions::hand_over(batch, &primary.tenant, sid, (&secondary.id, &primary.id), now);
     }
+    let end = End::new(Initiator::AccountDeleted, now);
+    sessions::remove_for_user(batch, &secondary.tenant, &secondary.id, end);
     batch
         .execute("DELETE FROM users WHERE tenant = $1 AND id = $2", params![&secondary.tenant, &secondary.id])
         .expect(1);
@@ -68,7 +71,8 @@ pub fn unlink(batch: &mut Batch, user: &mut User, position: usize, now: Timestam
     let login = restored.login_of(0);
     identities::give(batch, &user.tenant, (&user.id, &restored.id), 0, &restored.identities[0], &login);
     restored.identities[0].stored = login;
-    sessions::remove_of_identity(batch, &user.tenant, &user.id, &restored.identities[0]);
+    let end = End::new(Initiator::SessionRevoked, now);
+    sessions::remove_of_identity(batch, &user.tenant, &user.id, &restored.identities[0], end);
     Some(restored)
 }
 

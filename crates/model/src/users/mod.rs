@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 use crate::identities::{self, Identity, Login, fold_name};
 use crate::ids::{TenantId, UserId};
+use crate::logout_notices::{End, Initiator};
 use crate::{access_tokens, authorization_codes, device_codes, mfa_tokens, refresh_tokens, sessions};
 
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
@@ -342,8 +343,8 @@ fn multifactor(user: &User) -> Option<String> {
 }
 
 /// Ends all that the user, or whoever took their place, is signed in with: sessions, codes and tokens.
-pub fn sign_out(batch: &mut Batch, tenant: &TenantId, id: &UserId) {
-    sessions::remove_for_user(batch, tenant, id);
+pub fn sign_out(batch: &mut Batch, tenant: &TenantId, id: &UserId, end: End) {
+    sessions::remove_for_user(batch, tenant, id, end);
     authorization_codes::remove_for_user(batch, tenant, id);
     refresh_tokens::remove_for_user(batch, tenant, id);
     access_tokens::remove_for_user(batch, tenant, id);
@@ -352,8 +353,12 @@ pub fn sign_out(batch: &mut Batch, tenant: &TenantId, id: &UserId) {
 }
 
 /// Deletes a user and all that hangs on them: identities, password, consents, sessions, tokens, enrolments. An unknown id
-/// is no error; the statement's count tells whether there was one.
-pub fn remove(batch: &mut Batch, tenant: &TenantId, id: &UserId) {
+/// is no error.
+pub fn remove(batch: &mut Batch, tenant: &TenantId, id: &UserId, now: Timestamp) {
+    // Their row before those of their sessions, as everywhere.
+    batch
+        .execute("UPDATE users SET version = version + 1 WHERE tenant = $1 AND id = $2", params![tenant, id]);
+    sessions::remove_for_user(batch, tenant, id, End::new(Initiator::AccountDeleted, now));
     batch.execute("DELETE FROM users WHERE tenant = $1 AND id = $2", params![tenant, id]);
 }
 

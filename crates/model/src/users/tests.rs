@@ -237,11 +237,25 @@ async fn a_deleted_user_leaves_nothing() {
         })
         .await
         .unwrap();
-        assert_eq!(commit(&db, |batch| remove(batch, &tenant(), &user.id)).await.unwrap().affected, [1]);
+        assert_eq!(
+            commit(&db, |batch| remove(batch, &tenant(), &user.id, Timestamp::from_millis(0)))
+                .await
+                .unwrap()
+                .affected
+                .last(),
+            Some(&1)
+        );
         assert!(reread(&db, &user).await.is_none());
         assert!(find_by_login(&db, &tenant(), DATABASE, "test-user636").await.unwrap().is_none());
         assert!(credentials::find(&db, &tenant(), user.primary()).await.unwrap().is_none());
-        assert_eq!(commit(&db, |batch| remove(batch, &tenant(), &user.id)).await.unwrap().affected, [0]);
+        assert_eq!(
+            commit(&db, |batch| remove(batch, &tenant(), &user.id, Timestamp::from_millis(0)))
+                .await
+                .unwrap()
+                .affected
+                .last(),
+            Some(&0)
+        );
         add(&db, &user).await;
     }
 }
@@ -361,7 +375,9 @@ async fn a_link_is_refused_when_either_user_changed() {
             assert!(matches!(late, Err(Error::Conflict { .. })), "{late:?}");
             for user in &users {
                 assert_eq!(reread(&db, user).await.unwrap().identities.len(), 1);
-                commit(&db, |batch| remove(batch, &tenant(), &user.id)).await.unwrap();
+                commit(&db, |batch| remove(batch, &tenant(), &user.id, Timestamp::from_millis(0)))
+                    .await
+                    .unwrap();
             }
         }
     }

@@ -1,6 +1,7 @@
 //! LS: sign-in and sessions.
 
 use db::params;
+use model::logout_notices::{End, Initiator};
 use serde_json::json;
 
 use super::{assert_returned, browser, claims, codes, prepared, signed_in, stored};
@@ -352,7 +353,8 @@ both_databases! {
                     // No endpoint ends another's session yet: what one would write.
                     let mut batch = db::Batch::new();
                     let sid = claims(&id_token)["sid"].as_str().expect("a session").to_owned();
-                    model::sessions::remove(&mut batch, &app.tenant.id, &sid);
+                    let end = End::new(Initiator::SessionRevoked, app.app.clock.now());
+                    model::sessions::remove(&mut batch, &app.tenant.id, &sid, end);
                     app.app.db.commit(batch).await.expect("writes");
                     admin.get(&path).await
                 }
