@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use auth::pages::{
-    CodeError, CodePage, ConsentPage, DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage,
-    DeviceError, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage, LoginError,
-    LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, Message, MessagePage, OtpEnrollmentPage,
-    PasswordHint, PasswordlessLinkPage, RecoveryCodePage, ResetError, ResetPasswordPage, ResetRequestPage,
-    ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, VerifyEmailPage, WebMessagePage, assets,
+    ClientLinks, CodeError, CodePage, ConsentPage, DeviceCodePage, DeviceConfirmPage, DeviceEnd,
+    DeviceEndPage, DeviceError, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage,
+    LoginError, LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, Message, MessagePage,
+    OtpEnrollmentPage, PasswordHint, PasswordlessLinkPage, RecoveryCodePage, ResetError, ResetPasswordPage,
+    ResetRequestPage, ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, VerifyEmailPage,
+    WebMessagePage, assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -263,6 +264,8 @@ fn login(look: Look, username: &str, error: Option<LoginError>) -> LoginPage {
     LoginPage {
         look,
         client_name: "Acme Shop".to_owned(),
+        client_logo: None,
+        links: ClientLinks::default(),
         state: "state".to_owned(),
         csrf: "csrf".to_owned(),
         username: username.to_owned(),
@@ -332,6 +335,7 @@ fn consent(look: Look, scopes: &[(&str, Option<&str>)]) -> ConsentPage {
         look,
         client_name: "Acme Shop".to_owned(),
         client_logo: None,
+        links: ClientLinks::default(),
         user_label: "alice@example.com".to_owned(),
         api_name: Some("Orders".to_owned()),
         scopes: scopes

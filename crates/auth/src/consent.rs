@@ -15,7 +15,7 @@ use crate::authorize::{self, page_url};
 use crate::device;
 use crate::events;
 use crate::factors;
-use crate::login::{Form, state_of, subject};
+use crate::login::{Form, links, state_of, subject};
 use crate::pages::{ConsentPage, DeviceEnd, ErrorKind, ScopeLine};
 use crate::visit::Visit;
 
@@ -122,6 +122,7 @@ async fn page(visit: &Visit, request: &Request, session: &Session, user: &User, 
     ConsentPage {
         client_name: request.client.name.clone(),
         client_logo: request.client.logo_uri.clone(),
+        links: links(&request.client),
         user_label: user.email.clone().or_else(|| user.name.clone()).unwrap_or_else(|| user.id.to_string()),
         api_name: api.and_then(|api| api.name.clone()),
         scopes: scopes.collect(),

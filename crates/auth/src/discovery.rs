@@ -135,7 +135,7 @@ fn document(issuer: &str, offered: Offered) -> Value {
         "response_modes_supported": [
             "query", "fragment", "form_post", "jwt", "query.jwt", "fragment.jwt", "form_post.jwt"
         ],
-        "subject_types_supported": ["public"],
+        "subject_types_supported": ["public", "pairwise"],
         "token_endpoint_auth_methods_supported": [
             "client_secret_basic", "client_secret_post", "private_key_jwt", "client_secret_jwt", "none"
         ],

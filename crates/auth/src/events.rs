@@ -194,6 +194,16 @@ pub fn client_registered(visit: &Visit, client: &Client) -> Event {
     event(visit, Kind::ApiOperation).client(client).description("Dynamic client registration")
 }
 
+/// `sapi`: a client changed what it said of itself.
+pub fn client_changed_itself(visit: &Visit, client: &Client) -> Event {
+    event(visit, Kind::ApiOperation).client(client).description("Dynamic client registration update")
+}
+
+/// `sapi`: a client removed itself.
+pub fn client_removed_itself(visit: &Visit, client: &Client) -> Event {
+    event(visit, Kind::ApiOperation).client(client).description("Dynamic client registration removal")
+}
+
 /// `f`: a user declined to let a client in.
 pub fn consent_declined(visit: &Visit, request: &Request, user: &User) -> Event {
     of_request(visit, Kind::FailedLogin, request).user(user).description("User did not authorize the request")

@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use model::clients;
 use model::jose::{Verified, VerifyError, VerifyingKey, verify_jwt_of_any_age};
+use model::{UserId, clients, subjects};
 
 use crate::visit::Visit;
 
@@ -15,6 +15,15 @@ pub struct Hint {
     pub client_id: String,
     /// The session it was issued in.
     pub sid: Option<String>,
+}
+
+impl Hint {
+    /// Whether the hint is about this user, whom its client may know by a name of its own.
+    pub async fn is_about(&self, visit: &Visit, user: &UserId) -> Result<bool, db::Error> {
+        let (app, tenant) = (&visit.app, &visit.tenant.id);
+        let Some(client) = clients::find(app, tenant, &self.client_id).await? else { return Ok(false) };
+        Ok(subjects::of(app, tenant, &client, user).await? == self.sub)
+    }
 }
 
 /// Reads an ID token that we signed; its lifetime does not matter. `None` for anything else.

@@ -7,7 +7,7 @@ use model::roles::permissions;
 use model::sessions::{self, Proof};
 use model::tenants::Tenant;
 use model::users::User;
-use model::{App, ClientId, Timestamp, UserId, protocol, self_service};
+use model::{App, ClientId, Timestamp, UserId, protocol, self_service, subjects};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -282,21 +282,28 @@ impl IdToken<'_> {
     /// Signs it with the tenant's key, or with the client's secret where the client chose HS256 (authentication contract §2.4).
     pub async fn sign(&self, app: &App, tenant: &Tenant) -> Result<String, db::Error> {
         let algorithm = Algorithm::from_name(self.client.id_token_algorithm()).unwrap_or(Algorithm::RS256);
-        let mut claims = self.claims(tenant, app.clock.now(), algorithm);
+        let sub = subjects::of(app, &tenant.id, self.client, &self.user.id).await?;
+        let mut claims = self.claims(tenant, sub, app.clock.now(), algorithm);
         if protocol::find(app, &tenant.id).await?.is_strict_for(self.client) {
             as_specified(&mut claims);
         }
         self.client.sign_for(app, &tenant.id, "JWT", &claims).await
     }
 
-    fn claims(&self, tenant: &Tenant, now: Timestamp, algorithm: Algorithm) -> Map<String, Value> {
+    fn claims(
+        &self,
+        tenant: &Tenant,
+        sub: String,
+        now: Timestamp,
+        algorithm: Algorithm,
+    ) -> Map<String, Value> {
         let mut claims = self.user.claims(|scope| self.scopes.has(scope));
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", tenant.issuer.as_str().into());
         put("aud", self.client.client_id.as_str().into());
         put("iat", now.seconds().into());
         put("exp", (now.seconds() + self.client.id_token_lifetime()).into());
-        put("sub", self.user.id.as_str().into());
+        put("sub", sub.into());
         if let Some(auth_time) = self.auth_time {
             put("auth_time", auth_time.seconds().into());
         }

@@ -11,6 +11,7 @@ mod errors;
 mod events;
 mod factors;
 mod hints;
+mod initiate;
 mod issue;
 mod login;
 mod logout;
@@ -72,6 +73,11 @@ pub fn routes() -> Router<App> {
         .route("/oauth/device/code", post(device::code::begin))
         .route("/oauth/par", post(authorize::push))
         .route("/oidc/register", post(registration::register))
+        .route(
+            "/oidc/register/{client_id}",
+            get(registration::get).put(registration::replace).delete(registration::remove),
+        )
+        .route("/login", get(initiate::initiate))
         .route("/oauth/token", post(token::token))
         .route("/passwordless/start", post(passwordless::start::start))
         .route("/passwordless/verify", post(passwordless::verify::verify))

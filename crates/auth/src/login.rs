@@ -7,6 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
+use model::clients::Client;
 use model::connections::{self, Connection};
 use model::logs;
 use model::sessions::{self, Limits, Session};
@@ -17,7 +18,7 @@ use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
 use crate::authorize::{self, page_url};
 use crate::events;
-use crate::pages::{ErrorKind, LoginError, LoginPage};
+use crate::pages::{ClientLinks, ErrorKind, LoginError, LoginPage};
 use crate::params::Params;
 use crate::proof::{self, Proven};
 use crate::recovery;
@@ -220,6 +221,11 @@ pub async fn enter(visit: &Visit, session: &Session, token: &str, state: &str) -
     with_cookie(redirect(&page_url("/authorize/resume", state)), Some(cookie))
 }
 
+/// What the client says of itself.
+pub fn links(client: &Client) -> ClientLinks {
+    ClientLinks { policy: client.protocol.policy_uri.clone(), terms: client.protocol.tos_uri.clone() }
+}
+
 async fn page(
     visit: &Visit,
     request: &Request,
@@ -233,6 +239,8 @@ async fn page(
     LoginPage {
         look: visit.look().await,
         client_name: request.client.name.clone(),
+        client_logo: request.client.logo_uri.clone(),
+        links: links(&request.client),
         state: state.to_owned(),
         csrf: visit.csrf(visit.browser().unwrap_or_default(), &subject(state, None)),
         username,

@@ -11,7 +11,7 @@ use model::jose::{Algorithm, VerifyError};
 use model::proof_of_possession::{self as proofs, Expected, ProofError};
 use model::seal::digest;
 use model::users::{self, User};
-use model::{App, UserId};
+use model::{App, UserId, subjects};
 use serde_json::{Map, Value};
 
 use crate::issue::as_specified;
@@ -24,7 +24,10 @@ pub async fn userinfo(State(_): State<App>, visit: Visit, method: Method, header
     match claims(&visit, &method, &headers).await {
         Ok(Granted { user, scopes, client, strict }) => {
             let mut body = Map::new();
-            body.insert("sub".into(), user.id.as_str().into());
+            match subjects::of(&visit.app, &visit.tenant.id, &client, &user.id).await {
+                Ok(sub) => body.insert("sub".into(), sub.into()),
+                Err(error) => return Visit::json_error(error),
+            };
             body.extend(user.claims(|scope| scopes.has(scope)));
             if strict {
                 as_specified(&mut body);

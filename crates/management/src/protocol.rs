@@ -19,6 +19,7 @@ use crate::errors::{Error, Missing};
 use crate::paths::Path;
 use crate::requests::Json;
 use crate::signing_keys::provide_keys;
+use crate::texts::HttpsAddress;
 
 /// The body of `PATCH /doorward/protocol`.
 #[derive(JsonSchema)]
@@ -51,6 +52,21 @@ pub struct UpdateClientProtocol {
     /// The algorithm of signed authorization responses; RS256 where it is null.
     #[schemars(default, extend("enum" = ["RS256", "RS512", "PS256", "ES256", "EdDSA", null]))]
     pub authorization_signed_response_alg: Change<String>,
+    /// Where the client publishes the keys that verify its assertions and request objects.
+    #[schemars(default)]
+    pub jwks_uri: Change<HttpsAddress>,
+    /// Whether the client knows users by a name of their own.
+    #[schemars(default, extend("enum" = ["public", "pairwise", null]))]
+    pub subject_type: Change<String>,
+    /// The host whose clients know users by the same names; that of the callback where it is null.
+    #[schemars(default, length(min = 1, max = 255))]
+    pub sector_identifier: Change<String>,
+    /// The page that says what the client does with what it learns.
+    #[schemars(default)]
+    pub policy_uri: Change<HttpsAddress>,
+    /// The page with the client's terms.
+    #[schemars(default)]
+    pub tos_uri: Change<HttpsAddress>,
 }
 
 /// `GET /doorward/protocol`.
@@ -104,6 +120,9 @@ pub async fn update_of_client(
 ) -> Result<Answer<Map<String, Value>>, Error> {
     for key in ["userinfo_signed_response_alg", "authorization_signed_response_alg"] {
         provide_keys(&app, &grant, body.text(key)).await?;
+    }
+    if let Some(uri) = body.text("jwks_uri") {
+        app.net.check(uri).map_err(|error| Error::InvalidBody(format!("jwks_uri: {error}").into()))?;
     }
     let decide = async || {
         let found = clients::load(&app, &grant.tenant.id, id.as_str()).await?;

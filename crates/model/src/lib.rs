@@ -47,6 +47,7 @@ pub mod seal;
 pub mod self_service;
 pub mod sessions;
 pub mod spent_ids;
+pub mod subjects;
 pub mod tenant_documents;
 pub mod tenants;
 #[cfg(test)]

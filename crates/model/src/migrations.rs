@@ -35,4 +35,5 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(25, "administrators", include_str!("../migrations/0025_administrators.sql")),
     shared(26, "sessions_and_roles", include_str!("../migrations/0026_sessions_and_roles.sql")),
     shared(27, "logout_notices", include_str!("../migrations/0027_logout_notices.sql")),
+    shared(28, "client_metadata", include_str!("../migrations/0028_client_metadata.sql")),
 ];

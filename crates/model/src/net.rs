@@ -1,4 +1,4 @@
-//! Requests to addresses that callers choose: log streams and mail servers. Nobody makes the server speak to what only the server can
+//! Requests to addresses that callers choose: log streams, mail servers, and what clients publish. Nobody makes the server speak to what only the server can
 //! reach (MG-08).
 //!
 //! A name is resolved once, and the connection goes to an address that was looked at. Redirects are not followed, nothing is taken
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
@@ -152,15 +152,29 @@ impl Net {
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), NetError> {
         let url = self.check(url)?;
-        let asked = self.send(&url, headers, kind, body);
+        let kind = HeaderValue::from_str(kind).map_err(|error| NetError::Failed(error.to_string()))?;
+        let mut headers = headers;
+        headers.push((CONTENT_TYPE, kind));
+        let asked = self.send(&url, Method::POST, headers, body);
+        tokio::time::timeout(LONGEST, asked).await.unwrap_or(Err(NetError::Late))
+    }
+
+    /// Gets a JSON document, and answers the status and the body that came back; of one that is too long none.
+    ///
+    /// # Errors
+    /// When no answer came; a status is never an error.
+    pub async fn get(&self, url: &str) -> Result<(u16, Vec<u8>), NetError> {
+        let url = self.check(url)?;
+        let headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
+        let asked = self.send(&url, Method::GET, headers, Vec::new());
         tokio::time::timeout(LONGEST, asked).await.unwrap_or(Err(NetError::Late))
     }
 
     async fn send(
         &self,
         url: &Url,
+        method: Method,
         headers: Vec<Header>,
-        kind: &str,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), NetError> {
         let host = url.host_str().ok_or(NetError::Url)?;
@@ -175,11 +189,10 @@ impl Net {
             url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         let failed = |error: &dyn std::error::Error| NetError::Failed(error.to_string());
         let mut request = Request::builder()
-            .method(Method::POST)
+            .method(method)
             .uri(path)
             .header(HOST, authority)
             .header(USER_AGENT, concat!("Doorward/", env!("CARGO_PKG_VERSION")))
-            .header(CONTENT_TYPE, kind)
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| failed(&error))?;
         request.headers_mut().extend(headers);

@@ -42,6 +42,21 @@ pub struct ClientProtocol {
     /// The algorithm of signed authorization responses (JARM §3); RS256 where none is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authorization_signed_response_alg: Option<String>,
+    /// Where it publishes the keys that verify its assertions and request objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// `public`, or `pairwise`: whether it knows users by a name of their own (OIDC Core §8).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject_type: Option<String>,
+    /// The host whose clients know users by the same names; that of its callback where none is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector_identifier: Option<String>,
+    /// The page that says what it does with what it learns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// The page with its terms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
 }
 
 impl ClientProtocol {

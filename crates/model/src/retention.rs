@@ -94,6 +94,12 @@ const EXPIRING: &[Expiring] = &[
         kept: 0,
     },
     Expiring {
+        delete: "DELETE FROM registration_limits WHERE tenant = $1 AND who IN
+                 (SELECT who FROM registration_limits WHERE tenant = $1 AND free_at < $2 ORDER BY free_at, who LIMIT $3)
+                 AND free_at < $2",
+        kept: 0,
+    },
+    Expiring {
         delete: "DELETE FROM mfa_tokens WHERE tenant = $1 AND hash IN
                  (SELECT hash FROM mfa_tokens WHERE tenant = $1 AND expires_at < $2
                   ORDER BY expires_at, hash LIMIT $3)",

@@ -1,4 +1,5 @@
-//! What proves something once: the `jti` of client assertions (RFC 7523 §3) and of proofs of possession (RFC 9449 §11.1).
+//! What proves something once: the `jti` of client assertions (RFC 7523 §3), of proofs of possession (RFC 9449 §11.1) and of signed
+//! requests (RFC 9101 §4).
 
 use db::{Batch, params};
 
@@ -13,6 +14,8 @@ pub enum Kind {
     ClientAssertion,
     /// A proof of possession.
     Proof,
+    /// A signed authorization request.
+    RequestObject,
 }
 
 impl Kind {
@@ -20,6 +23,7 @@ impl Kind {
         match self {
             Self::ClientAssertion => "assertion",
             Self::Proof => "proof",
+            Self::RequestObject => "request",
         }
     }
 }

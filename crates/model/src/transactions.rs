@@ -129,6 +129,12 @@ impl Transaction {
         Ok(transaction)
     }
 
+    /// What the client of a sign-in had asked for, whatever its time and browser: nothing is allowed by it. `None` for what is none of ours.
+    pub fn asked(app: &Model, tenant: &TenantId, state: &str) -> Option<Vec<(String, String)>> {
+        let json = app.seal.open_text(&context(tenant), state).ok()?;
+        serde_json::from_str::<Self>(&json).ok().map(|transaction| transaction.params)
+    }
+
     /// When it ends.
     pub fn expires_at(&self) -> Timestamp {
         Timestamp::from_millis(self.expires_at)

@@ -27,6 +27,7 @@ use model::users::User;
 use crate::device;
 use crate::factors::{self, Missing};
 use crate::hints;
+use crate::initiate;
 use crate::login::directories;
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
@@ -243,7 +244,7 @@ async fn satisfies(visit: &Visit, request: &Request, session: &Session) -> Resul
 async fn hinted_user(visit: &Visit, request: &Request, session: &Session) -> Result<bool, Refusal> {
     let Some(hint) = &request.id_token_hint else { return Ok(true) };
     match hints::id_token(visit, hint).await? {
-        Some(claims) => Ok(claims.sub == session.user_id.as_str()),
+        Some(hint) => Ok(hint.is_about(visit, &session.user_id).await?),
         None => Err(Refusal::client(&request.target, "invalid_request", "id_token_hint is not valid")),
     }
 }
@@ -270,7 +271,7 @@ pub async fn consent_missing(visit: &Visit, request: &Request, user: &User) -> R
 pub async fn open(visit: Visit, state: &str) -> Result<(Visit, Transaction, Request), Response> {
     let transaction = match Transaction::open(&visit.app, &visit.tenant.id, state, visit.browser()) {
         Ok(transaction) => transaction,
-        Err(StateError::Expired) => return Err(visit.error_page(ErrorKind::Expired).await.into_response()),
+        Err(StateError::Expired) => return Err(initiate::begin_anew(&visit, &state).await),
         Err(StateError::Invalid | StateError::Foreign) => {
             return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
         }

@@ -1,7 +1,9 @@
 //! Request objects by value: parameters that the client signed (RFC 9101; authentication contract §10).
 
+use model::Timestamp;
 use model::clients::{self, Client};
-use model::jose::{self, Verified, VerifyError};
+use model::jose::{Verified, VerifyError};
+use model::spent_ids::{self, Kind};
 use model::transactions::Source;
 use serde_json::Value;
 
@@ -18,6 +20,9 @@ const LONGEST_ID: usize = 64;
 /// How far the client's clock may be ahead, in seconds.
 const SKEW: i64 = 10;
 
+/// Seconds that an object without an end is remembered.
+const A_DAY: i64 = 24 * 3600;
+
 /// What stands in the signed object of `params`, in the place of everything but the client; `params` themselves where there is no
 /// object, or where the client signs none: that is for the checks to refuse.
 pub(super) async fn open(visit: &Visit, params: Params) -> Result<Params, Refusal> {
@@ -29,15 +34,14 @@ pub(super) async fn open(visit: &Visit, params: Params) -> Result<Params, Refusa
         return Ok(params);
     };
     let now = visit.app.clock.now();
-    let verified =
-        jose::verify_jwt_of_client(object, &client.request_object_keys(now)).map_err(
-            |error| match error {
-                VerifyError::Failed(error) => error.into(),
-                VerifyError::Signature => refused("its signature is not that of a key of the client"),
-                _ => refused("it is not a token that the client could have signed"),
-            },
-        )?;
+    let keys = client.request_object_keys(now);
+    let verified = client.verify_signed(&visit.app, &keys, object).await.map_err(|error| match error {
+        VerifyError::Failed(error) => error.into(),
+        VerifyError::Signature => refused("its signature is not that of a key of the client"),
+        _ => refused("it is not a token that the client could have signed"),
+    })?;
     holds(visit, &client, &verified)?;
+    once(visit, &client, &verified).await?;
     let mut signed = Params::default().sent(Source { signed: true, ..params.source() });
     for (name, value) in verified.claims {
         let text = match value {
@@ -50,6 +54,20 @@ pub(super) async fn open(visit: &Visit, params: Params) -> Result<Params, Refusa
         }
     }
     Ok(signed)
+}
+
+/// RFC 9101 §10.2 (with RFC 7519 §4.1.7): an object that names itself is good once.
+async fn once(visit: &Visit, client: &Client, object: &Verified) -> Result<(), Refusal> {
+    let Some(jti) = object.text("jti") else { return Ok(()) };
+    let now = visit.app.clock.now();
+    // One without an end is remembered for a day.
+    let end = object.integer("exp").map(|end| Timestamp::from_millis(end.saturating_mul(1000)));
+    let forgotten = end.unwrap_or_else(|| now.plus_seconds(A_DAY));
+    let owner = (Kind::RequestObject, client.client_id.as_str());
+    match spent_ids::spend(&visit.app, &visit.tenant.id, owner, jti, forgotten).await? {
+        true => Ok(()),
+        false => Err(refused("it was used before")),
+    }
 }
 
 fn refused(reason: &str) -> Refusal {

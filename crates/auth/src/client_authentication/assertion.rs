@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, StatusCode, header};
 use model::Timestamp;
 use model::clients::{self, Client};
-use model::jose::{self, Verified, VerifyingKey};
+use model::jose::{self, Verified, VerifyError, VerifyingKey};
 use model::spent_ids::{self, Kind};
 use model::tenants::Tenant;
 
@@ -61,8 +61,15 @@ pub(super) async fn authenticate(
     let now = visit.app.clock.now();
     let strict = visit.is_strict_for(&client).await?;
     let keys = keys(visit, &client, strict, now).await?;
-    let verified = jose::verify_jwt_of_client(assertion, &keys)
-        .map_err(|_| refused("its form, its key or its signature"))?;
+    // Who proves itself by a secret does not do so by the keys that it publishes for its requests.
+    let verified = match client.client_authentication_methods {
+        Some(_) => client.verify_signed(&visit.app, &keys, assertion).await,
+        None => jose::verify_jwt_of_client(assertion, &keys),
+    };
+    let verified = verified.map_err(|error| match error {
+        VerifyError::Failed(error) => error.into(),
+        _ => refused("its form, its key or its signature"),
+    })?;
     let (jti, expires) = holds(&visit.tenant, &client, &verified, now)?;
     let owner = (Kind::ClientAssertion, client.client_id.as_str());
     if !spent_ids::spend(&visit.app, &visit.tenant.id, owner, jti, expires).await? {

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE, excerpt, form_url, look};
+use super::{ClientLinks, FormTargets, ICON, Look, Page, SCRIPT, STYLE, excerpt, form_url, look};
 
 /// Asks whether an app may have what it asks for.
 ///
@@ -18,6 +18,8 @@ pub struct ConsentPage {
     pub client_name: String,
     /// The app's logo: an `https` or `data:image/` URL; others are not shown.
     pub client_logo: Option<String>,
+    /// What the app says of itself.
+    pub links: ClientLinks,
     /// Who is signed in, as they know themselves: an e-mail address, or a name.
     pub user_label: String,
     /// The name of the API that the scopes belong to.

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE, form_url};
+use super::{ClientLinks, FormTargets, ICON, Look, Page, SCRIPT, STYLE, form_url, look};
 
 /// Asks for an e-mail or username and a password.
 ///
@@ -16,6 +16,10 @@ pub struct LoginPage {
     pub look: Look,
     /// The name of the app that asks.
     pub client_name: String,
+    /// The app's logo: an `https` or `data:image/` URL; others are not shown.
+    pub client_logo: Option<String>,
+    /// What the app says of itself.
+    pub links: ClientLinks,
     /// The login transaction.
     pub state: String,
     /// The token that proves the form is ours.
@@ -93,6 +97,10 @@ impl LoginError {
 impl LoginPage {
     fn form_url(&self) -> String {
         form_url("/u/login", &self.state)
+    }
+
+    fn logo(&self) -> Option<String> {
+        look::image(self.client_logo.as_deref())
     }
 
     fn username_label(&self) -> &'static str {

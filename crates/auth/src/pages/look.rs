@@ -131,6 +131,11 @@ pub(super) fn image(url: Option<&str>) -> Option<String> {
     url.filter(|url| has_scheme(url, &["https"]) || url.starts_with("data:image/")).map(str::to_owned)
 }
 
+/// A link that leads to a web page over TLS.
+pub(super) fn https(url: Option<&str>) -> Option<String> {
+    url.filter(|url| has_scheme(url, &["https"])).map(str::to_owned)
+}
+
 fn has_scheme(url: &str, schemes: &[&str]) -> bool {
     Url::parse(url).is_ok_and(|url| schemes.contains(&url.scheme()))
 }

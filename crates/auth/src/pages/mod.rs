@@ -2,6 +2,7 @@
 //! word from `texts/en.json`.
 
 pub mod assets;
+mod client_links;
 mod colour;
 mod consent;
 mod device;
@@ -28,6 +29,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+pub use client_links::ClientLinks;
 pub use consent::{ConsentPage, ScopeLine};
 pub use device::{DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage, DeviceError};
 pub use error::{ErrorKind, ErrorPage, Told};

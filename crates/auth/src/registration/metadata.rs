@@ -1,8 +1,9 @@
 //! What a client says of itself (RFC 7591 §2, OpenID Connect Registration §2).
 
 use axum::http::StatusCode;
-use model::clients::urls;
+use model::clients::{Client, Registration, urls};
 use model::jose::Algorithm;
+use model::protocol::ClientProtocol;
 use serde_json::{Map, Value, json};
 use url::{Host, Url};
 
@@ -21,6 +22,9 @@ const GRANTS: [&str; 3] = ["authorization_code", "implicit", "refresh_token"];
 /// How a client may prove itself.
 const METHODS: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
 
+/// By which algorithms a client may sign.
+const CLIENT_ALGORITHMS: [&str; 3] = ["RS256", "RS384", "PS256"];
+
 /// By which keys of ours a client may have things signed.
 const ALGORITHMS: [&str; 5] = ["RS256", "RS512", "PS256", "ES256", "EdDSA"];
 
@@ -36,7 +40,17 @@ pub struct Metadata {
     post_logout_redirect_uris: Option<Vec<String>>,
     logo_uri: Option<String>,
     initiate_login_uri: Option<String>,
+    policy_uri: Option<String>,
+    tos_uri: Option<String>,
+    backchannel_logout_uri: Option<String>,
+    backchannel_logout_session_required: Option<bool>,
+    /// `jwks` as it was given, and what of it becomes a credential of the client.
+    jwks: Option<Value>,
     keys: Vec<Value>,
+    jwks_uri: Option<String>,
+    pairwise: bool,
+    /// `sector_identifier_uri`.
+    pub sector_identifier_uri: Option<String>,
     id_token_alg: Option<String>,
     /// `userinfo_signed_response_alg`.
     pub userinfo_alg: Option<String>,
@@ -75,21 +89,24 @@ impl Metadata {
             post_logout_redirect_uris: destinations(body)?,
             logo_uri: web_page(body, "logo_uri")?,
             initiate_login_uri: web_page(body, "initiate_login_uri")?,
+            policy_uri: web_page(body, "policy_uri")?,
+            tos_uri: web_page(body, "tos_uri")?,
+            backchannel_logout_uri: web_page(body, "backchannel_logout_uri")?,
+            backchannel_logout_session_required: body
+                .contains_key("backchannel_logout_session_required")
+                .then(|| flag(body, "backchannel_logout_session_required"))
+                .transpose()?,
             keys: keys(body)?,
+            jwks: body.get("jwks").filter(|value| !value.is_null()).cloned(),
+            jwks_uri: web_page(body, "jwks_uri")?,
+            pairwise: one_of(body, "subject_type", &["public", "pairwise"])?.as_deref() == Some("pairwise"),
+            sector_identifier_uri: web_page(body, "sector_identifier_uri")?,
             id_token_alg: one_of(body, "id_token_signed_response_alg", &ALGORITHMS)?,
             userinfo_alg: one_of(body, "userinfo_signed_response_alg", &ALGORITHMS)?,
             authorization_alg: one_of(body, "authorization_signed_response_alg", &ALGORITHMS)?,
             must_push: flag(body, "require_pushed_authorization_requests")?,
             must_prove: flag(body, "dpop_bound_access_tokens")?,
         };
-        // Neither is offered, and what a client asks for must not be taken for granted.
-        one_of(body, "subject_type", &["public"])?;
-        if body.contains_key("sector_identifier_uri") {
-            return Err(invalid("sector_identifier_uri is for pairwise subjects, which are not offered"));
-        }
-        if body.contains_key("jwks_uri") {
-            return Err(invalid("jwks_uri is not supported: give jwks"));
-        }
         metadata.fits()?;
         Ok(metadata)
     }
@@ -105,12 +122,105 @@ impl Metadata {
                 return Err(invalid("response_types does not fit grant_types"));
             }
         }
-        if (self.method == "private_key_jwt") == self.keys.is_empty() {
+        if self.jwks.is_some() && self.jwks_uri.is_some() {
+            return Err(invalid("jwks and jwks_uri exclude each other"));
+        }
+        if self.method == "private_key_jwt" && self.keys.is_empty() && self.jwks_uri.is_none() {
             return Err(invalid(
-                "jwks goes with token_endpoint_auth_method private_key_jwt, and it with jwks",
+                "token_endpoint_auth_method private_key_jwt needs an RSA key in jwks, or a jwks_uri",
+            ));
+        }
+        // OpenID Connect Core §8.1: callbacks on several hosts need a document that joins them.
+        if self.pairwise && self.sector_identifier_uri.is_none() && self.host().is_none() {
+            return Err(invalid(
+                "pairwise clients with callbacks on several hosts need a sector_identifier_uri",
             ));
         }
         Ok(())
+    }
+
+    /// The host of the callbacks, where they share one.
+    fn host(&self) -> Option<String> {
+        let mut hosts =
+            self.redirect_uris.iter().map(|uri| Some(Url::parse(uri).ok()?.host_str()?.to_owned()));
+        let first = hosts.next()??;
+        hosts.all(|host| host.as_ref() == Some(&first)).then_some(first)
+    }
+
+    /// The addresses that we would speak to, by their names.
+    pub fn spoken_to(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("jwks_uri", &self.jwks_uri),
+            ("sector_identifier_uri", &self.sector_identifier_uri),
+            ("backchannel_logout_uri", &self.backchannel_logout_uri),
+        ];
+        all.into_iter().filter_map(|(name, uri)| Some((name, uri.as_deref()?)))
+    }
+
+    /// Where it may be answered.
+    pub fn redirect_uris(&self) -> &[String] {
+        &self.redirect_uris
+    }
+
+    /// What is Doorward's own to say of the client, beside `strict`.
+    pub fn protocol(&self, strict: Option<bool>) -> ClientProtocol {
+        let sector = match &self.sector_identifier_uri {
+            Some(uri) => Url::parse(uri).ok().and_then(|url| Some(url.host_str()?.to_owned())),
+            None => self.host(),
+        };
+        ClientProtocol {
+            strict,
+            userinfo_signed_response_alg: self.userinfo_alg.clone(),
+            authorization_signed_response_alg: self.authorization_alg.clone(),
+            jwks_uri: self.jwks_uri.clone(),
+            subject_type: self.pairwise.then(|| "pairwise".to_owned()),
+            sector_identifier: sector.filter(|_| self.pairwise),
+            policy_uri: self.policy_uri.clone(),
+            tos_uri: self.tos_uri.clone(),
+        }
+    }
+
+    /// Notes what the client itself has no place for.
+    pub fn note(&self, registration: &mut Registration) {
+        registration.response_types.clone_from(&self.response_types);
+        registration.sector_identifier_uri.clone_from(&self.sector_identifier_uri);
+        registration.jwks.clone_from(&self.jwks);
+        registration.backchannel_logout_session_required = self.backchannel_logout_session_required;
+    }
+
+    /// The metadata of a client that registered itself, as it stands now: its tenant may have changed it.
+    pub fn of(client: &Client, registration: &Registration) -> Self {
+        let ClientProtocol { jwks_uri, policy_uri, tos_uri, .. } = client.protocol.clone();
+        let method = match &client.client_authentication_methods {
+            Some(_) => "private_key_jwt",
+            None => client.token_endpoint_auth_method.as_deref().unwrap_or("client_secret_basic"),
+        };
+        Self {
+            name: client.name.clone(),
+            redirect_uris: client.callbacks.clone().unwrap_or_default(),
+            grant_types: client.grant_types.clone().unwrap_or_default(),
+            response_types: registration.response_types.clone(),
+            method: method.to_owned(),
+            application_type: if client.app_type.as_deref() == Some("native") { "native" } else { "web" }
+                .to_owned(),
+            post_logout_redirect_uris: client.allowed_logout_urls.clone(),
+            logo_uri: client.logo_uri.clone(),
+            initiate_login_uri: client.initiate_login_uri.clone(),
+            policy_uri,
+            tos_uri,
+            backchannel_logout_uri: client.backchannel_logout_url().map(str::to_owned),
+            backchannel_logout_session_required: registration.backchannel_logout_session_required,
+            jwks: registration.jwks.clone(),
+            keys: Vec::new(),
+            jwks_uri,
+            pairwise: client.protocol.subject_type.as_deref() == Some("pairwise"),
+            sector_identifier_uri: registration.sector_identifier_uri.clone(),
+            id_token_alg: Some(client.id_token_algorithm().to_owned()),
+            userinfo_alg: client.protocol.userinfo_signed_response_alg.clone(),
+            authorization_alg: client.protocol.authorization_signed_response_alg.clone(),
+            must_push: client.require_pushed_authorization_requests == Some(true),
+            must_prove: client.require_proof_of_possession == Some(true),
+        }
     }
 
     /// Whether the client has a secret to keep.
@@ -124,7 +234,7 @@ impl Metadata {
         named.into_iter().flatten().filter_map(|name| Algorithm::from_name(name))
     }
 
-    /// The client as the model makes it.
+    /// The client as the model makes it; what was not said is `null`, so that it replaces what was said before.
     pub fn client_body(&self) -> Map<String, Value> {
         let app_type = if self.application_type == "native" { "native" } else { "regular_web" };
         let mut body = Map::from_iter([
@@ -139,25 +249,21 @@ impl Metadata {
                 json!({ "alg": self.id_token_alg.as_deref().unwrap_or("RS256") }),
             ),
         ]);
-        if self.method == "private_key_jwt" {
-            body.insert(
-                "client_authentication_methods".into(),
-                json!({ "private_key_jwt": { "credentials": self.keys } }),
-            );
-        } else {
-            body.insert("token_endpoint_auth_method".into(), json!(self.method));
-        }
+        let proves_by_key = self.method == "private_key_jwt";
+        let logout =
+            self.backchannel_logout_uri.as_ref().map(|uri| json!({ "backchannel_logout_urls": [uri] }));
+        let by_key = json!({ "private_key_jwt": { "credentials": self.keys } });
+        let signed = json!({ "credentials": self.keys });
         let optional = [
+            ("token_endpoint_auth_method", json!((!proves_by_key).then_some(&self.method))),
+            ("client_authentication_methods", json!(proves_by_key.then_some(by_key))),
+            ("signed_request_object", json!((!self.keys.is_empty()).then_some(signed))),
             ("allowed_logout_urls", json!(self.post_logout_redirect_uris)),
             ("logo_uri", json!(self.logo_uri)),
             ("initiate_login_uri", json!(self.initiate_login_uri)),
+            ("oidc_logout", json!(logout)),
         ];
-        body.extend(
-            optional
-                .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .map(|(name, value)| (name.to_owned(), value)),
-        );
+        body.extend(optional.map(|(name, value)| (name.to_owned(), value)));
         body
     }
 
@@ -170,13 +276,20 @@ impl Metadata {
             ("response_types", json!(self.response_types)),
             ("token_endpoint_auth_method", json!(self.method)),
             ("application_type", json!(self.application_type)),
-            ("subject_type", json!("public")),
+            ("subject_type", json!(if self.pairwise { "pairwise" } else { "public" })),
+            ("sector_identifier_uri", json!(self.sector_identifier_uri)),
             ("id_token_signed_response_alg", json!(self.id_token_alg.as_deref().unwrap_or("RS256"))),
             ("userinfo_signed_response_alg", json!(self.userinfo_alg)),
             ("authorization_signed_response_alg", json!(self.authorization_alg)),
             ("post_logout_redirect_uris", json!(self.post_logout_redirect_uris)),
             ("logo_uri", json!(self.logo_uri)),
             ("initiate_login_uri", json!(self.initiate_login_uri)),
+            ("policy_uri", json!(self.policy_uri)),
+            ("tos_uri", json!(self.tos_uri)),
+            ("jwks_uri", json!(self.jwks_uri)),
+            ("jwks", json!(self.jwks)),
+            ("backchannel_logout_uri", json!(self.backchannel_logout_uri)),
+            ("backchannel_logout_session_required", json!(self.backchannel_logout_session_required)),
             ("require_pushed_authorization_requests", json!(self.must_push.then_some(true))),
             ("dpop_bound_access_tokens", json!(self.must_prove.then_some(true))),
         ];
@@ -259,12 +372,26 @@ fn web_page(body: &Map<String, Value>, name: &str) -> Result<Option<String>, OAu
     }
 }
 
-/// The keys of `jwks`, each as the body of a credential. Others than RSA keys are refused, as nothing of the client's could use them.
+/// The keys of `jwks` that verify what the client signs, each as the body of a credential: RSA keys. Others are kept and not used.
 fn keys(body: &Map<String, Value>) -> Result<Vec<Value>, OAuthError> {
     let Some(set) = body.get("jwks").filter(|value| !value.is_null()) else { return Ok(Vec::new()) };
     let keys = set.get("keys").and_then(Value::as_array).ok_or_else(|| invalid("jwks must be a key set"))?;
-    if keys.is_empty() || keys.len() > model::clients::MOST_IN_USE {
-        return Err(invalid("jwks must hold one key or two"));
+    if keys.is_empty() || keys.len() > MOST || !keys.iter().all(Value::is_object) {
+        return Err(invalid("jwks must be a key set"));
+    }
+    let secret = ["d", "p", "q", "k"];
+    if keys.iter().any(|key| secret.iter().any(|member| key.get(member).is_some())) {
+        return Err(invalid("jwks must hold public keys alone"));
+    }
+    let signs = |key: &&Value| {
+        let algorithm = key.get("alg").and_then(Value::as_str);
+        key.get("kty").is_some_and(|kind| kind == "RSA")
+            && key.get("use").is_none_or(|usage| usage == "sig")
+            && algorithm.is_none_or(|name| CLIENT_ALGORITHMS.contains(&name))
+    };
+    let keys: Vec<_> = keys.iter().filter(signs).collect();
+    if keys.len() > model::clients::MOST_IN_USE {
+        return Err(invalid("jwks must hold no more than two RSA keys for signatures"));
     }
     let credential = |key: &Value| {
         let mut credential = json!({ "credential_type": "public_key", "pem": key.to_string() });
@@ -275,7 +402,7 @@ fn keys(body: &Map<String, Value>) -> Result<Vec<Value>, OAuthError> {
         }
         credential
     };
-    Ok(keys.iter().map(credential).collect())
+    Ok(keys.into_iter().map(credential).collect())
 }
 
 /// Whether a stranger's app may be answered there: no wildcard, no fragment, and plain http on this machine alone.

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod origins;
+mod registration;
 mod signing;
 mod store;
 #[cfg(test)]
@@ -20,6 +21,7 @@ pub use credentials::{
     take_credentials,
 };
 pub use origins::{find_by_callback, origin_listed};
+pub use registration::{Registration, admit};
 pub use store::{Filter, find, insert, list, load, remove, save, secret, secrets, set_secret};
 
 use crate::clock::Timestamp;
@@ -144,6 +146,9 @@ pub struct Client {
     /// What is Doorward's own to say of it; never answered with the rest.
     #[serde(default, skip_serializing_if = "ClientProtocol::is_unset")]
     pub protocol: ClientProtocol,
+    /// How it registered itself, if it did; never answered with the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
     /// Settings that are kept as given.
     #[serde(flatten)]
     pub other: Map<String, Json>,
@@ -359,6 +364,7 @@ impl Client {
         let mut client: Self = document::patch(self, &patch)?;
         client.global = self.global;
         client.protocol = self.protocol.clone();
+        client.registration = self.registration.clone();
         client.client_id = self.client_id.clone();
         client.created_at = self.created_at;
         client.version = self.version;
@@ -386,6 +392,7 @@ impl Client {
         wire.extend(document::object(self));
         wire.shift_remove("credentials");
         wire.shift_remove("protocol");
+        wire.shift_remove("registration");
         if self.global {
             for absent in ["is_token_endpoint_ip_header_trusted", "oidc_conformant"] {
                 wire.shift_remove(absent);
@@ -462,6 +469,9 @@ impl Client {
 
     /// Whether it has keys for signed request objects.
     pub fn signs_requests(&self) -> bool {
+        if self.protocol.jwks_uri.is_some() {
+            return true;
+        }
         let credentials =
             self.other.get("signed_request_object").and_then(|settings| settings.get("credentials"));
         credentials.and_then(Json::as_array).is_some_and(|references| !references.is_empty())

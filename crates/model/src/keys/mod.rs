@@ -7,6 +7,7 @@
 mod certificate;
 mod generate;
 mod recent;
+mod remote;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -27,12 +28,13 @@ use crate::clock::Timestamp;
 use crate::ids::TenantId;
 use crate::jose::{
     Algorithm, KeyError, SigningKey, Verified, VerifyError, VerifyingKey, verify_jwt, verify_jwt_of_any_age,
-    verify_jwt_unaddressed,
+    verify_jwt_of_client, verify_jwt_unaddressed,
 };
 use crate::seal::digest;
 use crate::{Model, seal};
 use generate::{Generator, NewKey};
 use recent::Recent;
+use remote::RemoteKeys;
 
 /// The kind of the keys in the cache; a tenant's keys are one entry.
 const CACHED: &str = "keys";
@@ -43,6 +45,7 @@ const CACHED: &str = "keys";
 pub struct Keys {
     generator: Generator,
     recent: Recent,
+    remote: RemoteKeys,
 }
 
 /// A signing key, without its private part.
@@ -153,12 +156,12 @@ impl From<KeyError> for db::Error {
 impl Keys {
     /// Keys that are generated when they are needed.
     pub fn new() -> Self {
-        Self { generator: Generator::fresh(), recent: Recent::new() }
+        Self { generator: Generator::fresh(), recent: Recent::new(), remote: RemoteKeys::default() }
     }
 
     /// Keys whose RSA pairs come from a few that the process generates once, since that is slow: for tests only.
     pub fn for_tests() -> Self {
-        Self { generator: Generator::pooled(), recent: Recent::new() }
+        Self { generator: Generator::pooled(), recent: Recent::new(), remote: RemoteKeys::default() }
     }
 
     /// Generates a current and a next key of the algorithm for a tenant that has none, to be written with
@@ -293,6 +296,29 @@ impl Keys {
             return Ok(None);
         }
         Ok(Some(verified))
+    }
+
+    /// Verifies what a client signed, by the keys that it publishes at `url`: they are fetched again where those that are known do not do. See
+    /// [`verify_jwt_of_client`].
+    ///
+    /// # Errors
+    /// See [`VerifyError`]; without keys `Invalid`.
+    pub async fn verify_published(
+        &self,
+        app: &Model,
+        url: &str,
+        token: &str,
+    ) -> Result<Verified, VerifyError> {
+        let known = self.remote.at(app, url, false).await;
+        match verify_jwt_of_client(token, &known) {
+            Err(VerifyError::Invalid | VerifyError::Signature) => {}
+            other => return other,
+        }
+        let anew = self.remote.at(app, url, true).await;
+        if Arc::ptr_eq(&known, &anew) {
+            return Err(VerifyError::Invalid);
+        }
+        verify_jwt_of_client(token, &anew)
     }
 
     /// Verifies a token that this tenant signed at any time: a hint, which gives no right. See [`verify_jwt_of_any_age`].

@@ -17,7 +17,7 @@ use crate::ids::{ClientId, TenantId};
 use crate::logs::{self, Event, Kind};
 use crate::seal::digest;
 use crate::tenants::{self, Tenant};
-use crate::{Model, net};
+use crate::{Model, net, subjects};
 
 /// Notices that one step takes.
 const AT_A_TIME: u32 = 100;
@@ -117,8 +117,10 @@ async fn tell(app: &Model, tenant: &Tenant, client: &Client, notice: &Notice) ->
     let Some(url) = client.backchannel_logout_url().filter(|_| client.is_told_of(&notice.initiator)) else {
         return Ok(Told::Unwanted);
     };
+    let sub = subjects::of(app, &tenant.id, client, &notice.user_id).await?;
+    let claims = claims(app, tenant, client, notice, sub);
     // A type of its own keeps it from being taken for an ID token (§2.4).
-    let token = client.sign_for(app, &tenant.id, "logout+jwt", &claims(app, tenant, client, notice)).await?;
+    let token = client.sign_for(app, &tenant.id, "logout+jwt", &claims).await?;
     let body = format!("logout_token={token}").into_bytes();
     let posted = app.net.post(url, Vec::new(), "application/x-www-form-urlencoded", body);
     Ok(match tokio::time::timeout(LONGEST, posted).await {
@@ -132,12 +134,12 @@ async fn tell(app: &Model, tenant: &Tenant, client: &Client, notice: &Notice) ->
 }
 
 /// The claims of a logout token (§2.4): never a nonce.
-fn claims(app: &Model, tenant: &Tenant, client: &Client, notice: &Notice) -> Map<String, Json> {
+fn claims(app: &Model, tenant: &Tenant, client: &Client, notice: &Notice, sub: String) -> Map<String, Json> {
     let now = app.clock.now().seconds();
     let mut claims = Map::new();
     let mut put = |name: &str, value: Json| claims.insert(name.to_owned(), value);
     put("iss", tenant.issuer.as_str().into());
-    put("sub", notice.user_id.as_str().into());
+    put("sub", sub.into());
     put("aud", client.client_id.as_str().into());
     put("iat", now.into());
     put("exp", (now + LIFETIME).into());

@@ -28,6 +28,7 @@ pub const SEALED: &[SealedColumn] = &[
     SealedColumn { table: "factors", key: &["tenant", "id"], column: "secret" },
     SealedColumn { table: "guardian", key: &["tenant"], column: "providers" },
     SealedColumn { table: "resource_servers", key: &["tenant", "id"], column: "signing_secret" },
+    SealedColumn { table: "subject_salts", key: &["tenant"], column: "salt" },
     SealedColumn { table: "signing_keys", key: &["tenant", "kid"], column: "private" },
 ];
 

@@ -56,6 +56,8 @@ pub fn login(text: &str) -> LoginPage {
     LoginPage {
         look: look(text),
         client_name: text.into(),
+        client_logo: Some(text.into()),
+        links: ClientLinks { policy: Some(text.into()), terms: Some("https://app.test/terms".into()) },
         state: text.into(),
         csrf: text.into(),
         username: text.into(),
@@ -94,6 +96,7 @@ pub fn consent(text: &str) -> ConsentPage {
         look: look(text),
         client_name: text.into(),
         client_logo: Some(text.into()),
+        links: ClientLinks { policy: Some("https://app.test/privacy".into()), terms: Some(text.into()) },
         user_label: text.into(),
         api_name: Some(text.into()),
         scopes: vec![

@@ -10,10 +10,10 @@ use crate::support::browser::{CALLBACK, VERIFIER};
 use crate::support::client_key::{ClientKey, assertion_claims};
 use crate::support::{Answer, Authorize, Caller, TestApp};
 
-const PATH: &str = "/oidc/register";
+pub const PATH: &str = "/oidc/register";
 
 /// Where clients may register, and people sign in to them by the tenant's connection.
-async fn open(app: TestApp) -> TestApp {
+pub async fn open(app: TestApp) -> TestApp {
     let app = prepared(app).await;
     let on = json!({ "flags": { "enable_dynamic_client_registration": true } });
     assert_eq!(app.admin().patch("/api/v2/tenants/settings", on).await.status, 200);
@@ -23,18 +23,18 @@ async fn open(app: TestApp) -> TestApp {
     app
 }
 
-fn metadata() -> Value {
+pub fn metadata() -> Value {
     json!({ "client_name": "Theirs", "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"] })
 }
 
-fn with(name: &str, value: Value) -> Value {
+pub fn with(name: &str, value: Value) -> Value {
     let mut metadata = metadata();
     metadata[name] = value;
     metadata
 }
 
 #[track_caller]
-fn assert_refused(answer: &Answer, status: u16, error: &str) {
+pub fn assert_refused(answer: &Answer, status: u16, error: &str) {
     assert_eq!((answer.status, &answer.body["error"]), (status, &json!(error)), "{answer:?}");
     assert!(answer.body["error_description"].is_string());
     assert_eq!(
@@ -43,7 +43,7 @@ fn assert_refused(answer: &Answer, status: u16, error: &str) {
     );
 }
 
-async fn registered(caller: &Caller, metadata: Value) -> Answer {
+pub async fn registered(caller: &Caller, metadata: Value) -> Answer {
     let answer = caller.post(PATH, metadata).await;
     assert_eq!((answer.status, answer.header("cache-control")), (201, "no-store"), "{answer:?}");
     answer
@@ -58,6 +58,7 @@ both_databases! {
         assert_eq!(answer.body, json!({
             "client_id": client, "client_id_issued_at": app.app.clock.now().seconds(), "client_secret": secret, "client_secret_expires_at": 0,
             "client_name": "Theirs", "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"],
+            "registration_access_token": answer.body["registration_access_token"], "registration_client_uri": format!("https://id.test/oidc/register/{client}"),
             "response_types": ["code"], "token_endpoint_auth_method": "client_secret_basic", "application_type": "web",
             "subject_type": "public", "id_token_signed_response_alg": "RS256",
         }));
@@ -127,10 +128,15 @@ both_databases! {
             ("response_types", json!(["x"])),
             ("token_endpoint_auth_method", json!("tls_client_auth")),
             ("token_endpoint_auth_method", json!("private_key_jwt")),
-            ("jwks", json!({ "keys": [ClientKey::number(0).jwk()] })),
-            ("jwks_uri", json!("https://canary.test/jwks")),
-            ("sector_identifier_uri", json!("https://canary.test/s")),
-            ("subject_type", json!("pairwise")),
+            ("jwks", json!({ "keys": [{ "kty": "oct", "k": "AQAB" }] })),
+            ("jwks", json!({ "keys": ["x"] })),
+            ("jwks_uri", json!("http://canary.test/jwks")),
+            ("jwks_uri", json!("https://10.0.0.1/jwks")),
+            ("backchannel_logout_uri", json!("https://169.254.169.254/")),
+            ("sector_identifier_uri", json!("https://127.0.0.2:9/s")),
+            ("subject_type", json!("each")),
+            ("policy_uri", json!("javascript:alert(1)")),
+            ("tos_uri", json!("http://app.test/tos")),
             ("application_type", json!("desktop")),
             ("id_token_signed_response_alg", json!("none")),
             ("logo_uri", json!("http://app.test/logo.png")),
@@ -142,7 +148,7 @@ both_databases! {
             assert_refused(&answer, 400, "invalid_client_metadata");
         }
         let mut no_key = with("token_endpoint_auth_method", json!("private_key_jwt"));
-        for jwks in [json!({}), json!({ "keys": [] }), json!({ "keys": [{ "kty": "EC" }] }), json!({ "keys": [{ "kty": "RSA", "n": "AQAB", "e": "AQAB" }] })] {
+        for jwks in [json!({}), json!({ "keys": [] }), json!({ "keys": [{ "kty": "RSA", "use": "enc", "n": "AQAB", "e": "AQAB" }] }), json!({ "keys": [{ "kty": "EC" }] }), json!({ "keys": [{ "kty": "RSA", "n": "AQAB", "e": "AQAB" }] })] {
             no_key["jwks"] = jwks;
             assert_refused(&app.caller().post(PATH, no_key.clone()).await, 400, "invalid_client_metadata");
         }

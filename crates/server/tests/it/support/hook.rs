@@ -1,4 +1,4 @@
-//! An endpoint on this machine that takes what a log stream posts, over TLS with a certificate that [`TestApp`](super::TestApp) trusts.
+//! An endpoint on this machine that takes what is posted to it, and serves a document, over TLS with a certificate that [`TestApp`](super::TestApp) trusts.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -34,6 +34,7 @@ pub struct Hook {
     pub url: String,
     status: Arc<AtomicU16>,
     posts: Arc<Mutex<Vec<Post>>>,
+    document: Arc<Mutex<String>>,
 }
 
 impl Hook {
@@ -49,14 +50,20 @@ impl Hook {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("https://{}/logs?x=1", listener.local_addr().expect("bound"));
         let (status, posts) = (Arc::new(AtomicU16::new(200)), Arc::<Mutex<Vec<Post>>>::default());
-        let (answer, seen) = (status.clone(), posts.clone());
+        let document = Arc::<Mutex<String>>::default();
+        let (answer, seen, served) = (status.clone(), posts.clone(), document.clone());
         tokio::spawn(async move {
             let acceptor = TlsAcceptor::from(Arc::new(config));
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(take(stream, acceptor.clone(), answer.clone(), seen.clone()));
+                tokio::spawn(take(stream, acceptor.clone(), answer.clone(), seen.clone(), served.clone()));
             }
         });
-        Self { url, status, posts }
+        Self { url, status, posts, document }
+    }
+
+    /// Serves this from now on.
+    pub fn serves(&self, document: impl ToString) {
+        *self.document.lock().expect("nobody panics") = document.to_string();
     }
 
     /// Answers so from now on.
@@ -75,6 +82,7 @@ async fn take(
     acceptor: TlsAcceptor,
     status: Arc<AtomicU16>,
     posts: Arc<Mutex<Vec<Post>>>,
+    document: Arc<Mutex<String>>,
 ) -> Option<()> {
     let mut stream = acceptor.accept(stream).await.ok()?;
     let mut bytes = Vec::new();
@@ -82,8 +90,8 @@ async fn take(
         stream.read_buf(&mut bytes).await.ok().filter(|read| *read > 0)?;
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
         let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-        let length =
-            head.lines().find_map(|line| line.strip_prefix("content-length: "))?.parse::<usize>().ok()?;
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = length.map_or(Some(0), |length| length.parse::<usize>().ok())?;
         break (head, end + 4 + length);
     };
     while bytes.len() < length {
@@ -91,9 +99,11 @@ async fn take(
     }
     let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|end| bytes[end + 4..].to_vec())?;
     posts.lock().expect("nobody panics").push((head, String::from_utf8_lossy(&body).into_owned()));
+    let document = document.lock().expect("nobody panics").clone();
     let answer = format!(
-        "HTTP/1.1 {} x\r\ncontent-length: 0\r\nlocation: https://127.0.0.1:1/\r\n\r\n",
-        status.load(Ordering::SeqCst)
+        "HTTP/1.1 {} x\r\ncontent-length: {}\r\nlocation: https://127.0.0.1:1/\r\n\r\n{document}",
+        status.load(Ordering::SeqCst),
+        document.len()
     );
     stream.write_all(answer.as_bytes()).await.ok()?;
     stream.shutdown().await.ok()
