@@ -92,7 +92,7 @@ async fn answer(form: &Form, session: &Session, user: &User, accepted: bool) -> 
     if accepted {
         let (client_id, audience) = (&request.client.client_id, request.audience.identifier());
         let known = grants::find(&app.db, tenant, &user.id, client_id, audience).await?;
-        let scopes = request.granted.to_vec();
+        let scopes = request.consented().to_vec();
         grants::grow(&mut batch, app, tenant, (&user.id, client_id, audience), known.as_ref(), &scopes);
         transactions::consented(&mut batch, tenant, transaction, &session.sid);
     } else {
@@ -115,10 +115,9 @@ async fn page(visit: &Visit, request: &Request, session: &Session, user: &User, 
         let listed = api?.scopes.as_ref()?.iter().find(|listed| listed.value == scope)?;
         listed.description.clone().filter(|_| described)
     };
-    let scopes = request
-        .granted
-        .iter()
-        .map(|scope| ScopeLine { value: scope.into(), description: description(scope) });
+    let scopes = request.consented();
+    let scopes =
+        scopes.iter().map(|scope| ScopeLine { value: scope.into(), description: description(scope) });
     ConsentPage {
         client_name: request.client.name.clone(),
         client_logo: request.client.logo_uri.clone(),

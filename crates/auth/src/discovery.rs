@@ -14,6 +14,7 @@ use model::tenants::{self, Tenant};
 use model::{App, protocol};
 use serde_json::{Value, json};
 
+use crate::authorize::request::MULTI_FACTOR;
 use crate::visit::Visit;
 
 /// A document as it is sent, and its entity tag (RFC 9110 §8.8.3).
@@ -141,9 +142,13 @@ fn document(issuer: &str, offered: Offered) -> Value {
         ],
         "token_endpoint_auth_signing_alg_values_supported": ["RS256", "RS384", "PS256", "HS256"],
         "claims_supported": [
-            "aud", "auth_time", "created_at", "email", "email_verified", "exp", "family_name", "given_name", "iat",
-            "identities", "iss", "name", "nickname", "phone_number", "picture", "sub"
+            "acr", "address", "aud", "auth_time", "birthdate", "created_at", "email", "email_verified", "exp",
+            "family_name", "gender", "given_name", "iat", "identities", "iss", "locale", "middle_name", "name",
+            "nickname", "phone_number", "phone_number_verified", "picture", "preferred_username", "profile", "sub",
+            "updated_at", "website", "zoneinfo"
         ],
+        "claims_parameter_supported": true,
+        "acr_values_supported": [MULTI_FACTOR],
         "request_uri_parameter_supported": false,
         "request_parameter_supported": true,
         "request_object_signing_alg_values_supported": ["RS256", "RS384", "PS256"],

@@ -2,6 +2,7 @@
 
 use model::clients::Client;
 use model::jose::{Algorithm, SigningKey, half_hash};
+use model::requested_claims::RequestedClaims;
 use model::resource_servers::ResourceServer;
 use model::roles::permissions;
 use model::sessions::{self, Proof};
@@ -39,6 +40,19 @@ pub enum Via {
     Password,
 }
 
+/// How a user's access token came to be, and what it is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// Where it is issued.
+    pub via: Via,
+    /// The session that it comes of; empty where there is none.
+    pub sid: &'a str,
+    /// The key that it is bound to.
+    pub jkt: Option<&'a str>,
+    /// The claims that the request named one by one.
+    pub claims: Option<&'a RequestedClaims>,
+}
+
 /// The opaque token that was just stored.
 pub fn opaque(token: String, expires_in: i64) -> AccessToken {
     AccessToken { token, expires_in }
@@ -72,6 +86,9 @@ struct Claims<'a> {
     /// Who acts for the subject (RFC 8693 §4.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     act: Option<Value>,
+    /// The claims that `/userinfo` tells besides; Doorward's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    userinfo_claims: Vec<&'a str>,
     /// RFC 9449 §6.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation<'a>>,
@@ -83,7 +100,7 @@ struct Confirmation<'a> {
     jkt: &'a str,
 }
 
-/// A user's access token for `api`, which comes of the session `sid` and is bound to the key `jkt`, if there is one.
+/// A user's access token for `api`.
 pub async fn user_access_token(
     app: &App,
     tenant: &Tenant,
@@ -91,7 +108,7 @@ pub async fn user_access_token(
     client: &Client,
     user: &UserId,
     scopes: &Scopes,
-    (via, sid, jkt): (Via, &str, Option<&str>),
+    How { via, sid, jkt, claims }: How<'_>,
 ) -> Result<AccessToken, db::Error> {
     let aud = audience(tenant, api, scopes);
     let gty = match via {
@@ -108,9 +125,11 @@ pub async fn user_access_token(
     let proof = proof(app, tenant, api, user, sid).await?;
     let permissions = permissions_of(app, tenant, api, user).await?;
     let (scope, client_id) = (scopes.to_string(), &client.client_id);
-    let proven = (proof, jkt);
-    sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, proven, permissions, None)
-        .await
+    let named =
+        claims.filter(|_| aud.is_array()).map(|claims| claims.userinfo.as_slice()).unwrap_or_default();
+    let named = named.iter().map(|claim| claim.name.as_str()).collect();
+    let more = More { proof, jkt, permissions, act: None, userinfo_claims: named };
+    sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, more).await
 }
 
 /// Whether tokens for the API hold all that their subject may do there, whatever was asked for (authentication contract §2.1).
@@ -145,7 +164,8 @@ pub async fn delegated_access_token(
     let (aud, lifetime, scope) = (audience(tenant, api, scopes), api.token_lifetime, scopes.to_string());
     let permissions = permissions_of(app, tenant, api, user).await?;
     let (sub, client_id, act) = (user.as_str(), &client.client_id, Some(act));
-    sign(app, tenant, api, sub, aud, scope, None, client_id, lifetime, (None, jkt), permissions, act).await
+    let more = More { jkt, permissions, act, ..More::default() };
+    sign(app, tenant, api, sub, aud, scope, None, client_id, lifetime, more).await
 }
 
 /// `aud`: the API, and userinfo besides where it would answer (authentication contract §2.1).
@@ -185,10 +205,21 @@ pub async fn client_access_token(
     // What a client may do is what its grant says.
     let permissions = tells_permissions(api).then(|| scope.split_whitespace().map(str::to_owned).collect());
     let (client_id, lifetime) = (&client.client_id, api.token_lifetime);
-    sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, (None, jkt), permissions, None).await
+    let more = More { jkt, permissions, ..More::default() };
+    sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, more).await
 }
 
-#[expect(clippy::too_many_arguments, reason = "each is one claim, and both callers are above")]
+/// What some access tokens hold and others do not.
+#[derive(Default)]
+struct More<'a> {
+    proof: Option<Proof>,
+    jkt: Option<&'a str>,
+    permissions: Option<Vec<String>>,
+    act: Option<Value>,
+    userinfo_claims: Vec<&'a str>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one claim, and all callers are above")]
 async fn sign(
     app: &App,
     tenant: &Tenant,
@@ -199,9 +230,7 @@ async fn sign(
     gty: Option<&'static str>,
     client_id: &ClientId,
     expires_in: i64,
-    (proof, jkt): (Option<Proof>, Option<&str>),
-    permissions: Option<Vec<String>>,
-    act: Option<Value>,
+    More { proof, jkt, permissions, act, userinfo_claims }: More<'_>,
 ) -> Result<AccessToken, db::Error> {
     let iat = app.clock.now().seconds();
     let dialect = api.token_dialect.as_deref().unwrap_or("access_token");
@@ -221,6 +250,7 @@ async fn sign(
         auth_time: proof.map(|proof| proof.authenticated_at.seconds()),
         amr: proof.filter(|proof| proof.mfa).map(|_| ["mfa"]),
         act,
+        userinfo_claims,
         cnf: jkt.map(|jkt| Confirmation { jkt }),
     };
     let typ = if rfc9068 { "at+jwt" } else { "JWT" };
@@ -266,6 +296,8 @@ pub struct IdToken<'a> {
     pub user: &'a User,
     /// Which claims it holds.
     pub scopes: &'a Scopes,
+    /// Which it holds besides.
+    pub claims: Option<&'a RequestedClaims>,
     /// The request's nonce; absent on refresh.
     pub nonce: Option<&'a str>,
     /// The browser session.
@@ -298,6 +330,8 @@ impl IdToken<'_> {
         algorithm: Algorithm,
     ) -> Map<String, Value> {
         let mut claims = self.user.claims(|scope| self.scopes.has(scope));
+        claims
+            .extend(self.claims.map(|named| self.user.requested_claims(&named.id_token)).unwrap_or_default());
         let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         put("iss", tenant.issuer.as_str().into());
         put("aud", self.client.client_id.as_str().into());

@@ -7,8 +7,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::access_tokens::{self, Opened};
 use model::clients::{self, Client};
-use model::jose::{Algorithm, VerifyError};
+use model::jose::{Algorithm, Verified, VerifyError};
 use model::proof_of_possession::{self as proofs, Expected, ProofError};
+use model::requested_claims::{RequestedClaim, RequestedClaims};
 use model::seal::digest;
 use model::users::{self, User};
 use model::{App, UserId, subjects};
@@ -22,13 +23,14 @@ use crate::visit::Visit;
 /// `GET|POST /userinfo`: the claims that the token's scopes allow. Every refusal is 401.
 pub async fn userinfo(State(_): State<App>, visit: Visit, method: Method, headers: HeaderMap) -> Response {
     match claims(&visit, &method, &headers).await {
-        Ok(Granted { user, scopes, client, strict }) => {
+        Ok(Granted { user, scopes, named, client, strict }) => {
             let mut body = Map::new();
             match subjects::of(&visit.app, &visit.tenant.id, &client, &user.id).await {
                 Ok(sub) => body.insert("sub".into(), sub.into()),
                 Err(error) => return Visit::json_error(error),
             };
             body.extend(user.claims(|scope| scopes.has(scope)));
+            body.extend(user.requested_claims(&named));
             if strict {
                 as_specified(&mut body);
             }
@@ -110,6 +112,8 @@ impl From<db::Error> for Unopened {
 struct Granted {
     user: User,
     scopes: Scopes,
+    /// What it tells besides: the claims that were named one by one.
+    named: Vec<RequestedClaim>,
     client: Arc<Client>,
     /// Whether the client is answered as the specification has it.
     strict: bool,
@@ -140,6 +144,7 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
             client_id: client_id.into(),
             scope: verified.text("scope").unwrap_or_default().to_owned(),
             jkt: verified.bound_to().map_err(|()| Unopened::Token)?.map(str::to_owned),
+            claims: Some(RequestedClaims { userinfo: named(&verified), ..RequestedClaims::default() }),
         };
         (opened, Some(iat))
     } else {
@@ -155,7 +160,14 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
     // A token older than its user is another user's who had the same id.
     let living = user
         .filter(|user| !user.is_blocked() && issued_at.is_none_or(|iat| iat >= user.created_at.seconds()));
-    living.map(|user| Granted { user, scopes, client, strict }).ok_or(Unopened::Token)
+    let named = opened.claims.unwrap_or_default().userinfo;
+    living.map(|user| Granted { user, scopes, named, client, strict }).ok_or(Unopened::Token)
+}
+
+/// The claims that a JWT says were named one by one.
+fn named(token: &Verified) -> Vec<RequestedClaim> {
+    let names = token.claims.get("userinfo_claims").and_then(Value::as_array);
+    names.into_iter().flatten().filter_map(Value::as_str).map(RequestedClaim::any).collect()
 }
 
 /// RFC 9449 §7.1: a token that is bound to a key is shown with a proof of it, and as nothing but a bound token.

@@ -4,6 +4,7 @@ use db::{Batch, Db, params};
 
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
+use crate::requested_claims::RequestedClaims;
 
 /// What an opaque access token stands for.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct AccessToken {
     pub family: Option<String>,
     /// The thumbprint of the key that it is bound to (RFC 9449 §6).
     pub jkt: Option<String>,
+    /// The claims that it reads besides, whatever its scopes.
+    pub claims: Option<RequestedClaims>,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -37,14 +40,16 @@ pub struct Opened {
     pub scope: String,
     /// The thumbprint of the key that it is bound to.
     pub jkt: Option<String>,
+    /// The claims that it reads besides.
+    pub claims: Option<RequestedClaims>,
 }
 
 /// Adds `token`.
 pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
     batch
         .execute(
-            "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, code_hash, family, expires_at, jkt)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, code_hash, family, expires_at, jkt, claims)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             params![
                 tenant,
                 token.hash,
@@ -54,7 +59,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
                 token.code_hash,
                 token.family.clone(),
                 token.expires_at,
-                token.jkt.clone()
+                token.jkt.clone(),
+                RequestedClaims::to_column(token.claims.as_ref())
             ],
         )
         .expect(1);
@@ -70,14 +76,20 @@ pub async fn find(
 ) -> Result<Option<Opened>, db::Error> {
     let row = db
         .read_one(
-            "SELECT user_id, client_id, scope, jkt FROM access_tokens AS t
+            "SELECT user_id, client_id, scope, jkt, claims FROM access_tokens AS t
              WHERE tenant = $1 AND hash = $2 AND expires_at > $3 AND (family IS NULL OR EXISTS (
                  SELECT 1 FROM refresh_token_families AS f WHERE f.tenant = t.tenant AND f.id = t.family))",
             params![tenant, *hash, now],
         )
         .await?;
     let opened = |mut row: db::Row| {
-        Ok(Opened { user_id: row.take()?, client_id: row.take()?, scope: row.take()?, jkt: row.take()? })
+        Ok(Opened {
+            user_id: row.take()?,
+            client_id: row.take()?,
+            scope: row.take()?,
+            jkt: row.take()?,
+            claims: RequestedClaims::from_column(row.take()?)?,
+        })
     };
     row.map(opened).transpose()
 }

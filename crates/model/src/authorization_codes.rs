@@ -4,6 +4,7 @@ use db::{Batch, Db, Row, params};
 
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
+use crate::requested_claims::RequestedClaims;
 
 /// How long a code lives, in seconds (authentication contract §1.3).
 pub const LIFETIME: i64 = 60;
@@ -76,6 +77,8 @@ pub struct Code {
     pub acr: Option<String>,
     /// The thumbprint of the only key that may redeem it (RFC 9449 §10).
     pub jkt: Option<String>,
+    /// The claims that the request named one by one.
+    pub claims: Option<RequestedClaims>,
     /// When the code was issued.
     pub issued_at: Timestamp,
     /// When the code ends.
@@ -90,8 +93,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
         .execute(
             "INSERT INTO authorization_codes (tenant, hash, client_id, user_id, sid, redirect_uri, code_challenge,
                  code_challenge_method, nonce, scope, requested_scope, audience, auth_time, issued_at, expires_at,
-                 mfa, acr, jkt)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+                 mfa, acr, jkt, claims)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
             params![
                 tenant,
                 code.hash,
@@ -110,7 +113,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
                 code.expires_at,
                 code.mfa,
                 code.acr.clone(),
-                code.jkt.clone()
+                code.jkt.clone(),
+                RequestedClaims::to_column(code.claims.as_ref())
             ],
         )
         .expect(1);
@@ -121,7 +125,7 @@ pub async fn find(db: &Db, tenant: &TenantId, hash: &[u8; 32]) -> Result<Option<
     let row = db
         .read_one(
             "SELECT client_id, user_id, sid, redirect_uri, code_challenge, code_challenge_method, nonce, scope,
-                 requested_scope, audience, auth_time, mfa, acr, jkt, issued_at, expires_at, spent_at
+                 requested_scope, audience, auth_time, mfa, acr, jkt, claims, issued_at, expires_at, spent_at
              FROM authorization_codes WHERE tenant = $1 AND hash = $2",
             params![tenant, *hash],
         )
@@ -145,6 +149,7 @@ fn from_row(hash: [u8; 32], mut row: Row) -> Result<Code, db::Error> {
         mfa: row.take::<Option<bool>>()?.unwrap_or_default(),
         acr: row.take()?,
         jkt: row.take()?,
+        claims: RequestedClaims::from_column(row.take()?)?,
         issued_at: row.take()?,
         expires_at: row.take()?,
         spent_at: row.take()?,

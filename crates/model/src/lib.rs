@@ -40,6 +40,7 @@ pub mod pushed_requests;
 pub mod random;
 pub mod recovery;
 pub mod refresh_tokens;
+pub mod requested_claims;
 pub mod resource_servers;
 pub mod retention;
 pub mod roles;

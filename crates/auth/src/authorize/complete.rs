@@ -13,7 +13,7 @@ use super::needs_consent;
 use super::request::{MULTI_FACTOR, Refusal, Request};
 use crate::device;
 use crate::events;
-use crate::issue::{self, Assurance, FrontChannel, IdToken};
+use crate::issue::{self, Assurance, FrontChannel, How, IdToken};
 use crate::pages::DeviceEnd;
 use crate::visit::{Visit, with_cookie};
 
@@ -46,7 +46,8 @@ pub async fn complete(
     let now = app.clock.now();
     let settings = visit.settings().await?;
     let limits = Limits::of(&settings);
-    let tells_when = request.max_age.is_some() || request.prompt.login || request.multi_factor;
+    let asked_when = request.claims.id_token.iter().any(|claim| claim.name == "auth_time");
+    let tells_when = request.max_age.is_some() || request.prompt.login || request.multi_factor || asked_when;
     let auth_time = tells_when.then_some(session.authenticated_at);
     let assurance = Assurance::of(request, session);
     let (code_token, access_token) = (app.random.token(), app.random.token());
@@ -61,14 +62,14 @@ pub async fn complete(
     if request.audience.api().is_some() || needs_consent(request) {
         let (client_id, audience) = (&request.client.client_id, request.audience.identifier());
         let known = grants::find(&app.db, &tenant.id, &user.id, client_id, audience).await?;
-        let covered = known.as_ref().filter(|grant| request.granted.within(&grant.scopes));
+        let covered = known.as_ref().filter(|grant| request.consented().within(&grant.scopes));
         if let Some(grant) = covered {
             grants::unchanged(&mut batch, &tenant.id, grant);
         } else if needs_consent(request) {
             // It was there a moment ago: it is asked for again, never made up.
             return Err(Incomplete::Changed);
         } else {
-            let scopes = request.granted.to_vec();
+            let scopes = request.consented().to_vec();
             grants::grow(
                 &mut batch,
                 app,
@@ -106,6 +107,7 @@ pub async fn complete(
             code_hash: request.response_type.code.then(|| model::seal::digest(&code_token)),
             family: None,
             jkt: None,
+            claims: request.named_claims(),
             expires_at: now.plus_seconds(issue::OPAQUE_FRONT_CHANNEL_LIFETIME),
         };
         access_tokens::insert(&mut batch, &tenant.id, &token);
@@ -128,7 +130,12 @@ pub async fn complete(
                     &request.client,
                     &user.id,
                     &request.granted,
-                    (issue::Via::FrontChannel, &session.sid, None),
+                    How {
+                        via: issue::Via::FrontChannel,
+                        sid: &session.sid,
+                        jkt: None,
+                        claims: Some(&request.claims),
+                    },
                 )
                 .await?
             }
@@ -149,6 +156,7 @@ pub async fn complete(
             client: &request.client,
             user,
             scopes: &request.granted,
+            claims: Some(&request.claims),
             nonce: request.nonce.as_deref(),
             sid: Some(&session.sid),
             auth_time,
@@ -191,6 +199,7 @@ fn code(
         mfa: session.mfa_at.is_some(),
         acr: request.multi_factor.then(|| MULTI_FACTOR.to_owned()),
         jkt: request.dpop_jkt.clone(),
+        claims: request.named_claims(),
         issued_at: now,
         expires_at: now.plus_seconds(authorization_codes::LIFETIME),
         spent_at: None,

@@ -5,11 +5,11 @@
 
 pub mod audience;
 pub mod complete;
-mod pushed;
+pub mod pushed;
 mod refusals;
 pub mod request;
 pub mod response;
-mod signed;
+pub mod signed;
 
 pub use pushed::push;
 
@@ -17,12 +17,12 @@ use axum::body::Bytes;
 use axum::extract::{OriginalUri, RawQuery, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
-use model::App;
 use model::connections::{self, Connection};
 use model::grants;
 use model::sessions::Session;
 use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
+use model::{App, subjects};
 
 use crate::device;
 use crate::factors::{self, Missing};
@@ -209,7 +209,7 @@ async fn standing(
     if !authenticated_here && !satisfies(visit, request, &session).await? {
         return Ok(Standing::Login);
     }
-    if !hinted_user(visit, request, &session).await? {
+    if !hinted_user(visit, request, &session).await? || !named_subject(visit, request, &session).await? {
         return Ok(Standing::Login);
     }
     if let Some(missing) = factors::missing(visit, request, &session, &user, here).await? {
@@ -249,11 +249,18 @@ async fn hinted_user(visit: &Visit, request: &Request, session: &Session) -> Res
     }
 }
 
+/// OIDC Core §5.5.1: the claim `sub` with a value names the user that the answer must be about.
+async fn named_subject(visit: &Visit, request: &Request, session: &Session) -> Result<bool, Refusal> {
+    let Some(named) = request.subjects() else { return Ok(true) };
+    let sub = subjects::of(&visit.app, &visit.tenant.id, &request.client, &session.user_id).await?;
+    Ok(named.contains(&sub.as_str()))
+}
+
 /// §1.7: whether what is granted here is the user's to consent to.
 pub fn needs_consent(request: &Request) -> bool {
     let skips = request.client.is_first_party
         && request.audience.api().is_none_or(|api| api.skip_consent_for_verifiable_first_party_clients);
-    !skips && !request.granted.is_empty()
+    !skips && !request.consented().is_empty()
 }
 
 /// §1.7: whether the user must still be asked.
@@ -264,7 +271,7 @@ pub async fn consent_missing(visit: &Visit, request: &Request, user: &User) -> R
     let (tenant, client_id) = (&visit.tenant.id, &request.client.client_id);
     let grant =
         grants::find(&visit.app.db, tenant, &user.id, client_id, request.audience.identifier()).await?;
-    Ok(grant.is_none_or(|grant| !request.granted.within(&grant.scopes)))
+    Ok(grant.is_none_or(|grant| !request.consented().within(&grant.scopes)))
 }
 
 /// Opens `state` and checks its request anew: the client may have changed since.

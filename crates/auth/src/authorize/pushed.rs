@@ -22,7 +22,7 @@ use crate::possession;
 use crate::visit::Visit;
 
 /// What every `request_uri` of ours begins with (RFC 9126 §2.2).
-const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
+pub const PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 
 /// Seconds that a pushed request lives, unless its client says otherwise.
 const LIFETIME: i64 = 30;

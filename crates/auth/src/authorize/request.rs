@@ -8,6 +8,7 @@ use model::clients::{self, Client};
 use model::connections::{self, Connection};
 use model::device_codes::DeviceCode;
 use model::protocol;
+use model::requested_claims::RequestedClaims;
 
 use super::audience::{Audience, AudienceError};
 use super::response::{ResponseMode, ResponseType, Signed, Target, origin};
@@ -60,6 +61,8 @@ pub struct Request {
     pub device: Option<[u8; 32]>,
     /// The thumbprint of the only key that may redeem the code (RFC 9449 §10).
     pub dpop_jkt: Option<String>,
+    /// The claims that were named one by one.
+    pub claims: RequestedClaims,
 }
 
 /// `prompt` (OIDC Core §3.1.2.1).
@@ -129,6 +132,29 @@ impl Refusal {
 }
 
 impl Request {
+    /// What the user is asked for consent to: the scopes that may be granted, and those that tell what was named one by one.
+    pub fn consented(&self) -> Scopes {
+        let mut scopes = self.granted.to_vec();
+        for scope in self.claims.scopes() {
+            if !scopes.iter().any(|known| known == scope) {
+                scopes.push(scope.to_owned());
+            }
+        }
+        Scopes::from_list(scopes)
+    }
+
+    /// The claims that were named, where there are any.
+    pub fn named_claims(&self) -> Option<RequestedClaims> {
+        (!self.claims.is_empty()).then(|| self.claims.clone())
+    }
+
+    /// The subjects of which the answer may be about, where the request names some (OIDC Core §5.5.1).
+    pub fn subjects(&self) -> Option<Vec<&str>> {
+        let mut named = self.claims.userinfo.iter().chain(&self.claims.id_token);
+        let asked = named.find(|claim| claim.name == "sub" && !claim.values.is_empty())?;
+        Some(asked.values.iter().filter_map(|value| value.as_str()).collect())
+    }
+
     /// What the request is for.
     pub fn aim(&self) -> Aim<'_> {
         Aim { client: &self.client, audience: self.audience.identifier(), scopes: &self.granted }
@@ -156,11 +182,14 @@ impl Request {
         source(visit, &target, &client, params).await?;
         organization(&target, params)?;
         let dpop_jkt = dpop_jkt(&target, params)?;
+        let claims = claims(&target, params)?;
         let connection = connection(visit, &target, &client, params).await?;
         let (audience, granted) = audience(visit, &target, &client, params, &scope, response_type).await?;
         possession(&target, &client, &audience, response_type)?;
+        let multi_factor = multi_factor(&target, params, &claims)?;
         Ok(Self {
             dpop_jkt,
+            claims,
             redirect_uri_sent: params.get("redirect_uri").is_some(),
             response_type,
             nonce,
@@ -173,9 +202,7 @@ impl Request {
             connection,
             login_hint: params.get("login_hint").map(str::to_owned),
             signup: params.get("screen_hint") == Some("signup"),
-            multi_factor: params
-                .get("acr_values")
-                .is_some_and(|values| values.split_ascii_whitespace().any(|value| value == MULTI_FACTOR)),
+            multi_factor,
             id_token_hint: params.get("id_token_hint").map(str::to_owned),
             device: None,
             client,
@@ -232,6 +259,7 @@ impl Request {
             id_token_hint: None,
             device: Some(code.hash),
             dpop_jkt: None,
+            claims: RequestedClaims::default(),
         })
     }
 }
@@ -448,6 +476,28 @@ async fn source(visit: &Visit, target: &Target, client: &Client, params: &Params
         return Err(Refusal::invalid(target, "The client requires signed request objects"));
     }
     Ok(())
+}
+
+/// OIDC Core §5.5: the claims that are named one by one.
+fn claims(target: &Target, params: &Params) -> Result<RequestedClaims, Refusal> {
+    let Some(text) = params.get("claims") else { return Ok(RequestedClaims::default()) };
+    RequestedClaims::parse(text).map_err(|error| Refusal::invalid(target, error.to_string()))
+}
+
+/// Whether a second factor is asked for, by `acr_values` or by the claim `acr`. Without what is essential there is no answer (OIDC Core
+/// §5.5.1.1), and there is but one value that can be met.
+fn multi_factor(target: &Target, params: &Params, claims: &RequestedClaims) -> Result<bool, Refusal> {
+    let values = params.get("acr_values").unwrap_or_default();
+    let mut asked = values.split_ascii_whitespace().any(|value| value == MULTI_FACTOR);
+    if let Some(acr) = claims.id_token.iter().find(|claim| claim.name == "acr" && !claim.values.is_empty()) {
+        let can_be_met = acr.values.iter().any(|value| value == MULTI_FACTOR);
+        if acr.essential && !can_be_met {
+            let description = "The acr that is essential cannot be met";
+            return Err(Refusal::client(target, "unmet_authentication_requirements", description));
+        }
+        asked |= can_be_met;
+    }
+    Ok(asked)
 }
 
 /// RFC 9449 §10: the SHA-256 thumbprint of a key.

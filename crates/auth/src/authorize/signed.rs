@@ -25,7 +25,7 @@ const A_DAY: i64 = 24 * 3600;
 
 /// What stands in the signed object of `params`, in the place of everything but the client; `params` themselves where there is no
 /// object, or where the client signs none: that is for the checks to refuse.
-pub(super) async fn open(visit: &Visit, params: Params) -> Result<Params, Refusal> {
+pub async fn open(visit: &Visit, params: Params) -> Result<Params, Refusal> {
     let (Some(object), Some(client_id)) = (params.get("request"), params.get("client_id")) else {
         return Ok(params);
     };

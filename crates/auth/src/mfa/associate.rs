@@ -32,14 +32,24 @@ pub async fn associate(
     body: Bytes,
 ) -> Result<NoStore<Value>, OAuthError> {
     let (visit, query, headers) = (&visit, query.as_deref(), &headers);
-    let (app, tenant) = (&visit.app, &visit.tenant.id);
     let body_params = Params::parse_body(headers, &body)?;
     let body = Params::parse_object(headers, &body)?;
     let bearer = Bearer::of_header(visit, headers).await?;
     bearer.may("enroll")?;
     let client = calling_client(visit, query, headers, &body_params, &bearer).await?;
+    let strict = visit.is_strict_for(&client).await?;
+    associated(visit, &client, &bearer, &body).await.map(NoStore).map_err(|error| error.told(strict))
+}
+
+async fn associated(
+    visit: &Visit,
+    client: &Client,
+    bearer: &Bearer,
+    body: &Map<String, Value>,
+) -> Result<Value, OAuthError> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
     let guardian = guardian::find(app, tenant).await?;
-    let (kind, address) = wanted(&body, &guardian, &bearer)?;
+    let (kind, address) = wanted(body, &guardian, bearer)?;
     let all = factors::list(&app.db, tenant, &bearer.user.id).await?;
     if matches!(bearer.proof, Proof::First(_)) && all.iter().any(Factor::protects) {
         return Err(OAuthError::access_denied("User is already enrolled."));
@@ -61,7 +71,7 @@ pub async fn associate(
             let purpose = oob_purpose(&bearer.token, &oob_code);
             let factor = Factor::begin(app, &bearer.user.id, Kind::Email, &purpose).with_address(&address);
             let begun = begun(factor, &purpose);
-            send_code(visit, &client, &bearer, &address, &oob_code, &begun).await?;
+            send_code(visit, client, bearer, &address, &oob_code, &begun).await?;
             json!({
                 "authenticator_type": "oob",
                 "binding_method": "prompt",
@@ -91,7 +101,7 @@ pub async fn associate(
     if let Some(code) = recovery {
         answer["recovery_codes"] = json!([code]);
     }
-    Ok(NoStore(answer))
+    Ok(answer)
 }
 
 /// The client that calls, which is the one that the token was issued to. `Authorization` holds the token here, so that it proves

@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use model::clients::{self, Client};
 use model::jose::VerifyError;
 use model::mfa_tokens::{self, MfaToken};
+use model::protocol;
 use model::users::{self, User};
 use model::{ClientId, UserId};
 
@@ -46,6 +47,11 @@ impl Bearer {
     /// # Errors
     /// 401 without one; else as [`Bearer::of`].
     pub async fn of_header(visit: &Visit, headers: &HeaderMap) -> Result<Self, OAuthError> {
+        let strict = protocol::find(&visit.app, &visit.tenant.id).await?.strict;
+        Self::shown(visit, headers).await.map_err(|error| if strict { as_bearer(error) } else { error })
+    }
+
+    async fn shown(visit: &Visit, headers: &HeaderMap) -> Result<Self, OAuthError> {
         let mut values = headers.get_all(header::AUTHORIZATION).iter();
         let (Some(first), None) = (values.next(), values.next()) else {
             return Err(OAuthError::unauthorized_caller());
@@ -110,6 +116,16 @@ impl Bearer {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+/// RFC 6750 §3.1: a bearer token that does not hold is 401 `invalid_token`.
+fn as_bearer(error: OAuthError) -> OAuthError {
+    match error.error {
+        "invalid_grant" | "expired_token" | "access_denied" => {
+            OAuthError { status: StatusCode::UNAUTHORIZED, error: "invalid_token", ..error }
+        }
+        _ => error,
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
+use model::clients::Client;
 use model::factors::{self, Kind};
 use model::{App, guardian, logs};
 use serde_json::{Value, json};
@@ -30,9 +31,14 @@ pub async fn challenge(
     let (visit, query, headers) = (&visit, query.as_deref(), &headers);
     let params = Params::parse_body(headers, &body)?;
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
+    let strict = visit.is_strict_for(&client).await?;
+    challenged(visit, &client, &params).await.map(NoStore).map_err(|error| error.told(strict))
+}
+
+async fn challenged(visit: &Visit, client: &Client, params: &Params) -> Result<Value, OAuthError> {
     let token = params.get("mfa_token").ok_or_else(|| OAuthError::missing("mfa_token"))?;
     let bearer = Bearer::of(visit, token).await?;
-    bearer.is_for(&client)?;
+    bearer.is_for(client)?;
     let (app, tenant, user) = (&visit.app, &visit.tenant.id, &bearer.user);
     let guardian = guardian::find(app, tenant).await?;
     let all = factors::list(&app.db, tenant, &user.id).await?;
@@ -69,15 +75,14 @@ pub async fn challenge(
     match ways(&guardian, &all, user).into_iter().find(asked) {
         Some(Kind::Totp) => {
             let event = events::factor(visit, logs::Kind::FactorStarted, None, user, Kind::Totp.as_str());
-            app.audit.push(event.client(&client));
-            Ok(NoStore(json!({ "challenge_type": "otp" })))
+            app.audit.push(event.client(client));
+            Ok(json!({ "challenge_type": "otp" }))
         }
         Some(Kind::Email) => {
             let address = address(&all, user).ok_or_else(unsupported)?;
             let oob_code = app.random.token();
-            send_code(visit, &client, &bearer, &address, &oob_code, &[]).await?;
-            let answer = json!({ "challenge_type": "oob", "oob_code": oob_code, "binding_method": "prompt" });
-            Ok(NoStore(answer))
+            send_code(visit, client, &bearer, &address, &oob_code, &[]).await?;
+            Ok(json!({ "challenge_type": "oob", "oob_code": oob_code, "binding_method": "prompt" }))
         }
         _ => Err(unsupported()),
     }

@@ -2,6 +2,7 @@
 //! contract §3.4, §8.3, §8.4).
 
 pub mod proof;
+mod pushed;
 pub mod start;
 pub mod verify;
 

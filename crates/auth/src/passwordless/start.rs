@@ -17,7 +17,7 @@ use model::{App, logs, users};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
-use super::Address;
+use super::{Address, pushed};
 use crate::client_authentication;
 use crate::errors::OAuthError;
 use crate::events;
@@ -101,6 +101,11 @@ async fn begin(
     };
     let place = (&*connection, address.folded.as_str());
     passwordless::send(&mut batch, app, tenant, place, &client.client_id, &code, lifetime);
+    let kept = match link {
+        true => pushed::keep(visit, &mut batch, &client, &connection, &auth_params).await?,
+        false => None,
+    };
+    let asked = kept.map_or(auth_params, |uri| vec![("request_uri".to_owned(), uri)]);
     // Who is not there and may not sign up gets no mail, and nobody hears of it.
     if found.is_some() || connection.takes_new_users() {
         // To the address as it is kept, and of a linked account to that account's own.
@@ -114,7 +119,7 @@ async fn begin(
         let letter = letter.client(&client.client_id);
         let letter = match link {
             true => letter
-                .with("url", url(visit, &client, &connection, &address, &auth_params, &code))
+                .with("url", url(visit, &client, &connection, &address, &asked, &code))
                 .with("url_lifetime", LINK_LIFETIME),
             false => letter.with("code", code),
         };
@@ -155,7 +160,9 @@ async fn client(
     }
     if !shows {
         let description = "Client authentication is required";
-        return Err(OAuthError::new(StatusCode::UNAUTHORIZED, "unauthorized_client", description));
+        let error = OAuthError::new(StatusCode::UNAUTHORIZED, "unauthorized_client", description);
+        let error = OAuthError { specified: Some("invalid_client"), ..error };
+        return Err(error.told(visit.is_strict_for(&client).await?));
     }
     client_authentication::authenticate(visit, query, headers, params).await
 }
@@ -228,7 +235,7 @@ fn url(
     ];
     let kept = auth_params.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
     pairs.extend(kept.map(|(name, value)| (name.as_str(), value.as_str())));
-    if !pairs.iter().any(|(name, _)| *name == "response_type") {
+    if !pairs.iter().any(|(name, _)| ["response_type", "request_uri"].contains(name)) {
         pairs.push((
             "response_type",
             if client.allows_grant("authorization_code") { "code" } else { "token" },

@@ -12,7 +12,7 @@ use model::{App, clients, logs, users};
 use serde_json::json;
 
 use super::proof::{self, Right, Who, Wrong};
-use super::{Address, connection};
+use super::{Address, connection, pushed};
 use crate::aim::Aim;
 use crate::authorize::refuse;
 use crate::authorize::request::Request;
@@ -38,6 +38,10 @@ pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery)
     let text = |name: &str| params.get(name).unwrap_or_default().to_owned();
     let (email, code) = (text("email"), text("verification_code"));
     let asked = params.only(|name| !OWN.contains(&name));
+    let asked = match pushed::asked(&visit, asked).await {
+        Ok(asked) => asked,
+        Err(refusal) => return refuse(&visit, refusal).await,
+    };
     let visit = visit.asking(&asked);
     let request = match Request::check(&visit, &asked).await {
         Ok(request) => request,
@@ -170,10 +174,17 @@ async fn look(visit: &Visit, headers: &HeaderMap, body: &[u8]) -> Result<(), OAu
     let (email, code) = (required("email")?, required("verification_code")?);
     let wrong = || {
         let description = "Wrong email or verification code.";
-        OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_user_password", description)
+        let error = OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_user_password", description);
+        OAuthError { specified: Some("invalid_grant"), ..error }
     };
     let client = clients::find(&visit.app, &visit.tenant.id, client_id).await?;
     let client = client.filter(|client| !client.global).ok_or_else(wrong)?;
+    let strict = visit.is_strict_for(&client).await?;
+    // RFC 6749 §5.2 has 400 for a grant that is wrong.
+    let wrong = || match strict {
+        true => OAuthError { status: StatusCode::BAD_REQUEST, ..wrong() }.strictly(),
+        false => wrong(),
+    };
     let connection = connection(visit, &client.client_id, name).await?.ok_or_else(wrong)?;
     let address = Address::email(email).ok_or_else(wrong)?;
     let scopes = Scopes::default();

@@ -17,7 +17,7 @@ use model::users::{self, User};
 use super::{Tokens, granted_now};
 use crate::errors::OAuthError;
 use crate::events;
-use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
+use crate::issue::{self, Assurance, FrontChannel, How, IdToken, Via};
 use crate::params::Params;
 use crate::possession;
 use crate::scopes::Scopes;
@@ -165,6 +165,7 @@ fn redeem(
     if let Some(token) = &refresh_token {
         let begun = Family {
             code_hash: Some(code.hash),
+            claims: code.claims.clone(),
             ..Family::begin(
                 app,
                 client,
@@ -187,6 +188,7 @@ fn redeem(
             code_hash: Some(code.hash),
             family,
             jkt: visit.jkt.clone(),
+            claims: code.claims.clone(),
             expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
         };
         access_tokens::insert(&mut batch, tenant, &stored);
@@ -200,7 +202,8 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
     let scopes = Scopes::parse(&code.scope);
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
-            let how = (Via::Code, &*code.sid, visit.jkt.as_deref());
+            let claims = code.claims.as_ref();
+            let how = How { via: Via::Code, sid: &code.sid, jkt: visit.jkt.as_deref(), claims };
             issue::user_access_token(app, tenant, api, client, &user.id, &scopes, how).await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
@@ -212,6 +215,7 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
                 client,
                 user: &user,
                 scopes: &scopes,
+                claims: code.claims.as_ref(),
                 nonce: code.nonce.as_deref(),
                 sid: Some(&code.sid),
                 auth_time: code.auth_time,

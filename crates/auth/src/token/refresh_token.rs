@@ -14,7 +14,7 @@ use model::{Timestamp, grants};
 use super::{Tokens, granted_now};
 use crate::errors::OAuthError;
 use crate::events;
-use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
+use crate::issue::{self, Assurance, FrontChannel, How, IdToken, Via};
 use crate::params::Params;
 use crate::possession;
 use crate::scopes::Scopes;
@@ -163,6 +163,7 @@ fn advance(
             code_hash: None,
             family: Some(family.id.clone()),
             jkt: visit.jkt.clone(),
+            claims: family.claims.clone(),
             expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
         };
         access_tokens::insert(&mut batch, tenant, &stored);
@@ -184,7 +185,8 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
     let Issued { family, user, api, scopes, next, opaque } = issued;
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
-            let how = (Via::Refresh, &*family.sid, visit.jkt.as_deref());
+            let claims = family.claims.as_ref();
+            let how = How { via: Via::Refresh, sid: &family.sid, jkt: visit.jkt.as_deref(), claims };
             issue::user_access_token(app, tenant, api, client, &user.id, &scopes, how).await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
@@ -196,6 +198,7 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
                 client,
                 user: &user,
                 scopes: &scopes,
+                claims: family.claims.as_ref(),
                 nonce: None,
                 sid: Some(family.sid.as_str()).filter(|sid| !sid.is_empty()),
                 auth_time: None,

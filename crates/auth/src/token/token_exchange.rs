@@ -75,6 +75,7 @@ async fn exchanged(visit: &Visit, client: &Client, params: &Params) -> Result<To
     let Some(subject) = verified(visit, token, own).await? else {
         return invalid("The subject_token is not valid");
     };
+    bound(visit, &subject)?;
     let user = users::find(&app.db, &tenant.id, &UserId::from(subject.subject())).await?;
     // A token older than its user is another user's who had the same id.
     let issued_at = subject.integer("iat");
@@ -138,6 +139,18 @@ async fn verified(visit: &Visit, token: &str, own: &str) -> Result<Option<Arc<Ve
     let holds = verified.issuer() == tenant.issuer && verified.is_for(own) && is_users;
     let client = clients::find(app, &tenant.id, &client_id).await?;
     Ok((holds && client.is_some()).then_some(verified))
+}
+
+/// RFC 9449 §7: a token that is bound to a key is shown with a proof of it, here too; what comes of it is then bound to the same key.
+fn bound(visit: &Visit, subject: &Verified) -> Result<(), OAuthError> {
+    match subject.bound_to() {
+        Ok(None) => Ok(()),
+        Ok(Some(jkt)) if visit.jkt.as_deref() == Some(jkt) => Ok(()),
+        _ => {
+            let description = "The subject_token is bound to a key, of which a DPoP proof is required";
+            Err(OAuthError::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", description))
+        }
+    }
 }
 
 /// How many act for each other.

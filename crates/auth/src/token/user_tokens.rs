@@ -11,7 +11,7 @@ use model::users::User;
 use super::Tokens;
 use crate::authorize::audience::{Audience, AudienceError};
 use crate::errors::OAuthError;
-use crate::issue::{self, Assurance, FrontChannel, IdToken, Via};
+use crate::issue::{self, Assurance, FrontChannel, How, IdToken, Via};
 use crate::params::Params;
 use crate::possession;
 use crate::scopes::Scopes;
@@ -80,6 +80,7 @@ impl Purchase {
                 code_hash: None,
                 family,
                 jkt: visit.jkt.clone(),
+                claims: None,
                 expires_at: app.clock.now().plus_seconds(issue::OPAQUE_LIFETIME),
             };
             access_tokens::insert(batch, tenant, &stored);
@@ -92,7 +93,7 @@ impl Purchase {
         let (app, tenant, scopes) = (&visit.app, &visit.tenant, &self.scopes);
         let access_token = match (self.audience.api(), stored.opaque) {
             (Some(api), _) => {
-                let how = (self.via, NO_SESSION, visit.jkt.as_deref());
+                let how = How { via: self.via, sid: NO_SESSION, jkt: visit.jkt.as_deref(), claims: None };
                 issue::user_access_token(app, tenant, api, client, &self.user.id, scopes, how).await?
             }
             (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
@@ -104,6 +105,7 @@ impl Purchase {
                     client,
                     user: &self.user,
                     scopes,
+                    claims: None,
                     nonce: None,
                     sid: None,
                     auth_time: None,

@@ -12,6 +12,7 @@ use crate::app::{Model, Peer};
 use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
+use crate::requested_claims::RequestedClaims;
 use crate::seal::digest;
 
 pub use list::{Shown, Which, count, describe, find_by_id, of_user, remove_some};
@@ -50,6 +51,8 @@ pub struct Family {
     pub expires_at: Option<Timestamp>,
     /// The thumbprint of the only key that may exchange it (RFC 9449 §5).
     pub jkt: Option<String>,
+    /// The claims that the sign-in named one by one: what comes of it tells them too.
+    pub claims: Option<RequestedClaims>,
 }
 
 /// A token as it was presented: its family and its place in it.
@@ -103,6 +106,7 @@ impl Family {
             idle_expires_at: settings.idle_lifetime().map(|seconds| now.plus_seconds(seconds)),
             expires_at: settings.lifetime().map(|seconds| now.plus_seconds(seconds)),
             jkt: jkt.filter(|_| client.is_public()).map(str::to_owned),
+            claims: None,
         }
     }
 
@@ -136,8 +140,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
     batch
         .execute(
             "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating,
-                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent, jkt, identity)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent, jkt, claims, identity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
                  (SELECT identity FROM sessions WHERE tenant = $1 AND sid = $5))",
             params![
                 tenant,
@@ -155,7 +159,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
                 family.expires_at,
                 peer.ip.to_string(),
                 peer.user_agent.clone(),
-                family.jkt.clone()
+                family.jkt.clone(),
+                RequestedClaims::to_column(family.claims.as_ref())
             ],
         )
         .expect(1);
@@ -182,7 +187,7 @@ pub async fn find(db: &Db, tenant: &TenantId, token: &str) -> Result<Option<Pres
     let row = db
         .read_one(
             "SELECT t.generation, f.id, f.client_id, f.user_id, f.sid, f.audience, f.scope, f.rotating, f.generation,
-                 f.code_hash, f.created_at, f.exchanged_at, f.idle_expires_at, f.expires_at, f.jkt
+                 f.code_hash, f.created_at, f.exchanged_at, f.idle_expires_at, f.expires_at, f.jkt, f.claims
              FROM refresh_tokens t JOIN refresh_token_families f ON f.tenant = t.tenant AND f.id = t.family
              WHERE t.tenant = $1 AND t.hash = $2",
             params![tenant, digest(token)],
@@ -212,6 +217,7 @@ fn take(row: &mut Row) -> Result<Family, db::Error> {
         idle_expires_at: row.take()?,
         expires_at: row.take()?,
         jkt: row.take()?,
+        claims: RequestedClaims::from_column(row.take()?)?,
     })
 }
 
