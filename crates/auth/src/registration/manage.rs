@@ -60,21 +60,19 @@ async fn replaced(
         app.keys.provide(app, tenant, algorithm).await?;
     }
     let decide = async || {
-        let (before, registration, token) = own(visit, id, headers).await?;
-        let mut body = metadata.client_body();
-        let credentials = take_credentials(visit, &mut body)?;
-        let mut client = before.patched(&body).map_err(|error| metadata::invalid(error.to_string()))?;
-        client.credentials = credentials;
-        client.protocol = metadata.protocol(before.protocol.strict);
-        let mut registration = registration;
-        metadata.note(&mut registration);
-        client.registration = Some(registration);
-        let mut batch = Batch::new();
-        clients::save(&mut batch, tenant, &mut client);
-        model::logs::record(&mut batch, events::client_changed_itself(visit, &client));
-        Ok::<_, OAuthError>((batch, (client, token)))
+        let made = change(visit, &metadata, own(visit, id, headers).await);
+        Ok::<_, db::Error>(match made {
+            Ok(mut client) => {
+                let mut batch = Batch::new();
+                clients::save(&mut batch, tenant, &mut client);
+                model::logs::record(&mut batch, events::client_changed_itself(visit, &client));
+                (batch, Ok(client))
+            }
+            Err(error) => (Batch::new(), Err(error)),
+        })
     };
-    let (client, token) = app.db.retry(decide).await?;
+    let client = app.db.retry(decide).await??;
+    let token = bearer(headers).unwrap_or_default();
     let secret = clients::secret(app, tenant, &client.client_id).await?;
     Ok(answer(visit, &client, &metadata, secret.as_deref(), token))
 }
@@ -88,16 +86,38 @@ pub async fn remove(
 ) -> Response {
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let decide = async || {
-        let (client, _, _) = own(&visit, &id, &headers).await?;
-        let mut batch = Batch::new();
-        clients::remove(&mut batch, tenant, &client);
-        model::logs::record(&mut batch, events::client_removed_itself(&visit, &client));
-        Ok::<_, OAuthError>((batch, ()))
+        Ok::<_, db::Error>(match own(&visit, &id, &headers).await {
+            Ok((client, _, _)) => {
+                let mut batch = Batch::new();
+                clients::remove(&mut batch, tenant, &client);
+                model::logs::record(&mut batch, events::client_removed_itself(&visit, &client));
+                (batch, Ok(()))
+            }
+            Err(error) => (Batch::new(), Err(error)),
+        })
     };
     match app.db.retry(decide).await {
-        Ok(()) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
-        Err(error) => refused(error),
+        Ok(Ok(())) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
+        Ok(Err(error)) => refused(error),
+        Err(error) => refused(error.into()),
     }
+}
+
+/// The client with this metadata in the place of all that it said before.
+fn change(
+    visit: &Visit,
+    metadata: &Metadata,
+    own: Result<(Client, Registration, &str), OAuthError>,
+) -> Result<Client, OAuthError> {
+    let (before, mut registration, _) = own?;
+    let mut body = metadata.client_body();
+    let credentials = take_credentials(visit, &mut body)?;
+    let mut client = before.patched(&body).map_err(|error| metadata::invalid(error.to_string()))?;
+    client.credentials = credentials;
+    client.protocol = metadata.protocol(before.protocol.strict);
+    metadata.note(&mut registration);
+    client.registration = Some(registration);
+    Ok(client)
 }
 
 fn told(result: Result<Map<String, Value>, OAuthError>) -> Response {

@@ -349,6 +349,7 @@ mod tests {
             idle_expires_at: None,
             expires_at: None,
             jkt: None,
+            claims: None,
         };
         Presented { family, generation: given }
     }

@@ -24,5 +24,6 @@ mod recovery_links;
 mod registered_clients;
 mod registration;
 mod request_objects;
+mod requested_claims;
 mod signatures;
 mod token_exchange;

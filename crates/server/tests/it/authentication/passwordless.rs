@@ -96,6 +96,43 @@ both_databases! {
         assert_eq!((&user["email_verified"], &user["logins_count"], &user["user_metadata"]["color"]), (&json!(true), &json!(1), &json!("teal")));
     }
 
+    /// RFC 9126 §6, RFC 9101 §10.5: a link could be changed by whoever opens it, and so holds nothing but a name for what was asked.
+    async fn a_link_of_a_client_that_insists_holds_what_it_sent_itself(app: TestApp) {
+        let app = ready(app).await;
+        let insists = json!({ "require_pushed_authorization_requests": true });
+        assert_eq!(app.admin().patch("/api/v2/clients/phone", insists).await.status, 200);
+        let bad = start(&app, json!({ "send": "link", "authParams": { "response_type": "nothing" } })).await;
+        assert_eq!((bad.status, &bad.body["error"]), (400, &json!("unsupported_response_type")), "{bad:?}");
+        let begun = start(&app, json!({ "send": "link", "authParams": params() })).await;
+        assert_eq!(begun.status, 200, "{begun:?}");
+        let path = link(&app).await;
+        assert!(path.contains("request_uri=urn") && !path.contains("redirect_uri") && !path.contains("scope"), "{path}");
+        let mut browser = Browser::new(app.caller());
+        // Whoever looks at it, and whatever stands beside it: what counts is what was kept.
+        let page = browser.get(&format!("{path}&scope=openid%20profile&state=evil")).await;
+        let page = Form::of(&page).action.starts_with("/passwordless").then(|| page).expect("the page");
+        let landed = browser.submit(&page, &[]).await;
+        assert_eq!((landed.param("state").as_str(), landed.param("code").is_empty()), ("st", false), "{landed:?}");
+        let others = path.replace("client_id=phone", "client_id=tablet");
+        assert_eq!(Browser::new(app.caller()).get(&others).await.status, 400);
+        app.app.clock.advance(model::passwordless::LINK_LIFETIME);
+        assert_eq!(Browser::new(app.caller()).get(&path).await.status, 400);
+    }
+
+    async fn a_strict_client_is_refused_as_the_specification_has_it(app: TestApp) {
+        let app = ready(app).await;
+        for client in ["web", "phone"] {
+            let set = app.admin().patch(&format!("/api/v2/doorward/clients/{client}"), json!({ "strict": true })).await;
+            assert_eq!(set.status, 200);
+        }
+        let unproven = start(&app, json!({ "client_id": "web" })).await;
+        assert_eq!((unproven.status, &unproven.body["error"]), (401, &json!("invalid_client")), "{unproven:?}");
+        assert_eq!(start(&app, json!({})).await.status, 200);
+        let body = json!({ "client_id": "phone", "connection": "email", "email": "ann@example.com", "verification_code": "000000" });
+        let wrong = app.caller().post("/passwordless/verify", body).await;
+        assert_eq!((wrong.status, &wrong.body["error"]), (400, &json!("invalid_grant")), "{wrong:?}");
+    }
+
     async fn a_code_signs_in_and_makes_its_user_once(app: TestApp) {
         let app = ready(app).await;
         let sent = start(&app, json!({})).await;

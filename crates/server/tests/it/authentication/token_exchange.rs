@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::security::exchange::{Exchange, assert_refused, grant_of};
 use crate::security::{API, claims, prepared, signed_in};
+use crate::support::holder::Holder;
 use crate::support::{Answer, Authorize, TestApp};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
@@ -132,5 +133,22 @@ both_databases! {
         assert_refused(&answer, 403, "unauthorized_client", "The client is not linked to an API");
         let answer = exchange("web", &token, NEXT).send(&app).await;
         assert_eq!((answer.status, &answer.body["error"]), (403, &json!("unauthorized_client")));
+    }
+
+    /// RFC 9449 §7: what is bound to a key is shown with a proof of it, and what comes of it is bound to the same.
+    async fn a_bound_token_is_exchanged_with_a_proof_of_its_key(app: TestApp) {
+        let app = ready(app).await;
+        let (holder, other) = (Holder::new(), Holder::new());
+        let mut alice = signed_in(&app, "alice").await;
+        let code = alice.open(&Authorize::code("web").with("audience", API).with("scope", "openid read:a").path()).await.param("code");
+        let bound = Exchange::code("web", &code).send_as(&holder.at_token_endpoint(&app, "")).await;
+        let bound = grant_of(&bound).access_token;
+        let asked = exchange("backend", &bound, NEXT);
+        let refused = "The subject_token is bound to a key, of which a DPoP proof is required";
+        assert_refused(&asked.send(&app).await, 400, "invalid_dpop_proof", refused);
+        assert_refused(&asked.send_as(&other.at_token_endpoint(&app, "")).await, 400, "invalid_dpop_proof", refused);
+        let answer = asked.send_as(&holder.at_token_endpoint(&app, "")).await;
+        assert_eq!(answer.body["token_type"], "DPoP", "{answer:?}");
+        assert_eq!(given(&answer).1["cnf"], json!({ "jkt": holder.thumbprint() }));
     }
 }

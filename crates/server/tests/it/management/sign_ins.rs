@@ -57,6 +57,7 @@ impl SignIn {
             mfa: false,
             acr: None,
             jkt: None,
+            claims: None,
             issued_at: now,
             expires_at: now.plus_seconds(60),
             spent_at: None,
@@ -73,6 +74,7 @@ impl SignIn {
             code_hash: None,
             family: None,
             jkt: None,
+            claims: None,
             expires_at: now.plus_seconds(3600),
         };
         access_tokens::insert(&mut batch, tenant, &opaque);
