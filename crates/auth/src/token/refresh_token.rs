@@ -9,15 +9,16 @@ use model::refresh_tokens::{self, Exchange, Family, Presented};
 use model::resource_servers::ResourceServer;
 use model::seal::digest;
 use model::users::{self, User};
-use model::{Timestamp, grants};
+use model::{Timestamp, UserId, grants};
 
 use super::{Tokens, granted_now};
+use crate::authorize::audience::Audience;
 use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::{self, Assurance, FrontChannel, How, IdToken, Via};
 use crate::params::Params;
 use crate::possession;
-use crate::scopes::Scopes;
+use crate::scopes::{Scopes, is_openid};
 use crate::visit::Visit;
 
 /// How an exchange went, as far as the database is concerned.
@@ -28,6 +29,14 @@ enum Outcome {
     /// Refused for a reason that the client may know.
     Told(OAuthError),
     Blocked,
+}
+
+/// What an exchange asks for.
+struct Asked<'a> {
+    /// Some of the scopes.
+    scopes: Option<Scopes>,
+    /// Another API than the token's own.
+    audience: Option<&'a str>,
 }
 
 /// What a committed exchange handed out.
@@ -47,8 +56,8 @@ struct Issued {
 pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result<Tokens, OAuthError> {
     let app = &visit.app;
     let token = params.get("refresh_token").ok_or_else(|| OAuthError::missing("refresh_token"))?;
-    let asked = params.get("scope").map(Scopes::parse);
-    let outcome = app.db.retry(async || decide(visit, client, token, asked.as_ref()).await).await?;
+    let asked = Asked { scopes: params.get("scope").map(Scopes::parse), audience: params.get("audience") };
+    let outcome = app.db.retry(async || decide(visit, client, token, &asked).await).await?;
     match outcome {
         Outcome::Issued(issued) => answer(visit, client, *issued).await,
         Outcome::Blocked => {
@@ -79,7 +88,7 @@ async fn decide(
     visit: &Visit,
     client: &Client,
     token: &str,
-    asked: Option<&Scopes>,
+    asked: &Asked<'_>,
 ) -> Result<(Batch, Outcome), db::Error> {
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let now = app.clock.now();
@@ -114,19 +123,62 @@ async fn decide(
     else {
         return nothing("the API gives the client nothing any more");
     };
-    if let Err(error) = possession::demanded_by_api(visit, client, audience.api()) {
-        return Ok((Batch::new(), Outcome::Told(error)));
-    }
     if !held.has("offline_access") {
         return nothing("the API gives no offline access");
     }
-    let scopes = match asked {
+    let whom = (client, &presented.family.user_id);
+    let (audience, held) = match by_policy(visit, whom, asked.audience, (audience, held)).await? {
+        Ok(given) => given,
+        Err(error) => return Ok((Batch::new(), Outcome::Told(error))),
+    };
+    if let Err(error) = possession::demanded_by_api(visit, client, audience.api()) {
+        return Ok((Batch::new(), Outcome::Told(error)));
+    }
+    let scopes = match &asked.scopes {
         Some(asked) => held.only(|scope| asked.has(scope)),
         None => held,
     };
     let (batch, issued) =
         advance(visit, presented, exchange, user, audience.into_api(), scopes, now, settings.idle_lifetime());
     Ok((batch, Outcome::Issued(Box::new(issued))))
+}
+
+/// What the client's policies make of what the token holds (authentication contract §3.4): on its own API they add scopes, and another API that
+/// one of them names is given what that says, with OpenID Connect's scopes. Without policies an audience that is asked for is ignored.
+async fn by_policy(
+    visit: &Visit,
+    (client, user): (&Client, &UserId),
+    asked: Option<&str>,
+    (own, held): (Audience, Scopes),
+) -> Result<Result<(Audience, Scopes), OAuthError>, db::Error> {
+    let policies = &client.refresh_token;
+    if policies.policies.iter().flatten().next().is_none() || !client.is_first_party {
+        return Ok(Ok((own, held)));
+    }
+    let audience = asked.unwrap_or(own.identifier());
+    let is_own = audience == own.identifier();
+    let denied =
+        || Ok(Err(OAuthError::access_denied(format!("Service not enabled within domain: {audience}"))));
+    let policy = match policies.policy(audience) {
+        Some(policy) => policy,
+        None if is_own => return Ok(Ok((own, held))),
+        None => return denied(),
+    };
+    let mut scopes = held.only(|scope| is_own || is_openid(scope)).to_vec();
+    scopes.extend(policy.scope.iter().filter(|scope| !held.has(scope)).cloned());
+    let scopes = Scopes::from_list(scopes);
+    match granted_now(visit, client, user, audience, &scopes).await? {
+        // Nobody is here who could be asked, and our own APIs are for whoever signs in to them.
+        Some((audience, scopes)) if is_own || audience.api().is_some_and(may_follow) => {
+            Ok(Ok((audience, scopes)))
+        }
+        _ => denied(),
+    }
+}
+
+/// Whether a refresh token for another API may be exchanged for one for this.
+fn may_follow(api: &ResourceServer) -> bool {
+    !api.is_system && api.skip_consent_for_verifiable_first_party_clients
 }
 
 /// The batch that moves the family on, and what it hands out.
@@ -208,7 +260,8 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
             Some(id_token.sign(app, tenant).await?)
         }
     };
-    app.audit.push(events::refreshed(visit, client, &user, &family.audience, &family.scope));
+    let audience = api.as_ref().map_or("", |api| api.identifier.as_str());
+    app.audit.push(events::refreshed(visit, client, &user, audience, &scopes.to_string()));
     Ok(Tokens {
         access_token: access_token.token,
         refresh_token: next,

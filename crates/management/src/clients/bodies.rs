@@ -333,8 +333,20 @@ pub struct RefreshToken {
     /// Prevents tokens from expiring without use when `true` (takes precedence over `idle_token_lifetime` values)
     pub infinite_idle_token_lifetime: Option<bool>,
     /// A collection of policies governing multi-resource refresh token exchange (MRRT), defining how refresh tokens can be used across different resource servers
-    #[schemars(default)]
-    pub policies: Change<Vec<Object>>,
+    #[schemars(default, length(min = 1))]
+    pub policies: Change<Vec<RefreshTokenPolicy>>,
+}
+
+/// An API for which refresh tokens may be exchanged.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RefreshTokenPolicy {
+    /// The identifier of the resource server to which the Multi Resource Refresh Token Policy applies
+    #[schemars(length(min = 1, max = 600))]
+    pub audience: String,
+    /// The resource server permissions granted under the Multi Resource Refresh Token Policy, defining the context in which an access token can be used
+    #[schemars(inner(length(min = 1, max = 280)))]
+    pub scope: Vec<String>,
 }
 
 /// The body of `PATCH /clients/{id}`: that of POST, with more that may be `null`.

@@ -186,7 +186,16 @@ pub struct RefreshTokens {
     pub rotation_type: String,
     /// APIs for which the token may be exchanged.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub policies: Option<Vec<Json>>,
+    pub policies: Option<Vec<RefreshPolicy>>,
+}
+
+/// An API for which a refresh token may be exchanged besides its own (authentication contract §3.4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RefreshPolicy {
+    /// The API's identifier.
+    pub audience: String,
+    /// The scopes that it gives there.
+    pub scope: Vec<String>,
 }
 
 impl Default for RefreshTokens {
@@ -232,6 +241,11 @@ impl RefreshTokens {
                 .map(|(key, value)| (key.clone(), value.clone())),
         );
         Json::Object(whole)
+    }
+
+    /// What it gives on the API besides; none where no policy names it.
+    pub fn policy(&self, audience: &str) -> Option<&RefreshPolicy> {
+        self.policies.iter().flatten().find(|policy| policy.audience == audience)
     }
 
     /// Whether each use gives a new token.

@@ -13,6 +13,7 @@ mod factors;
 mod initiated_login;
 mod logout;
 pub mod mfa;
+mod multi_resource;
 mod pages;
 mod pairwise;
 mod password_grant;

@@ -14,7 +14,7 @@ mod management;
 mod my_account;
 mod passwords;
 mod recovery;
-mod refresh;
+pub mod refresh;
 pub mod refusals;
 mod rights;
 mod sessions;
