@@ -76,6 +76,7 @@ async fn described(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
         must_push: protocol.require_pushed_authorization_requests,
         strict: protocol.strict,
         registration: settings.flag("enable_dynamic_client_registration"),
+        certificates: settings.takes_certificates(),
     };
     let made_from = format!("{offered:?} {}", tenant.issuer);
     let make = async {
@@ -95,6 +96,7 @@ struct Offered {
     must_push: bool,
     strict: bool,
     registration: bool,
+    certificates: bool,
 }
 
 /// `GET /.well-known/jwks.json`: the public signing keys, current, next and previous.
@@ -169,10 +171,30 @@ fn document(issuer: &str, offered: Offered) -> Value {
     if offered.registration {
         document["registration_endpoint"] = at("oidc/register").into();
     }
+    if offered.certificates {
+        offer_certificates(&mut document);
+    }
     if offered.strict {
         document["authorization_response_iss_parameter_supported"] = true.into();
     }
     document
+}
+
+/// RFC 8705 §3.3, §5: the same endpoints, which the operator has ask for certificates.
+fn offer_certificates(document: &mut Value) {
+    if let Some(methods) = document["token_endpoint_auth_methods_supported"].as_array_mut() {
+        methods.extend(["tls_client_auth", "self_signed_tls_client_auth"].map(Value::from));
+    }
+    document["tls_client_certificate_bound_access_tokens"] = true.into();
+    let aliased = [
+        "token_endpoint",
+        "device_authorization_endpoint",
+        "userinfo_endpoint",
+        "revocation_endpoint",
+        "pushed_authorization_request_endpoint",
+    ];
+    let aliases = aliased.iter().filter_map(|name| Some(((*name).to_owned(), document.get(*name)?.clone())));
+    document["mtls_endpoint_aliases"] = Value::Object(aliases.collect());
 }
 
 #[cfg(test)]

@@ -40,6 +40,15 @@ pub enum Via {
     Password,
 }
 
+/// What a token is bound to: it is good with that alone.
+#[derive(Clone, Copy, Debug)]
+pub enum Bond<'a> {
+    /// A key of which each use shows a proof, by its thumbprint (RFC 9449).
+    Proof(&'a str),
+    /// The certificate of the connection, by its thumbprint (RFC 8705).
+    Certificate(&'a str),
+}
+
 /// How a user's access token came to be, and what it is bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct How<'a> {
@@ -47,8 +56,8 @@ pub struct How<'a> {
     pub via: Via,
     /// The session that it comes of; empty where there is none.
     pub sid: &'a str,
-    /// The key that it is bound to.
-    pub jkt: Option<&'a str>,
+    /// What it is bound to.
+    pub bond: Option<Bond<'a>>,
     /// The claims that the request named one by one.
     pub claims: Option<&'a RequestedClaims>,
 }
@@ -89,15 +98,18 @@ struct Claims<'a> {
     /// The claims that `/userinfo` tells besides; Doorward's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     userinfo_claims: Vec<&'a str>,
-    /// RFC 9449 §6.1.
+    /// RFC 9449 §6.1, RFC 8705 §3.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation<'a>>,
 }
 
-/// The key that a token is bound to.
+/// What a token is bound to, on the wire.
 #[derive(Serialize)]
-struct Confirmation<'a> {
-    jkt: &'a str,
+enum Confirmation<'a> {
+    #[serde(rename = "jkt")]
+    Key(&'a str),
+    #[serde(rename = "x5t#S256")]
+    Certificate(&'a str),
 }
 
 /// A user's access token for `api`.
@@ -108,7 +120,7 @@ pub async fn user_access_token(
     client: &Client,
     user: &UserId,
     scopes: &Scopes,
-    How { via, sid, jkt, claims }: How<'_>,
+    How { via, sid, bond, claims }: How<'_>,
 ) -> Result<AccessToken, db::Error> {
     let aud = audience(tenant, api, scopes);
     let gty = match via {
@@ -117,7 +129,7 @@ pub async fn user_access_token(
         Via::FrontChannel | Via::Code => None,
     };
     let lifetime = if via == Via::FrontChannel { api.token_lifetime_for_web } else { api.token_lifetime };
-    if api.wants_proof_from(client) && jkt.is_none() {
+    if api.wants_proof_from(client) && bond.is_none() {
         return Err(db::Error::Failed(
             "a token was to be issued without the proof that its API wants".into(),
         ));
@@ -128,7 +140,7 @@ pub async fn user_access_token(
     let named =
         claims.filter(|_| aud.is_array()).map(|claims| claims.userinfo.as_slice()).unwrap_or_default();
     let named = named.iter().map(|claim| claim.name.as_str()).collect();
-    let more = More { proof, jkt, permissions, act: None, userinfo_claims: named };
+    let more = More { proof, bond, permissions, act: None, userinfo_claims: named };
     sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, more).await
 }
 
@@ -159,12 +171,12 @@ pub async fn delegated_access_token(
     client: &Client,
     user: &UserId,
     scopes: &Scopes,
-    (act, jkt): (Value, Option<&str>),
+    (act, bond): (Value, Option<Bond<'_>>),
 ) -> Result<AccessToken, db::Error> {
     let (aud, lifetime, scope) = (audience(tenant, api, scopes), api.token_lifetime, scopes.to_string());
     let permissions = permissions_of(app, tenant, api, user).await?;
     let (sub, client_id, act) = (user.as_str(), &client.client_id, Some(act));
-    let more = More { jkt, permissions, act, ..More::default() };
+    let more = More { bond, permissions, act, ..More::default() };
     sign(app, tenant, api, sub, aud, scope, None, client_id, lifetime, more).await
 }
 
@@ -197,7 +209,7 @@ pub async fn client_access_token(
     api: &ResourceServer,
     client: &Client,
     scope: String,
-    jkt: Option<&str>,
+    bond: Option<Bond<'_>>,
 ) -> Result<AccessToken, db::Error> {
     let sub = format!("{}@clients", client.client_id);
     let aud = json!(api.identifier);
@@ -205,7 +217,7 @@ pub async fn client_access_token(
     // What a client may do is what its grant says.
     let permissions = tells_permissions(api).then(|| scope.split_whitespace().map(str::to_owned).collect());
     let (client_id, lifetime) = (&client.client_id, api.token_lifetime);
-    let more = More { jkt, permissions, ..More::default() };
+    let more = More { bond, permissions, ..More::default() };
     sign(app, tenant, api, &sub, aud, scope, gty, client_id, lifetime, more).await
 }
 
@@ -213,7 +225,7 @@ pub async fn client_access_token(
 #[derive(Default)]
 struct More<'a> {
     proof: Option<Proof>,
-    jkt: Option<&'a str>,
+    bond: Option<Bond<'a>>,
     permissions: Option<Vec<String>>,
     act: Option<Value>,
     userinfo_claims: Vec<&'a str>,
@@ -230,7 +242,7 @@ async fn sign(
     gty: Option<&'static str>,
     client_id: &ClientId,
     expires_in: i64,
-    More { proof, jkt, permissions, act, userinfo_claims }: More<'_>,
+    More { proof, bond, permissions, act, userinfo_claims }: More<'_>,
 ) -> Result<AccessToken, db::Error> {
     let iat = app.clock.now().seconds();
     let dialect = api.token_dialect.as_deref().unwrap_or("access_token");
@@ -251,7 +263,10 @@ async fn sign(
         amr: proof.filter(|proof| proof.mfa).map(|_| ["mfa"]),
         act,
         userinfo_claims,
-        cnf: jkt.map(|jkt| Confirmation { jkt }),
+        cnf: bond.map(|bond| match bond {
+            Bond::Proof(jkt) => Confirmation::Key(jkt),
+            Bond::Certificate(thumbprint) => Confirmation::Certificate(thumbprint),
+        }),
     };
     let typ = if rfc9068 { "at+jwt" } else { "JWT" };
     let token = match (Algorithm::from_name(&api.signing_alg), &api.signing_secret) {

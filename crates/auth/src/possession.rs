@@ -68,6 +68,13 @@ pub fn demanded_by_api(
     api: Option<&ResourceServer>,
 ) -> Result<(), OAuthError> {
     match api {
+        // RFC 8705 §3: such an API would not take a token that is bound to anything else.
+        Some(api) if api.wants_proof_from(client) && api.binds_to_certificate() => {
+            match visit.certificate.is_some() && visit.jkt.is_none() {
+                true => Ok(()),
+                false => Err(OAuthError::invalid_request("A client certificate is required for the API")),
+            }
+        }
         Some(api) if api.wants_proof_from(client) && visit.jkt.is_none() => {
             Err(invalid("DPoP proof is required for the API"))
         }

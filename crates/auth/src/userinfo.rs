@@ -143,7 +143,7 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
             user_id: UserId::from(verified.subject()),
             client_id: client_id.into(),
             scope: verified.text("scope").unwrap_or_default().to_owned(),
-            jkt: verified.bound_to().map_err(|()| Unopened::Token)?.map(str::to_owned),
+            jkt: bound_to(visit, &verified)?,
             claims: Some(RequestedClaims { userinfo: named(&verified), ..RequestedClaims::default() }),
         };
         (opened, Some(iat))
@@ -162,6 +162,16 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
         .filter(|user| !user.is_blocked() && issued_at.is_none_or(|iat| iat >= user.created_at.seconds()));
     let named = opened.claims.unwrap_or_default().userinfo;
     living.map(|user| Granted { user, scopes, named, client, strict }).ok_or(Unopened::Token)
+}
+
+/// The key that a JWT is bound to, if it is bound to one. One that is bound to a certificate comes over a connection that proved it (RFC 8705
+/// §3).
+fn bound_to(visit: &Visit, token: &Verified) -> Result<Option<String>, Unopened> {
+    match (token.bound_to_certificate(), &visit.certificate) {
+        (Some(thumbprint), Some(shown)) if thumbprint == shown.thumbprint => Ok(None),
+        (Some(_), _) => Err(Unopened::Token),
+        (None, _) => Ok(token.bound_to().map_err(|()| Unopened::Token)?.map(str::to_owned)),
+    }
 }
 
 /// The claims that a JWT says were named one by one.

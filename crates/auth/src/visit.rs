@@ -7,9 +7,11 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
+use model::client_certificates::ClientCertificate;
 use model::clients::Client;
 use model::factors::remembered;
 use model::logout_notices::{End, Initiator};
+use model::resource_servers::ResourceServer;
 use model::sessions::{self, Limits, Session};
 use model::tenants::{Settings, Tenant};
 use model::users::{self, User};
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 use crate::authorize::response::{encode, extend_query, redirect};
 use crate::errors::OAuthError;
+use crate::issue::Bond;
 use crate::pages::{ErrorKind, ErrorPage, Look, excerpt};
 use crate::params::Params;
 
@@ -44,6 +47,8 @@ pub struct Visit {
     pub asked: Asked,
     /// The thumbprint of the key that the caller proved to hold: what is issued is bound to it (RFC 9449).
     pub jkt: Option<String>,
+    /// The certificate that the client proved to hold on the connection (RFC 8705).
+    pub certificate: Option<ClientCertificate>,
 }
 
 /// What a request says of itself, none of it proven.
@@ -70,7 +75,18 @@ impl FromRequestParts<App> for Visit {
         let (session_token, browser) = (cookie(&parts.headers, SESSION), cookie(&parts.headers, BROWSER));
         let remembered = cookie(&parts.headers, REMEMBERED);
         let asked = Asked::default();
-        Ok(Self { app: app.clone(), tenant, peer, session_token, browser, remembered, asked, jkt: None })
+        let certificate = parts.extensions.get::<ClientCertificate>().cloned();
+        Ok(Self {
+            app: app.clone(),
+            tenant,
+            peer,
+            session_token,
+            browser,
+            remembered,
+            asked,
+            jkt: None,
+            certificate,
+        })
     }
 }
 
@@ -102,6 +118,14 @@ impl Visit {
     /// The same visit of somebody who proved to hold this key.
     pub fn holding(&self, jkt: Option<String>) -> Self {
         Self { jkt, ..self.clone() }
+    }
+
+    /// What tokens for `api` are bound to that are issued now.
+    pub fn bond(&self, api: Option<&ResourceServer>) -> Option<Bond<'_>> {
+        let certificate =
+            self.certificate.as_ref().filter(|_| api.is_some_and(ResourceServer::binds_to_certificate));
+        let shown = certificate.map(|certificate| Bond::Certificate(&certificate.thumbprint));
+        self.jkt.as_deref().map(Bond::Proof).or(shown)
     }
 
     /// The tenant's settings.

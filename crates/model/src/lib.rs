@@ -7,6 +7,7 @@ pub mod attack_protection;
 pub mod authorization_codes;
 pub mod bootstrap;
 pub mod branding;
+pub mod client_certificates;
 pub mod client_grants;
 pub mod clients;
 pub mod clock;

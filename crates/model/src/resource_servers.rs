@@ -238,13 +238,19 @@ impl ResourceServer {
         said.map_or(Policy::AllowAll, |said| said.policy)
     }
 
-    /// Whether `client` gets a token for it only with a proof of possession (RFC 9449): `proof_of_possession` is for all clients, or
+    /// Whether `client` gets a token for it only with a proof of possession (RFC 9449, RFC 8705): `proof_of_possession` is for all clients, or
     /// for public ones.
     pub fn wants_proof_from(&self, client: &Client) -> bool {
         let Some(settings) = self.other.get("proof_of_possession") else { return false };
         let required = settings.get("required").and_then(Json::as_bool) == Some(true);
         let all = settings.get("required_for").and_then(Json::as_str) != Some("public_clients");
         required && (all || client.is_public())
+    }
+
+    /// Whether its tokens are bound to the certificate that the client showed (RFC 8705), and not to a key that it proved (RFC 9449).
+    pub fn binds_to_certificate(&self) -> bool {
+        let mechanism = self.other.get("proof_of_possession").and_then(|settings| settings.get("mechanism"));
+        mechanism.is_some_and(|mechanism| mechanism == "mtls")
     }
 
     /// What a client's own token needs; a grant when nothing is said.

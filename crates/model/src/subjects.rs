@@ -106,7 +106,8 @@ mod tests {
             assert_ne!(sub, of(&b, "auth0|ann").await);
             assert_ne!(sub, of(&a, "auth0|bob").await);
             assert_eq!(of(&both[0], "auth0|ann").await, of(&both[1], "auth0|ann").await);
-            let public = Client { protocol: crate::protocol::ClientProtocol::default(), ..a };
+            let mut public = a;
+            public.protocol = crate::protocol::ClientProtocol::default();
             assert_eq!(of(&public, "auth0|ann").await, "auth0|ann");
         }
     }

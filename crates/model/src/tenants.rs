@@ -301,6 +301,12 @@ impl Settings {
         self.session_cookie.as_ref().is_none_or(|cookie| cookie.mode != "non-persistent")
     }
 
+    /// Whether its clients may prove themselves by certificates: `mtls.enable_endpoint_aliases`, for a server that asks for them.
+    pub fn takes_certificates(&self) -> bool {
+        let on = self.mtls.as_ref().and_then(|mtls| mtls.get("enable_endpoint_aliases"));
+        on.and_then(Json::as_bool) == Some(true)
+    }
+
     /// The page that errors are sent to which no client may hear of, where the tenant has one.
     pub fn own_error_page(&self) -> Option<&str> {
         let url = self.error_page.as_ref()?.url.as_deref()?;

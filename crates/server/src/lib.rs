@@ -5,6 +5,7 @@ pub mod account;
 pub mod admin;
 pub mod backup;
 pub mod cli;
+pub mod client_certificates;
 pub mod config;
 pub mod copy;
 pub mod cors;

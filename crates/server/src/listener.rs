@@ -18,12 +18,14 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use model::client_certificates::ClientCertificate;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use crate::client_certificates::ClientCertificates;
 use crate::heads::Heads;
 use crate::limits;
 use crate::metrics::Metrics;
@@ -77,6 +79,7 @@ impl Bounds {
 pub struct Listener {
     sockets: Vec<TcpListener>,
     tls: Option<TlsAcceptor>,
+    clients: Option<ClientCertificates>,
     bounds: Bounds,
     metrics: Metrics,
 }
@@ -88,7 +91,7 @@ impl Listener {
         for address in addresses {
             sockets.push(TcpListener::bind(address).await?);
         }
-        Ok(Self { sockets, tls, bounds: Bounds::DEFAULT, metrics: Metrics::default() })
+        Ok(Self { sockets, tls, clients: None, bounds: Bounds::DEFAULT, metrics: Metrics::default() })
     }
 
     /// The first bound address: it tells the port when 0 was asked for.
@@ -113,6 +116,12 @@ impl Listener {
         self
     }
 
+    /// Looks at the certificates that clients show, where they are asked for them.
+    pub fn asking(mut self, clients: Option<ClientCertificates>) -> Self {
+        self.clients = clients;
+        self
+    }
+
     /// Holds others within these bounds.
     pub fn within(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
@@ -122,13 +131,14 @@ impl Listener {
     /// Serves `router` until `stop` resolves, then finishes the requests that were accepted, within the bound of the stop: 30 seconds
     /// unless told.
     pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
-        let Self { sockets, tls, bounds, metrics } = self;
+        let Self { sockets, tls, clients, bounds, metrics } = self;
         let room = Arc::new(Semaphore::new(bounds.connections as usize));
         let (last_call, stopped) = watch::channel(());
         let server = Arc::new(Server {
             router,
             builder: builder(&bounds),
             tls,
+            clients,
             bounds,
             metrics,
             stopping: AtomicBool::new(false),
@@ -175,6 +185,7 @@ struct Server {
     router: Router,
     builder: Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
+    clients: Option<ClientCertificates>,
     bounds: Bounds,
     metrics: Metrics,
     /// The server still answers, and says farewell.
@@ -206,14 +217,16 @@ impl Server {
         }
         let Some(tls) = &self.tls else {
             // The protocol is told by the first bytes.
-            return self.http(stream, remote, self.builder.clone()).await;
+            return self.http(stream, (remote, None), self.builder.clone()).await;
         };
         match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                let shown = stream.get_ref().1.peer_certificates();
+                let shown = self.clients.as_ref().zip(shown).and_then(|(clients, chain)| clients.look(chain));
                 let builder = self.builder.clone();
                 let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
-                self.http(stream, remote, builder).await;
+                self.http(stream, (remote, shown), builder).await;
             }
             Ok(Err(error)) => tracing::debug!(%error, %remote, "TLS handshake failed"),
             Err(_) => tracing::debug!(%remote, "TLS handshake took too long"),
@@ -223,13 +236,13 @@ impl Server {
     async fn http(
         self: &Arc<Self>,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        remote: SocketAddr,
+        (remote, shown): (SocketAddr, Option<ClientCertificate>),
         builder: Builder<TokioExecutor>,
     ) {
         let asked = AtomicU64::new(0);
         let service = service_fn(|request| {
             asked.fetch_add(1, Ordering::Relaxed);
-            Arc::clone(self).answer(request, remote)
+            Arc::clone(self).answer(request, remote, shown.clone())
         });
         let mut connection = pin!(builder.serve_connection(TokioIo::new(Heads::new(stream)), service));
         let ended = tokio::select! {
@@ -266,9 +279,13 @@ impl Server {
         self: Arc<Self>,
         request: Request<Incoming>,
         remote: SocketAddr,
+        shown: Option<ClientCertificate>,
     ) -> Result<Response<Body>, Infallible> {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(RemoteAddress(remote));
+        if let Some(shown) = shown {
+            request.extensions_mut().insert(shown);
+        }
         let shape = Shape::of(&request);
         let old = request.version() < Version::HTTP_2;
         // What follows a body in chunks was not looked at.

@@ -8,6 +8,7 @@ use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, StatusCode};
 use ipnet::IpNet;
 use model::Peer;
+use model::client_certificates::ClientCertificate;
 
 use crate::refusal::Refusal;
 
@@ -81,8 +82,26 @@ pub fn identify(proxies: &Proxies, request: &mut Request) -> Result<(), Refusal>
     request.extensions_mut().insert(Peer { ip, user_agent });
     if from_proxy {
         request.extensions_mut().insert(FromProxy);
+        // The proxy speaks TLS, and says what the client proved there; on its own connection it proves nothing for the client.
+        request.extensions_mut().remove::<ClientCertificate>();
+        if let Some(certificate) = forwarded_certificate(request.headers()) {
+            request.extensions_mut().insert(certificate);
+        }
     }
     Ok(())
+}
+
+/// The certificate that a proxy says the client proved to hold: percent-encoded PEM in `client-certificate`, and `SUCCESS` in
+/// `client-certificate-ca-verified` where an authority that the proxy trusts has signed it (authentication contract §3.1).
+fn forwarded_certificate(headers: &HeaderMap) -> Option<ClientCertificate> {
+    let one = |name: &str| {
+        let mut values = headers.get_all(name).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        value.to_str().ok()
+    };
+    let pem = percent_encoding::percent_decode_str(one("client-certificate")?).decode_utf8().ok()?;
+    let verified = one("client-certificate-ca-verified") == Some("SUCCESS");
+    ClientCertificate::from_pem(&pem, verified)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use model::mail::Delivery;
 use model::tenants;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::client_certificates::ClientCertificates;
 use crate::config::Transport;
 use crate::listener::Listener;
 use crate::metrics::Metrics;
@@ -32,12 +33,16 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     if let Some(issuer) = &config.issuer {
         program::ensure_tenant(&app, issuer).await?;
     }
-    let tls = certificate.as_ref().map(Certificate::acceptor);
+    let clients = match config.client_certificates {
+        true => Some(ClientCertificates::read(config.client_authorities.as_deref())?),
+        false => None,
+    };
+    let tls = certificate.as_ref().map(|certificate| certificate.acceptor(clients.as_ref()));
     let addresses = [config.listen];
     let listener = Listener::bind(&addresses, tls).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
     let metrics = Metrics::default();
-    let listener = listener.counted(metrics.clone()).within(config.bounds);
+    let listener = listener.counted(metrics.clone()).within(config.bounds).asking(clients);
     let monitoring = match config.monitoring {
         Some(address) => Some(Monitoring::start(address, &app, &metrics).await?),
         None => None,

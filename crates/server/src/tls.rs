@@ -13,6 +13,8 @@ use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use crate::client_certificates::ClientCertificates;
+
 /// Why a certificate cannot be served. Keys are never quoted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,13 +64,16 @@ impl Certificate {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
     }
 
-    /// TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1.
-    pub fn acceptor(&self) -> TlsAcceptor {
-        let mut config = ServerConfig::builder_with_provider(provider())
+    /// TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1, asking for clients' certificates where that is wanted.
+    pub fn acceptor(&self, clients: Option<&ClientCertificates>) -> TlsAcceptor {
+        let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
-            .expect("the provider has the default versions")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(self.clone()));
+            .expect("the provider has the default versions");
+        let config = match clients {
+            Some(clients) => config.with_client_cert_verifier(Arc::new(clients.clone())),
+            None => config.with_no_client_auth(),
+        };
+        let mut config = config.with_cert_resolver(Arc::new(self.clone()));
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         TlsAcceptor::from(Arc::new(config))
     }

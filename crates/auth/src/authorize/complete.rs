@@ -133,7 +133,7 @@ pub async fn complete(
                     How {
                         via: issue::Via::FrontChannel,
                         sid: &session.sid,
-                        jkt: None,
+                        bond: None,
                         claims: Some(&request.claims),
                     },
                 )

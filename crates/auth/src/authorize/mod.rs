@@ -278,7 +278,7 @@ pub async fn consent_missing(visit: &Visit, request: &Request, user: &User) -> R
 pub async fn open(visit: Visit, state: &str) -> Result<(Visit, Transaction, Request), Response> {
     let transaction = match Transaction::open(&visit.app, &visit.tenant.id, state, visit.browser()) {
         Ok(transaction) => transaction,
-        Err(StateError::Expired) => return Err(initiate::begin_anew(&visit, &state).await),
+        Err(StateError::Expired) => return Err(initiate::begin_anew(&visit, state).await),
         Err(StateError::Invalid | StateError::Foreign) => {
             return Err(visit.error_page(ErrorKind::FormExpired).await.into_response());
         }

@@ -59,6 +59,9 @@ pub(super) async fn authenticate(
     }
     let client = find(visit, client_id).await?.ok_or_else(|| refused("unknown client"))?;
     let now = visit.app.clock.now();
+    if client.proves_by_certificate() {
+        return Err(refused("a client that proves itself by a certificate"));
+    }
     let strict = visit.is_strict_for(&client).await?;
     let keys = keys(visit, &client, strict, now).await?;
     // Who proves itself by a secret does not do so by the keys that it publishes for its requests.

@@ -1,5 +1,5 @@
-//! Who calls: client authentication by nothing, by a secret in the body or by HTTP Basic, or by an assertion (authentication
-//! contract §3.1).
+//! Who calls: client authentication by nothing, by a secret in the body or by HTTP Basic, by an assertion, or by the certificate of the
+//! connection (authentication contract §3.1).
 
 mod assertion;
 mod basic;
@@ -41,6 +41,14 @@ pub async fn authenticate(
         |strict| OAuthError { basic: shown.basic, ..OAuthError::unauthorized_caller() }.told(strict);
     let client = find(visit, &shown.client_id).await?.ok_or_else(|| refused(of_tenant.strict))?;
     let strict = of_tenant.is_strict_for(&client);
+    if client.proves_by_certificate() {
+        // RFC 8705 §2: `client_id` says who it is, the connection proves it, and nothing else stands beside it.
+        let certificate = visit.certificate.as_ref().filter(|_| shown.secret.is_none() && !shown.basic);
+        return match certificate.is_some_and(|shown| client.is_proven_by(shown, visit.app.clock.now())) {
+            true => Ok(client),
+            false => Err(refused(strict)),
+        };
+    }
     let proven = client.is_public()
         || client.client_authentication_methods.is_none()
             && (!strict || shown.is_by(client.token_endpoint_auth_method.as_deref()))

@@ -203,7 +203,7 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
             let claims = code.claims.as_ref();
-            let how = How { via: Via::Code, sid: &code.sid, jkt: visit.jkt.as_deref(), claims };
+            let how = How { via: Via::Code, sid: &code.sid, bond: visit.bond(Some(api)), claims };
             issue::user_access_token(app, tenant, api, client, &user.id, &scopes, how).await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),

@@ -93,7 +93,7 @@ impl Purchase {
         let (app, tenant, scopes) = (&visit.app, &visit.tenant, &self.scopes);
         let access_token = match (self.audience.api(), stored.opaque) {
             (Some(api), _) => {
-                let how = How { via: self.via, sid: NO_SESSION, jkt: visit.jkt.as_deref(), claims: None };
+                let how = How { via: self.via, sid: NO_SESSION, bond: visit.bond(Some(api)), claims: None };
                 issue::user_access_token(app, tenant, api, client, &self.user.id, scopes, how).await?
             }
             (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),

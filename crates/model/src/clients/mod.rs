@@ -16,6 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+pub(crate) use credentials::certificate_of;
 pub use credentials::{
     CREDENTIAL_HOLDERS, Credential, CredentialError, CredentialType, MOST_IN_USE, show_credentials,
     take_credentials,

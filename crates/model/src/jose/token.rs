@@ -102,6 +102,11 @@ impl Verified {
         }
     }
 
+    /// The thumbprint of the certificate that it is bound to (RFC 8705 §3.1).
+    pub fn bound_to_certificate(&self) -> Option<&str> {
+        self.claims.get("cnf")?.get("x5t#S256")?.as_str()
+    }
+
     /// The issuer.
     pub fn issuer(&self) -> &str {
         self.text("iss").unwrap_or_default()

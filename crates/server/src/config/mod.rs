@@ -55,6 +55,10 @@ pub struct Config {
     pub transport: Transport,
     /// The peers whose `X-Forwarded-*` headers count. Empty by default.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether clients are asked for certificates.
+    pub client_certificates: bool,
+    /// The PEM file of the authorities that vouch for the names in them.
+    pub client_authorities: Option<PathBuf>,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
     /// Digests of passwords that have leaked, in their order.
@@ -200,6 +204,8 @@ struct Outbound {
 struct Tls {
     certificate: Option<PathBuf>,
     key: Option<PathBuf>,
+    client_certificates: Option<bool>,
+    client_authorities: Option<PathBuf>,
 }
 
 impl Config {
@@ -244,6 +250,13 @@ impl Config {
         let certificate =
             variables.take("DOORWARD_TLS_CERTIFICATE").map(PathBuf::from).or(tls.certificate.map(relative));
         let key = variables.take("DOORWARD_TLS_KEY").map(PathBuf::from).or(tls.key.map(relative));
+        let client_authorities = variables
+            .take("DOORWARD_TLS_CLIENT_AUTHORITIES")
+            .map(PathBuf::from)
+            .or(tls.client_authorities.map(relative));
+        let asked =
+            variables.take("DOORWARD_TLS_CLIENT_CERTIFICATES").map(|text| switch(&text)).transpose()?;
+        let client_certificates = asked.or(tls.client_certificates).unwrap_or(client_authorities.is_some());
         let mut nets = |name: &str, written: Option<Vec<String>>| match variables.take(name) {
             Some(list) => list.split(',').map(|net| net.trim().to_owned()).collect(),
             None => written.unwrap_or_default(),
@@ -285,6 +298,8 @@ impl Config {
             issuer,
             transport,
             trusted_proxies,
+            client_certificates,
+            client_authorities,
             master_key,
             breached_passwords,
             self_service,
@@ -490,6 +505,12 @@ fn transport(
         )),
         (None, None) => Ok(Transport::BehindProxy),
     }
+}
+
+fn switch(text: &str) -> Result<bool, Error> {
+    text.parse().map_err(|_| {
+        Error::Invalid("tls.client_certificates", format!("is neither true nor false: {text:?}"))
+    })
 }
 
 fn number(name: &'static str, text: &str) -> Result<u32, Error> {

@@ -92,7 +92,7 @@ async fn listen(asked: Option<SocketAddr>, certificate: &Certificate) -> anyhow:
         );
     }
     let first = asked.unwrap_or((Ipv4Addr::LOCALHOST, PORT).into());
-    let tls = Some(certificate.acceptor());
+    let tls = Some(certificate.acceptor(None));
     let mut listener =
         Listener::bind(&[first], tls).await.with_context(|| format!("cannot listen on {first}"))?;
     if asked.is_none()

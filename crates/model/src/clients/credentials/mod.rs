@@ -2,6 +2,8 @@
 
 mod pem;
 
+pub(crate) use pem::certificate_of;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 

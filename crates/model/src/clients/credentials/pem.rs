@@ -62,6 +62,12 @@ pub(super) fn read(text: &str) -> Option<Pem> {
     }
 }
 
+/// Whom a certificate names, one attribute a line; `None` for what is no certificate.
+pub(crate) fn certificate_of(der: &[u8]) -> Option<String> {
+    let (rest, certificate) = X509Certificate::from_der(der).ok()?;
+    rest.is_empty().then(|| lines(certificate.subject()))
+}
+
 /// The public part of an RSA key that is given as JWK.
 fn public_rsa(text: &str) -> Option<Map<String, Value>> {
     let jwk: Map<String, Value> = serde_json::from_str(text).ok()?;

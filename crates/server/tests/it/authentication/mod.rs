@@ -4,6 +4,7 @@ mod at_once;
 mod backchannel_logout;
 mod claims;
 mod client_assertions;
+mod client_certificates;
 mod connections;
 mod dbconnections;
 pub mod device;
