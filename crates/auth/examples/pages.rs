@@ -345,6 +345,7 @@ fn consent(look: Look, scopes: &[(&str, Option<&str>)]) -> ConsentPage {
                 description: description.map(str::to_owned),
             })
             .collect(),
+        details: Vec::new(),
         state: "state".to_owned(),
         csrf: "csrf".to_owned(),
         form_targets: FormTargets::new("https://shop.example.com", []),

@@ -5,9 +5,11 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
+use model::authorization_details::AuthorizationDetails;
 use model::sessions::Session;
 use model::users::User;
 use model::{App, device_codes, grants, transactions};
+use serde_json::{Map, Value};
 
 use crate::authorize::request::{Refusal, Request};
 use crate::authorize::response::redirect;
@@ -105,6 +107,14 @@ async fn answer(form: &Form, session: &Session, user: &User, accepted: bool) -> 
     app.db.commit(batch).await.map(drop)
 }
 
+/// What is asked for in detail, in full: nobody consents to what is not shown.
+fn detail(detail: &Map<String, Value>) -> (String, Vec<String>) {
+    let kind = detail.get("type").and_then(Value::as_str).unwrap_or_default();
+    let told = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let rest = detail.iter().filter(|(name, _)| *name != "type");
+    (kind.to_owned(), rest.map(|(name, value)| format!("{name}: {}", told(value))).collect())
+}
+
 async fn page(visit: &Visit, request: &Request, session: &Session, user: &User, state: &str) -> Response {
     let described = match visit.settings().await {
         Ok(settings) => settings.flag("use_scope_descriptions_for_consent"),
@@ -125,6 +135,7 @@ async fn page(visit: &Visit, request: &Request, session: &Session, user: &User, 
         user_label: user.email.clone().or_else(|| user.name.clone()).unwrap_or_else(|| user.id.to_string()),
         api_name: api.and_then(|api| api.name.clone()),
         scopes: scopes.collect(),
+        details: request.details.iter().flat_map(AuthorizationDetails::iter).map(detail).collect(),
         csrf: visit.csrf(visit.browser().unwrap_or_default(), &subject(state, Some(session))),
         state: state.to_owned(),
         form_targets: request.target.form_targets.clone(),

@@ -1,5 +1,6 @@
 //! Access tokens and ID tokens: their claims and lifetimes (authentication contract §2).
 
+use model::authorization_details::AuthorizationDetails;
 use model::clients::Client;
 use model::jose::{Algorithm, SigningKey, half_hash};
 use model::requested_claims::RequestedClaims;
@@ -60,6 +61,8 @@ pub struct How<'a> {
     pub bond: Option<Bond<'a>>,
     /// The claims that the request named one by one.
     pub claims: Option<&'a RequestedClaims>,
+    /// What the request asked for in detail.
+    pub details: Option<&'a AuthorizationDetails>,
 }
 
 /// The opaque token that was just stored.
@@ -98,6 +101,9 @@ struct Claims<'a> {
     /// The claims that `/userinfo` tells besides; Doorward's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     userinfo_claims: Vec<&'a str>,
+    /// RFC 9396 §9.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<Value>,
     /// RFC 9449 §6.1, RFC 8705 §3.1.
     #[serde(skip_serializing_if = "Option::is_none")]
     cnf: Option<Confirmation<'a>>,
@@ -120,7 +126,7 @@ pub async fn user_access_token(
     client: &Client,
     user: &UserId,
     scopes: &Scopes,
-    How { via, sid, bond, claims }: How<'_>,
+    How { via, sid, bond, claims, details }: How<'_>,
 ) -> Result<AccessToken, db::Error> {
     let aud = audience(tenant, api, scopes);
     let gty = match via {
@@ -140,7 +146,14 @@ pub async fn user_access_token(
     let named =
         claims.filter(|_| aud.is_array()).map(|claims| claims.userinfo.as_slice()).unwrap_or_default();
     let named = named.iter().map(|claim| claim.name.as_str()).collect();
-    let more = More { proof, bond, permissions, act: None, userinfo_claims: named };
+    let more = More {
+        proof,
+        bond,
+        permissions,
+        act: None,
+        userinfo_claims: named,
+        details: details.map(AuthorizationDetails::to_wire),
+    };
     sign(app, tenant, api, user.as_str(), aud, scope, gty, client_id, lifetime, more).await
 }
 
@@ -229,6 +242,7 @@ struct More<'a> {
     permissions: Option<Vec<String>>,
     act: Option<Value>,
     userinfo_claims: Vec<&'a str>,
+    details: Option<Value>,
 }
 
 #[expect(clippy::too_many_arguments, reason = "each is one claim, and all callers are above")]
@@ -242,7 +256,7 @@ async fn sign(
     gty: Option<&'static str>,
     client_id: &ClientId,
     expires_in: i64,
-    More { proof, bond, permissions, act, userinfo_claims }: More<'_>,
+    More { proof, bond, permissions, act, userinfo_claims, details }: More<'_>,
 ) -> Result<AccessToken, db::Error> {
     let iat = app.clock.now().seconds();
     let dialect = api.token_dialect.as_deref().unwrap_or("access_token");
@@ -263,6 +277,7 @@ async fn sign(
         amr: proof.filter(|proof| proof.mfa).map(|_| ["mfa"]),
         act,
         userinfo_claims,
+        authorization_details: details,
         cnf: bond.map(|bond| match bond {
             Bond::Proof(jkt) => Confirmation::Key(jkt),
             Bond::Certificate(thumbprint) => Confirmation::Certificate(thumbprint),

@@ -18,3 +18,7 @@ CREATE INDEX registration_limits_free ON registration_limits (tenant, free_at);
 ALTER TABLE authorization_codes ADD COLUMN claims JSON;
 ALTER TABLE access_tokens ADD COLUMN claims JSON;
 ALTER TABLE refresh_token_families ADD COLUMN claims JSON;
+
+-- What a request asked for in detail (RFC 9396), for what comes of it later.
+ALTER TABLE authorization_codes ADD COLUMN details JSON;
+ALTER TABLE refresh_token_families ADD COLUMN details JSON;

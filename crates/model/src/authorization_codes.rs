@@ -2,6 +2,7 @@
 
 use db::{Batch, Db, Row, params};
 
+use crate::authorization_details::AuthorizationDetails;
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
 use crate::requested_claims::RequestedClaims;
@@ -79,6 +80,8 @@ pub struct Code {
     pub jkt: Option<String>,
     /// The claims that the request named one by one.
     pub claims: Option<RequestedClaims>,
+    /// What the request asked for in detail.
+    pub details: Option<AuthorizationDetails>,
     /// When the code was issued.
     pub issued_at: Timestamp,
     /// When the code ends.
@@ -93,8 +96,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
         .execute(
             "INSERT INTO authorization_codes (tenant, hash, client_id, user_id, sid, redirect_uri, code_challenge,
                  code_challenge_method, nonce, scope, requested_scope, audience, auth_time, issued_at, expires_at,
-                 mfa, acr, jkt, claims)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+                 mfa, acr, jkt, claims, details)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
             params![
                 tenant,
                 code.hash,
@@ -114,7 +117,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, code: &Code) {
                 code.mfa,
                 code.acr.clone(),
                 code.jkt.clone(),
-                RequestedClaims::to_column(code.claims.as_ref())
+                RequestedClaims::to_column(code.claims.as_ref()),
+                AuthorizationDetails::to_column(code.details.as_ref())
             ],
         )
         .expect(1);
@@ -125,7 +129,7 @@ pub async fn find(db: &Db, tenant: &TenantId, hash: &[u8; 32]) -> Result<Option<
     let row = db
         .read_one(
             "SELECT client_id, user_id, sid, redirect_uri, code_challenge, code_challenge_method, nonce, scope,
-                 requested_scope, audience, auth_time, mfa, acr, jkt, claims, issued_at, expires_at, spent_at
+                 requested_scope, audience, auth_time, mfa, acr, jkt, claims, details, issued_at, expires_at, spent_at
              FROM authorization_codes WHERE tenant = $1 AND hash = $2",
             params![tenant, *hash],
         )
@@ -150,6 +154,7 @@ fn from_row(hash: [u8; 32], mut row: Row) -> Result<Code, db::Error> {
         acr: row.take()?,
         jkt: row.take()?,
         claims: RequestedClaims::from_column(row.take()?)?,
+        details: AuthorizationDetails::from_column(row.take()?)?,
         issued_at: row.take()?,
         expires_at: row.take()?,
         spent_at: row.take()?,

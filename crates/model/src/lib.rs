@@ -5,6 +5,7 @@ pub mod administrators;
 pub mod app;
 pub mod attack_protection;
 pub mod authorization_codes;
+pub mod authorization_details;
 pub mod bootstrap;
 pub mod branding;
 pub mod client_certificates;

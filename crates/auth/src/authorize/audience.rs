@@ -135,6 +135,26 @@ impl Audience {
         Ok(scopes.only(|scope| is_openid(scope) || theirs.contains(scope)))
     }
 
+    /// Whether a user of `client` may be asked for details of this type (RFC 9396).
+    pub async fn takes_details_of(
+        &self,
+        app: &App,
+        tenant: &Tenant,
+        client: &Client,
+        kind: &str,
+    ) -> Result<bool, db::Error> {
+        let Some(api) = self.api().filter(|api| api.knows_details_of(kind)) else { return Ok(false) };
+        let by_grant =
+            !client.is_first_party || api.user_policy() == resource_servers::Policy::RequireClientGrant;
+        if !by_grant {
+            return Ok(true);
+        }
+        let grant =
+            client_grants::find_for(app, &tenant.id, &client.client_id, &api.identifier, "user").await?;
+        let named = grant.as_ref().and_then(|grant| grant.authorization_details_types.as_ref());
+        Ok(named.into_iter().flatten().any(|named| named == kind))
+    }
+
     /// The API's scopes that its policy for users leaves to `client`.
     async fn user_scopes(
         &self,

@@ -135,6 +135,7 @@ pub async fn complete(
                         sid: &session.sid,
                         bond: None,
                         claims: Some(&request.claims),
+                        details: request.details.as_ref(),
                     },
                 )
                 .await?
@@ -200,6 +201,7 @@ fn code(
         acr: request.multi_factor.then(|| MULTI_FACTOR.to_owned()),
         jkt: request.dpop_jkt.clone(),
         claims: request.named_claims(),
+        details: request.details.clone(),
         issued_at: now,
         expires_at: now.plus_seconds(authorization_codes::LIFETIME),
         spent_at: None,

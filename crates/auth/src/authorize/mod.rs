@@ -216,7 +216,9 @@ async fn standing(
         return Ok(Standing::Factor(missing));
     }
     let consented_here = here.is_some_and(|progress| progress.consented);
-    if request.prompt.consent && !consented_here || consent_missing(visit, request, &user).await? {
+    // What is asked for in detail is another thing each time, and so is the question (RFC 9396 §1).
+    let asks_anew = request.prompt.consent || request.details.is_some();
+    if asks_anew && !consented_here || consent_missing(visit, request, &user).await? {
         return Ok(Standing::Consent);
     }
     Ok(Standing::Ready(Box::new((session, user))))

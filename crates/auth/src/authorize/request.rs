@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use model::authorization_codes::{Challenge, ChallengeMethod};
+use model::authorization_details::AuthorizationDetails;
 use model::clients::{self, Client};
 use model::connections::{self, Connection};
 use model::device_codes::DeviceCode;
@@ -63,6 +64,8 @@ pub struct Request {
     pub dpop_jkt: Option<String>,
     /// The claims that were named one by one.
     pub claims: RequestedClaims,
+    /// What is asked for in detail (RFC 9396).
+    pub details: Option<AuthorizationDetails>,
 }
 
 /// `prompt` (OIDC Core §3.1.2.1).
@@ -187,9 +190,11 @@ impl Request {
         let (audience, granted) = audience(visit, &target, &client, params, &scope, response_type).await?;
         possession(&target, &client, &audience, response_type)?;
         let multi_factor = multi_factor(&target, params, &claims)?;
+        let details = details(visit, (&target, &client), &audience, params).await?;
         Ok(Self {
             dpop_jkt,
             claims,
+            details,
             redirect_uri_sent: params.get("redirect_uri").is_some(),
             response_type,
             nonce,
@@ -260,6 +265,7 @@ impl Request {
             device: Some(code.hash),
             dpop_jkt: None,
             claims: RequestedClaims::default(),
+            details: None,
         })
     }
 }
@@ -498,6 +504,32 @@ fn multi_factor(target: &Target, params: &Params, claims: &RequestedClaims) -> R
         asked |= can_be_met;
     }
     Ok(asked)
+}
+
+/// RFC 9396 §5: what is asked for in detail is of types that the API knows, and where a client needs a grant for it, of those that the grant names.
+async fn details(
+    visit: &Visit,
+    (target, client): (&Target, &Client),
+    audience: &Audience,
+    params: &Params,
+) -> Result<Option<AuthorizationDetails>, Refusal> {
+    let Some(text) = params.get("authorization_details") else { return Ok(None) };
+    let refused = |description: String| Refusal::client(target, "invalid_authorization_details", description);
+    let details = AuthorizationDetails::parse(text).map_err(|error| refused(error.to_string()))?;
+    let unknown = |kind: &str| {
+        refused(format!(
+            "The API knows no authorization_details of type {}",
+            kind.chars().take(64).collect::<String>()
+        ))
+    };
+    for kind in details.types() {
+        match audience.takes_details_of(&visit.app, &visit.tenant, client, kind).await {
+            Ok(true) => {}
+            Ok(false) => return Err(unknown(kind)),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Some(details))
 }
 
 /// RFC 9449 §10: the SHA-256 thumbprint of a key.

@@ -26,6 +26,8 @@ pub struct ConsentPage {
     pub api_name: Option<String>,
     /// What the app asks for, in the order of the request.
     pub scopes: Vec<ScopeLine>,
+    /// What it asks for in detail: of each its type, and what it says, a line each.
+    pub details: Vec<(String, Vec<String>)>,
     /// The login transaction.
     pub state: String,
     /// The token that proves the form is ours.
@@ -133,6 +135,10 @@ impl ConsentPage {
             Some(name) => name.clone(),
             None => self.t("consent/consent/groupOther"),
         };
+        let detailed = self.details.iter().map(|(kind, lines)| {
+            let line = |text: &String| Line { text: text.clone(), actions: None, raw: true };
+            (excerpt(kind), lines.iter().map(line).collect::<Vec<_>>())
+        });
         [
             (self.t("consent/consent/groupIdentity"), identity),
             (self.t("consent/consent/groupAccount"), account),
@@ -141,6 +147,7 @@ impl ConsentPage {
         ]
         .into_iter()
         .filter(|(_, lines)| !lines.is_empty())
+        .chain(detailed)
         .map(|(heading, lines)| Group { heading, lines })
         .collect()
     }

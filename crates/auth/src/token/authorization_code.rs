@@ -8,6 +8,7 @@ use db::Batch;
 use model::Timestamp;
 use model::access_tokens::{self, AccessToken};
 use model::authorization_codes::{self, Challenge, ChallengeMethod, Code};
+use model::authorization_details::AuthorizationDetails;
 use model::clients::Client;
 use model::refresh_tokens::{self, Family};
 use model::resource_servers::ResourceServer;
@@ -166,6 +167,7 @@ fn redeem(
         let begun = Family {
             code_hash: Some(code.hash),
             claims: code.claims.clone(),
+            details: code.details.clone(),
             ..Family::begin(
                 app,
                 client,
@@ -203,7 +205,13 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
             let claims = code.claims.as_ref();
-            let how = How { via: Via::Code, sid: &code.sid, bond: visit.bond(Some(api)), claims };
+            let how = How {
+                via: Via::Code,
+                sid: &code.sid,
+                bond: visit.bond(Some(api)),
+                claims,
+                details: code.details.as_ref(),
+            };
             issue::user_access_token(app, tenant, api, client, &user.id, &scopes, how).await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
@@ -235,6 +243,7 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
         token_type: "Bearer",
         recovery_code: None,
         issued_token_type: None,
+        authorization_details: code.details.as_ref().map(AuthorizationDetails::to_wire),
     })
 }
 

@@ -68,6 +68,7 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         token_type: "Bearer",
         recovery_code: None,
         issued_token_type: None,
+        authorization_details: None,
     })
 }
 

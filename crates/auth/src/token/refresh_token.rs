@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use db::Batch;
 use model::access_tokens::{self, AccessToken};
+use model::authorization_details::AuthorizationDetails;
 use model::clients::Client;
 use model::refresh_tokens::{self, Exchange, Family, Presented};
 use model::resource_servers::ResourceServer;
@@ -238,11 +239,21 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
     let access_token = match (&api, opaque) {
         (Some(api), _) => {
             let claims = family.claims.as_ref();
-            let how = How { via: Via::Refresh, sid: &family.sid, bond: visit.bond(Some(api)), claims };
+            let named = family.details.as_ref().filter(|_| api.identifier == family.audience);
+            let how = How {
+                via: Via::Refresh,
+                sid: &family.sid,
+                bond: visit.bond(Some(api)),
+                claims,
+                details: named,
+            };
             issue::user_access_token(app, tenant, api, client, &user.id, &scopes, how).await?
         }
         (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
     };
+    // Another API was asked for nothing in detail.
+    let own = api.as_ref().is_some_and(|api| api.identifier == family.audience);
+    let details = family.details.as_ref().filter(|_| own).map(AuthorizationDetails::to_wire);
     let id_token = match scopes.has("openid") {
         false => None,
         true => {
@@ -271,5 +282,6 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
         token_type: "Bearer",
         recovery_code: None,
         issued_token_type: None,
+        authorization_details: details,
     })
 }

@@ -122,6 +122,7 @@ async fn exchanged(visit: &Visit, client: &Client, params: &Params) -> Result<To
         token_type: "Bearer",
         recovery_code: None,
         issued_token_type: Some(ACCESS_TOKEN),
+        authorization_details: None,
     })
 }
 

@@ -93,7 +93,13 @@ impl Purchase {
         let (app, tenant, scopes) = (&visit.app, &visit.tenant, &self.scopes);
         let access_token = match (self.audience.api(), stored.opaque) {
             (Some(api), _) => {
-                let how = How { via: self.via, sid: NO_SESSION, bond: visit.bond(Some(api)), claims: None };
+                let how = How {
+                    via: self.via,
+                    sid: NO_SESSION,
+                    bond: visit.bond(Some(api)),
+                    claims: None,
+                    details: None,
+                };
                 issue::user_access_token(app, tenant, api, client, &self.user.id, scopes, how).await?
             }
             (None, token) => issue::opaque(token.unwrap_or_default(), issue::OPAQUE_LIFETIME),
@@ -124,6 +130,7 @@ impl Purchase {
             token_type: "Bearer",
             recovery_code: None,
             issued_token_type: None,
+            authorization_details: None,
         })
     }
 }

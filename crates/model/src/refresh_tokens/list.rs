@@ -23,7 +23,7 @@ pub struct Shown {
 }
 
 const COLUMNS: &str = "id, client_id, user_id, sid, audience, scope, rotating, generation, code_hash, created_at, \
-    exchanged_at, idle_expires_at, expires_at, jkt, claims, ip, user_agent, metadata";
+    exchanged_at, idle_expires_at, expires_at, jkt, claims, details, ip, user_agent, metadata";
 
 fn read(mut row: Row) -> Result<Shown, db::Error> {
     Ok(Shown {

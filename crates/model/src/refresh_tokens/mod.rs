@@ -9,6 +9,7 @@ mod list;
 use db::{Batch, Db, Row, params};
 
 use crate::app::{Model, Peer};
+use crate::authorization_details::AuthorizationDetails;
 use crate::clients::Client;
 use crate::clock::Timestamp;
 use crate::ids::{ClientId, TenantId, UserId};
@@ -53,6 +54,8 @@ pub struct Family {
     pub jkt: Option<String>,
     /// The claims that the sign-in named one by one: what comes of it tells them too.
     pub claims: Option<RequestedClaims>,
+    /// What the sign-in asked for in detail.
+    pub details: Option<AuthorizationDetails>,
 }
 
 /// A token as it was presented: its family and its place in it.
@@ -107,6 +110,7 @@ impl Family {
             expires_at: settings.lifetime().map(|seconds| now.plus_seconds(seconds)),
             jkt: jkt.filter(|_| client.is_public()).map(str::to_owned),
             claims: None,
+            details: None,
         }
     }
 
@@ -140,8 +144,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
     batch
         .execute(
             "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating,
-                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent, jkt, claims, identity)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                 generation, code_hash, created_at, idle_expires_at, expires_at, ip, user_agent, jkt, claims, details, identity)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
                  (SELECT identity FROM sessions WHERE tenant = $1 AND sid = $5))",
             params![
                 tenant,
@@ -160,7 +164,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, family: &Family, token: &str
                 peer.ip.to_string(),
                 peer.user_agent.clone(),
                 family.jkt.clone(),
-                RequestedClaims::to_column(family.claims.as_ref())
+                RequestedClaims::to_column(family.claims.as_ref()),
+                AuthorizationDetails::to_column(family.details.as_ref())
             ],
         )
         .expect(1);
@@ -187,7 +192,7 @@ pub async fn find(db: &Db, tenant: &TenantId, token: &str) -> Result<Option<Pres
     let row = db
         .read_one(
             "SELECT t.generation, f.id, f.client_id, f.user_id, f.sid, f.audience, f.scope, f.rotating, f.generation,
-                 f.code_hash, f.created_at, f.exchanged_at, f.idle_expires_at, f.expires_at, f.jkt, f.claims
+                 f.code_hash, f.created_at, f.exchanged_at, f.idle_expires_at, f.expires_at, f.jkt, f.claims, f.details
              FROM refresh_tokens t JOIN refresh_token_families f ON f.tenant = t.tenant AND f.id = t.family
              WHERE t.tenant = $1 AND t.hash = $2",
             params![tenant, digest(token)],
@@ -218,6 +223,7 @@ fn take(row: &mut Row) -> Result<Family, db::Error> {
         expires_at: row.take()?,
         jkt: row.take()?,
         claims: RequestedClaims::from_column(row.take()?)?,
+        details: AuthorizationDetails::from_column(row.take()?)?,
     })
 }
 
@@ -350,6 +356,7 @@ mod tests {
             expires_at: None,
             jkt: None,
             claims: None,
+            details: None,
         };
         Presented { family, generation: given }
     }

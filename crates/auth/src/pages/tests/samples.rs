@@ -108,6 +108,7 @@ pub fn consent(text: &str) -> ConsentPage {
             line("read:current_user"),
             line("offline_access"),
         ],
+        details: vec![(text.into(), vec![text.into()])],
         state: text.into(),
         csrf: text.into(),
         form_targets: FormTargets::new("https://app.test", []),

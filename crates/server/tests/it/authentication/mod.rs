@@ -1,6 +1,7 @@
 //! Signing in and out, as apps and people see it.
 
 mod at_once;
+mod authorization_details;
 mod backchannel_logout;
 mod claims;
 mod client_assertions;

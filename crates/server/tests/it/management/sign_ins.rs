@@ -58,6 +58,7 @@ impl SignIn {
             acr: None,
             jkt: None,
             claims: None,
+            details: None,
             issued_at: now,
             expires_at: now.plus_seconds(60),
             spent_at: None,
