@@ -20,7 +20,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The file cannot be read.
-    #[error("`tls.client_authorities`: {}: {1}", .0.display())]
+    #[error("`tls.client_authorities`: {}: {}", .0.display(), .1)]
     Unreadable(PathBuf, pem::Error),
     /// It holds no certificate of an authority.
     #[error("`tls.client_authorities`: {}: holds no certificate of an authority", .0.display())]
