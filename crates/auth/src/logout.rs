@@ -118,14 +118,17 @@ async fn oidc_checked(visit: &Visit, method: &Method, params: &Params) -> Result
     }
 }
 
-/// Where `/oidc/logout` leads: `post_logout_redirect_uri` if it is registered, with its query, and `state`.
+/// Where `/oidc/logout` leads: `post_logout_redirect_uri` if it is registered, with its query, and `state`. Who names none is led to the
+/// client's first, but a strict client, who must have asked for it (OpenID Connect RP-Initiated Logout §3).
 async fn oidc_destination(
     visit: &Visit,
     client: Option<&Client>,
     params: &Params,
 ) -> Result<Option<String>, Response> {
     let Some(uri) = params.get("post_logout_redirect_uri") else {
-        return Ok(client.and_then(first_logout_url));
+        let Some(client) = client else { return Ok(None) };
+        let strict = visit.is_strict_for(client).await.map_err(Visit::json_error)?;
+        return Ok(first_logout_url(client).filter(|_| !strict));
     };
     let allowed = match client {
         Some(client) => client.allows_post_logout_redirect(uri),

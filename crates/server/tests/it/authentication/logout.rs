@@ -55,6 +55,19 @@ both_databases! {
         assert_eq!(out(&alice, &format!("id_token_hint={fresh}")).await, first, "never to a pattern");
     }
 
+    async fn a_strict_client_is_led_where_it_says_and_nowhere_else(app: TestApp) {
+        let app = with_older_clients(app).await;
+        assert_eq!(app.admin().patch("/api/v2/doorward/clients/older", json!({ "strict": true })).await.status, 200);
+        let mut alice = signed_in(&app, "alice").await;
+        let hint = id_token(&mut alice, "older").await;
+        let (status, done, location) = out(&alice, &format!("id_token_hint={hint}")).await;
+        assert_eq!((status, done, location.as_str()), (200, true, ""));
+        let mut alice = signed_in(&app, "alice").await;
+        let hint = id_token(&mut alice, "older").await;
+        let said = format!("id_token_hint={hint}&post_logout_redirect_uri=https%3A%2F%2Fapp.test%2Fout");
+        assert_eq!(out(&alice, &said).await, (302, true, "https://app.test/out".to_owned()));
+    }
+
     async fn what_is_no_id_token_of_ours_is_no_hint(app: TestApp) {
         let app = with_older_clients(app).await;
         let mut alice = signed_in(&app, "alice").await;
