@@ -116,6 +116,17 @@ async fn key_set(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
     Kept::new(Bytes::from_owner(Arc::clone(&published.jwks)), &published.jwks_etag)
 }
 
+/// The grant types of the specifications.
+const GRANT_TYPES: [&str; 7] = [
+    "authorization_code",
+    "implicit",
+    "refresh_token",
+    "client_credentials",
+    "password",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+];
+
 fn document(issuer: &str, offered: Offered) -> Value {
     let at = |path: &str| format!("{issuer}{path}");
     let mut document = json!({
@@ -176,6 +187,8 @@ fn document(issuer: &str, offered: Offered) -> Value {
     }
     if offered.strict {
         document["authorization_response_iss_parameter_supported"] = true.into();
+        // Without it there would be but the code and implicit grants (RFC 8414 §2).
+        document["grant_types_supported"] = json!(GRANT_TYPES);
     }
     document
 }

@@ -55,7 +55,7 @@ fn wants_nonce(error: ProofError) -> OAuthError {
 
 /// A client may insist on proofs.
 pub fn demanded_by_client(visit: &Visit, client: &Client) -> Result<(), OAuthError> {
-    if client.require_proof_of_possession == Some(true) && visit.jkt.is_none() {
+    if client.must_prove_possession() && visit.jkt.is_none() {
         return Err(invalid("DPoP proof is required for the client"));
     }
     Ok(())

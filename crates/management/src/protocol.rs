@@ -67,6 +67,10 @@ pub struct UpdateClientProtocol {
     /// The page with the client's terms.
     #[schemars(default)]
     pub tos_uri: Change<HttpsAddress>,
+    /// Whether the client is held to FAPI 2.0's Security Profile: requests that are pushed with PKCE, tokens bound to keys, assertions for the
+    /// issuer alone, and nothing but codes. It is strict then.
+    #[schemars(default)]
+    pub fapi2_security_profile: Change<bool>,
 }
 
 /// `GET /doorward/protocol`.

@@ -57,6 +57,10 @@ pub struct ClientProtocol {
     /// The page with its terms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    /// Whether it is held to FAPI 2.0's Security Profile, and strict: it pushes its requests with a PKCE challenge, its tokens are bound
+    /// to keys, it proves itself by a certificate or by `private_key_jwt` with an assertion for the issuer alone, and it is answered with codes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fapi2_security_profile: Option<bool>,
 }
 
 impl ClientProtocol {
@@ -71,6 +75,11 @@ impl ClientProtocol {
         named.and_then(Algorithm::from_name).unwrap_or(Algorithm::RS256)
     }
 
+    /// Whether it is held to FAPI 2.0's Security Profile.
+    pub fn is_fapi2(&self) -> bool {
+        self.fapi2_security_profile == Some(true)
+    }
+
     /// Whether nothing is set.
     pub fn is_unset(&self) -> bool {
         *self == Self::default()
@@ -80,7 +89,7 @@ impl ClientProtocol {
 impl Protocol {
     /// Whether the specification's answer is given to `client`.
     pub fn is_strict_for(&self, client: &Client) -> bool {
-        client.protocol.strict.unwrap_or(self.strict)
+        client.protocol.is_fapi2() || client.protocol.strict.unwrap_or(self.strict)
     }
 }
 

@@ -5,7 +5,7 @@ use db::{Batch, params};
 use crate::attack_protection::MOST_STRANGERS;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
-use crate::{Model, attack_protection, logs, recovery, sessions, tenants};
+use crate::{Model, attack_protection, logs, recovery, sessions, tenants, transactions};
 
 /// Rows that one statement deletes at most.
 const AT_A_TIME: u32 = 500;
@@ -144,7 +144,8 @@ const EXPIRING: &[Expiring] = &[
         delete: "DELETE FROM pushed_requests WHERE tenant = $1 AND hash IN
                  (SELECT hash FROM pushed_requests WHERE tenant = $1 AND expires_at < $2
                   ORDER BY expires_at, hash LIMIT $3)",
-        kept: 0,
+        // A sign-in may go on for as long, and spends its request in the end.
+        kept: transactions::LIFETIME,
     },
     Expiring {
         delete: "DELETE FROM spent_ids WHERE tenant = $1 AND hash IN

@@ -50,6 +50,9 @@ pub struct Source {
     pub pushed: bool,
     /// The client signed them (RFC 9101).
     pub signed: bool,
+    /// The digest of the `request_uri` that stood for them: their answer spends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<[u8; 32]>,
 }
 
 /// How far a transaction has come.

@@ -9,8 +9,8 @@ use model::users::{self, User};
 use model::{access_tokens, device_codes, grants, transactions};
 use serde_json::Map;
 
-use super::needs_consent;
 use super::request::{MULTI_FACTOR, Refusal, Request};
+use super::{needs_consent, pushed};
 use crate::device;
 use crate::events;
 use crate::issue::{self, Assurance, FrontChannel, How, IdToken};
@@ -90,6 +90,9 @@ pub async fn complete(
         };
         let cookie = visit.moved_session_cookie(&settings, session, limits, now);
         return Ok(with_cookie(device::end(visit, DeviceEnd::Allowed).await, cookie));
+    }
+    if let Some(hash) = &request.pushed {
+        pushed::spend(visit, &mut batch, hash).await.map_err(Incomplete::Refused)?;
     }
     if request.response_type.code {
         authorization_codes::insert(

@@ -113,18 +113,12 @@ fn request_of(client: &Client, params: &Params) -> Result<Params, ParamsError> {
     Ok(request)
 }
 
-/// What was pushed in the place of a `request_uri` of ours, which is used up by it. Other parameters, but for the client, count for
-/// nothing; other request URIs are left for the checks to refuse.
+/// What was pushed in the place of a `request_uri` of ours, which is used up by the answer and not by a look: a page may be loaded
+/// twice (FAPI 2.0 Security Profile §5.3.2.2). Other parameters, but for the client, count for nothing; other request URIs are left for
+/// the checks to refuse.
 pub(super) async fn take(visit: &Visit, params: Params) -> Result<Params, Refusal> {
     let Some(token) = params.get("request_uri").and_then(|uri| uri.strip_prefix(PREFIX)) else {
         return Ok(params);
-    };
-    let invalid = || {
-        Refusal::page_of(
-            "invalid_request_uri",
-            "The request_uri is unknown, expired or was used before",
-            None,
-        )
     };
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let now = app.clock.now();
@@ -135,14 +129,24 @@ pub(super) async fn take(visit: &Visit, params: Params) -> Result<Params, Refusa
             && request.expires_at > now
     };
     let request = found.filter(usable).ok_or_else(invalid)?;
-    let mut batch = Batch::new();
-    pushed_requests::spend(&mut batch, tenant, &request.hash, now);
-    match app.db.commit(batch).await {
-        Ok(_) => {}
-        Err(db::Error::Conflict { .. }) => return Err(invalid()),
-        Err(error) => return Err(error.into()),
+    let source = Source { pushed: true, signed: request.signed, uri: Some(request.hash) };
+    Ok(Params::from_pairs(request.params, source))
+}
+
+fn invalid() -> Refusal {
+    Refusal::page_of("invalid_request_uri", "The request_uri is unknown, expired or was used before", None)
+}
+
+/// Spends the request that was pushed with its answer, unless it was answered before. The sign-in in between may have taken longer than
+/// the request lives.
+pub(super) async fn spend(visit: &Visit, batch: &mut Batch, hash: &[u8; 32]) -> Result<(), Refusal> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let found = pushed_requests::find(&app.db, tenant, hash).await?;
+    if found.is_none_or(|request| request.spent_at.is_some()) {
+        return Err(invalid());
     }
-    Ok(Params::from_pairs(request.params, Source { pushed: true, signed: request.signed }))
+    pushed_requests::spend(batch, tenant, hash, app.clock.now());
+    Ok(())
 }
 
 /// What a page or the client would be told, as this endpoint tells it (RFC 9126 §2.3).

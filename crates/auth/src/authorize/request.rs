@@ -66,6 +66,8 @@ pub struct Request {
     pub claims: RequestedClaims,
     /// What is asked for in detail (RFC 9396).
     pub details: Option<AuthorizationDetails>,
+    /// What was pushed, and is spent by the answer (RFC 9126 §4).
+    pub pushed: Option<[u8; 32]>,
 }
 
 /// `prompt` (OIDC Core §3.1.2.1).
@@ -166,9 +168,9 @@ impl Request {
     /// Checks the parameters of a request, from the first check to the last.
     pub async fn check(visit: &Visit, params: &Params) -> Result<Self, Refusal> {
         let client = client(visit, params).await?;
-        let redirect_uri = redirect_uri(&client, params)?;
-        let response_type = params.get("response_type").and_then(ResponseType::parse);
         let strict = visit.is_strict_for(&client).await?;
+        let redirect_uri = redirect_uri(&client, params, strict)?;
+        let response_type = params.get("response_type").and_then(ResponseType::parse);
         let issuer = strict.then(|| visit.tenant.issuer.clone());
         let target = Target { issuer, ..target(params, &client, redirect_uri, response_type) };
         web_message_origin(&client, &target)?;
@@ -178,6 +180,7 @@ impl Request {
         response_mode(&target, params, response_type)?;
         grant_types(&target, &client, response_type)?;
         let scope = Scopes::parse(params.get("scope").unwrap_or_default());
+        openid(&target, &scope, response_type)?;
         let nonce = nonce(&target, params, response_type)?;
         let challenge = challenge(&target, params, &client, response_type)?;
         let prompt = prompt(&target, params)?;
@@ -195,6 +198,7 @@ impl Request {
             dpop_jkt,
             claims,
             details,
+            pushed: params.source().uri,
             redirect_uri_sent: params.get("redirect_uri").is_some(),
             response_type,
             nonce,
@@ -266,6 +270,7 @@ impl Request {
             dpop_jkt: None,
             claims: RequestedClaims::default(),
             details: None,
+            pushed: None,
         })
     }
 }
@@ -281,12 +286,16 @@ async fn client(visit: &Visit, params: &Params) -> Result<Arc<Client>, Refusal> 
         .ok_or_else(|| Refusal::page(ErrorKind::UnknownClient, "Unknown client", Some(client_id)))
 }
 
-/// §1.2 step 2: the redirect URI is registered; without one, the first registered stands for it.
-fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refusal> {
+/// §1.2 step 2: the redirect URI is registered; without one, the first registered stands for it. To a strict client that is the only
+/// one (RFC 6749 §3.1.2.3), and of a plain OAuth request: OpenID Connect has it named (OIDC Core §3.1.2.1).
+fn redirect_uri(client: &Client, params: &Params, strict: bool) -> Result<String, Refusal> {
     let mismatch = "The provided redirect_uri is not in the list of allowed callback URLs.";
     match params.get("redirect_uri") {
         Some(uri) if client.allows_callback(uri) => Ok(uri.to_owned()),
         Some(uri) => Err(Refusal::page(ErrorKind::CallbackMismatch, mismatch, Some(uri))),
+        None if strict && (is_openid(params) || client.callbacks.iter().flatten().count() > 1) => {
+            Err(Refusal::page(ErrorKind::CallbackMismatch, "Missing required parameter: redirect_uri", None))
+        }
         None => client
             .callbacks
             .iter()
@@ -295,6 +304,11 @@ fn redirect_uri(client: &Client, params: &Params) -> Result<String, Refusal> {
             .cloned()
             .ok_or_else(|| Refusal::page(ErrorKind::CallbackMismatch, mismatch, None)),
     }
+}
+
+/// Whether it is a request of OpenID Connect.
+fn is_openid(params: &Params) -> bool {
+    Scopes::parse(params.get("scope").unwrap_or_default()).has("openid")
 }
 
 /// Where every further answer goes. A mode that is unknown or unsafe falls back to the response type's own.
@@ -390,12 +404,24 @@ fn response_mode(target: &Target, params: &Params, response_type: ResponseType) 
 
 /// The client may use the flow.
 fn grant_types(target: &Target, client: &Client, response_type: ResponseType) -> Result<(), Refusal> {
+    // FAPI 2.0 Security Profile §5.3.2.2: nothing but codes.
+    if client.protocol.is_fapi2() && response_type.front_channel() {
+        return Err(Refusal::client(target, "unsupported_response_type", "Unsupported response type"));
+    }
     let needed = [(response_type.code, "authorization_code"), (response_type.front_channel(), "implicit")];
     let missing = needed.into_iter().find(|(needed, grant_type)| *needed && !client.allows_grant(grant_type));
     missing.map_or(Ok(()), |(_, grant_type)| {
         let description = format!("Grant type '{grant_type}' not allowed for the client.");
         Err(Refusal::client(target, "unauthorized_client", description))
     })
+}
+
+/// OIDC Core §3.1.2.1: without `openid` it is no request of OpenID Connect, which a strict client's for an ID token is.
+fn openid(target: &Target, scope: &Scopes, response_type: ResponseType) -> Result<(), Refusal> {
+    if target.is_strict() && response_type.id_token && !scope.has("openid") {
+        return Err(Refusal::invalid(target, "scope must hold openid"));
+    }
+    Ok(())
 }
 
 /// OIDC Core §3.2.2.1: a request for an ID token from this endpoint carries a nonce.
@@ -407,7 +433,7 @@ fn nonce(target: &Target, params: &Params, response_type: ResponseType) -> Resul
 }
 
 /// RFC 7636 §4.3. A public client must send a challenge, and `plain` is for confidential clients alone, since a plain
-/// challenge protects nothing from whoever sees the request.
+/// challenge protects nothing from whoever sees the request. To a strict client there is what discovery names: `S256`.
 fn challenge(
     target: &Target,
     params: &Params,
@@ -418,7 +444,8 @@ fn challenge(
     let Some(value) = params.get("code_challenge") else {
         return match method {
             Some(_) => Err(Refusal::invalid(target, "code_challenge_method needs a code_challenge")),
-            None if response_type.code && client.is_public() => {
+            // FAPI 2.0 Security Profile §5.3.2.2 wants it of every client.
+            None if response_type.code && (client.is_public() || client.protocol.is_fapi2()) => {
                 Err(Refusal::invalid(target, "Missing required parameter: code_challenge"))
             }
             None => Ok(None),
@@ -427,7 +454,7 @@ fn challenge(
     let Some(method) = ChallengeMethod::parse(method.unwrap_or("plain")) else {
         return Err(Refusal::invalid(target, "Unknown code_challenge_method"));
     };
-    if method == ChallengeMethod::Plain && client.is_public() {
+    if method == ChallengeMethod::Plain && (client.is_public() || target.is_strict()) {
         return Err(Refusal::invalid(target, "code_challenge_method must be S256"));
     }
     if !well_formed_verifier(value) {
@@ -473,7 +500,7 @@ fn max_age(target: &Target, params: &Params) -> Result<Option<i64>, Refusal> {
 /// RFC 9126 §6, RFC 9101 §10.5: a client may insist on requests that were pushed, or signed.
 async fn source(visit: &Visit, target: &Target, client: &Client, params: &Params) -> Result<(), Refusal> {
     let source = params.source();
-    let must_push = client.require_pushed_authorization_requests == Some(true)
+    let must_push = client.must_push()
         || protocol::find(&visit.app, &visit.tenant.id).await?.require_pushed_authorization_requests;
     if must_push && !source.pushed {
         return Err(Refusal::invalid(target, "The client requires pushed authorization requests"));
@@ -549,8 +576,8 @@ fn possession(
     audience: &Audience,
     response_type: ResponseType,
 ) -> Result<(), Refusal> {
-    let wanted = client.require_proof_of_possession == Some(true)
-        || audience.api().is_some_and(|api| api.wants_proof_from(client));
+    let wanted =
+        client.must_prove_possession() || audience.api().is_some_and(|api| api.wants_proof_from(client));
     if wanted && response_type.token {
         return Err(Refusal::invalid(
             target,

@@ -115,6 +115,11 @@ pub struct Signed {
 const SIGNED_LIFETIME: i64 = 600;
 
 impl Target {
+    /// Whether the client is answered as the specifications have it: such an answer names the issuer.
+    pub fn is_strict(&self) -> bool {
+        self.issuer.is_some()
+    }
+
     /// The answer with `params`, signed where that was asked for.
     pub async fn answer(&self, visit: &Visit, params: Map<String, Value>) -> Response {
         let params = match &self.signed {

@@ -17,6 +17,9 @@ const ENVELOPE: [&str; 7] = ["iss", "aud", "exp", "iat", "nbf", "jti", "sub"];
 /// The longest `jti`, in bytes.
 const LONGEST_ID: usize = 64;
 
+/// How long the object of a client that is held to FAPI 2.0 may count, in seconds.
+const LONGEST_LIFE: i64 = 3600;
+
 /// How far the client's clock may be ahead, in seconds.
 const SKEW: i64 = 10;
 
@@ -74,9 +77,26 @@ fn refused(reason: &str) -> Refusal {
     Refusal::page_of("invalid_request_object", &format!("The request object is not valid: {reason}"), None)
 }
 
+/// A media type, whose letters may be small or capital, with or without the tree that it is in (RFC 7515 §4.1.9).
+fn is_type(typ: &str) -> bool {
+    let typ = typ.to_ascii_lowercase();
+    matches!(typ.strip_prefix("application/").unwrap_or(&typ), "jwt" | "oauth-authz-req+jwt")
+}
+
+/// FAPI 2.0 Message Signing §5.3.1: it says from when to when it counts, and that is an hour at most.
+fn fresh(object: &Verified, seconds: i64) -> Result<(), Refusal> {
+    let (Some(begins), Some(ends)) = (object.integer("nbf"), object.integer("exp")) else {
+        return Err(refused("nbf or exp is missing"));
+    };
+    if begins < seconds - LONGEST_LIFE || ends.saturating_sub(begins) > LONGEST_LIFE {
+        return Err(refused("it counts for too long"));
+    }
+    Ok(())
+}
+
 /// RFC 9101 §5, §6, with the limits of the contract.
 fn holds(visit: &Visit, client: &Client, object: &Verified) -> Result<(), Refusal> {
-    if !matches!(object.header.typ.as_deref(), None | Some("JWT" | "jwt" | "oauth-authz-req+jwt")) {
+    if !object.header.typ.as_deref().is_none_or(is_type) {
         return Err(refused("its typ"));
     }
     let own = client.client_id.as_str();
@@ -93,6 +113,9 @@ fn holds(visit: &Visit, client: &Client, object: &Verified) -> Result<(), Refusa
         return Err(refused("it refers to another"));
     }
     let seconds = visit.app.clock.now().seconds();
+    if client.protocol.is_fapi2() {
+        fresh(object, seconds)?;
+    }
     if object.integer("exp").is_some_and(|end| end <= seconds) {
         return Err(refused("it has expired"));
     }

@@ -103,11 +103,25 @@ async fn keys(
     }
     // Where the specification counts, the method is the registered one.
     let other_method = strict && client.token_endpoint_auth_method.is_some();
-    if client.is_public() || client.client_authentication_methods.is_some() || other_method {
+    if client.is_public()
+        || client.client_authentication_methods.is_some()
+        || client.protocol.is_fapi2()
+        || other_method
+    {
         return Ok(Vec::new());
     }
     let secret = clients::secret(&visit.app, &visit.tenant.id, &client.client_id).await?;
     Ok(secret.iter().map(|secret| VerifyingKey::hs256(None, secret.as_bytes())).collect())
+}
+
+/// RFC 7523 §3: the issuer or the token endpoint. FAPI 2.0 Security Profile §5.3.2.1 has the issuer as a string, and nobody else.
+fn is_for_us(tenant: &Tenant, client: &Client, assertion: &Verified) -> bool {
+    let issuer = tenant.issuer.as_str();
+    if client.protocol.is_fapi2() {
+        return assertion.text("aud") == Some(issuer);
+    }
+    let token_endpoint = format!("{issuer}oauth/token");
+    [issuer, issuer.trim_end_matches('/'), &token_endpoint].iter().any(|audience| assertion.is_for(audience))
 }
 
 /// RFC 7523 §3, with the limits of the authentication contract §3.1: the assertion's id, and when it may be forgotten.
@@ -124,9 +138,7 @@ fn holds<'a>(
     if assertion.issuer() != own || assertion.subject() != own {
         return Err(refused("its issuer"));
     }
-    let token_endpoint = format!("{}oauth/token", tenant.issuer);
-    let audiences = [tenant.issuer.as_str(), tenant.issuer.trim_end_matches('/'), &token_endpoint];
-    if !audiences.iter().any(|audience| assertion.is_for(audience)) {
+    if !is_for_us(tenant, client, assertion) {
         return Err(refused("its audience"));
     }
     let seconds = now.seconds();

@@ -49,8 +49,9 @@ pub async fn authenticate(
             false => Err(refused(strict)),
         };
     }
-    let proven = client.is_public()
+    let proven = client.is_public() && !client.protocol.is_fapi2()
         || client.client_authentication_methods.is_none()
+            && !client.protocol.is_fapi2()
             && (!strict || shown.is_by(client.token_endpoint_auth_method.as_deref()))
             && shown.secret.as_deref().is_some_and(|secret| client.check_secret(secret));
     if proven { Ok(client) } else { Err(refused(strict)) }

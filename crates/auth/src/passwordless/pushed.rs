@@ -20,7 +20,7 @@ use crate::visit::Visit;
 /// Whether nothing that stands in a link would do for the client.
 async fn insists(visit: &Visit, client: &Client) -> Result<bool, db::Error> {
     let protocol = protocol::find(&visit.app, &visit.tenant.id).await?;
-    Ok(client.require_pushed_authorization_requests == Some(true)
+    Ok(client.must_push()
         || protocol.require_pushed_authorization_requests
         || client.requires_signed_requests())
 }
@@ -81,7 +81,9 @@ pub(super) async fn asked(visit: &Visit, link: Params) -> Result<Params, Refusal
             && kept.expires_at > now
     };
     match found.filter(usable) {
-        Some(kept) => Ok(Params::from_pairs(kept.params, Source { pushed: true, signed: kept.signed })),
+        Some(kept) => {
+            Ok(Params::from_pairs(kept.params, Source { pushed: true, signed: kept.signed, uri: None }))
+        }
         None => Err(Refusal::page_of(
             "invalid_request_uri",
             "The request_uri is unknown, expired or was used before",

@@ -115,6 +115,7 @@ fn change(
     let mut client = before.patched(&body).map_err(|error| metadata::invalid(error.to_string()))?;
     client.credentials = credentials;
     client.protocol = metadata.protocol(before.protocol.strict);
+    client.protocol.fapi2_security_profile = before.protocol.fapi2_security_profile;
     metadata.note(&mut registration);
     client.registration = Some(registration);
     Ok(client)

@@ -177,6 +177,7 @@ impl Metadata {
             sector_identifier: sector.filter(|_| self.pairwise),
             policy_uri: self.policy_uri.clone(),
             tos_uri: self.tos_uri.clone(),
+            fapi2_security_profile: None,
         }
     }
 

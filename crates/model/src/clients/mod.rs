@@ -492,6 +492,16 @@ impl Client {
         credentials.and_then(Json::as_array).is_some_and(|references| !references.is_empty())
     }
 
+    /// Whether its authorization requests are taken only when they were pushed first (RFC 9126).
+    pub fn must_push(&self) -> bool {
+        self.require_pushed_authorization_requests == Some(true) || self.protocol.is_fapi2()
+    }
+
+    /// Whether its tokens must be bound to a key (RFC 9449).
+    pub fn must_prove_possession(&self) -> bool {
+        self.require_proof_of_possession == Some(true) || self.protocol.is_fapi2()
+    }
+
     /// Whether it takes no requests but signed ones.
     pub fn requires_signed_requests(&self) -> bool {
         let required = self.other.get("signed_request_object").and_then(|settings| settings.get("required"));

@@ -12,6 +12,7 @@ pub mod device;
 mod error_pages;
 mod factor_steps;
 mod factors;
+mod fapi2;
 mod initiated_login;
 mod logout;
 pub mod mfa;

@@ -12,14 +12,14 @@ use crate::support::{Answer, Authorize, Browser, TestApp};
 const PATH: &str = "/oauth/par";
 const INVALID: &str = "The request_uri is unknown, expired or was used before";
 
-async fn pushing(app: TestApp) -> TestApp {
+pub(super) async fn pushing(app: TestApp) -> TestApp {
     let app = prepared(app).await;
     let on = json!({ "pushed_authorization_requests_supported": true });
     assert_eq!(app.admin().patch("/api/v2/tenants/settings", on).await.status, 200);
     app
 }
 
-async fn push(app: &TestApp, request: &Authorize, more: &[(&str, &str)]) -> Answer {
+pub(super) async fn push(app: &TestApp, request: &Authorize, more: &[(&str, &str)]) -> Answer {
     let encoded = request.encoded();
     let pairs: Vec<_> = url::form_urlencoded::parse(encoded.as_bytes()).into_owned().collect();
     let mut fields: Vec<_> = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -28,7 +28,7 @@ async fn push(app: &TestApp, request: &Authorize, more: &[(&str, &str)]) -> Answ
 }
 
 #[track_caller]
-fn uri_of(answer: &Answer) -> String {
+pub(super) fn uri_of(answer: &Answer) -> String {
     assert_eq!((answer.status, &answer.body["expires_in"]), (201, &json!(30)), "{answer:?}");
     assert_eq!(
         (answer.header("content-type"), answer.header("cache-control")),
@@ -39,7 +39,7 @@ fn uri_of(answer: &Answer) -> String {
     uri
 }
 
-async fn open(browser: &mut Browser, client: &str, uri: &str) -> Answer {
+pub(super) async fn open(browser: &mut Browser, client: &str, uri: &str) -> Answer {
     let uri: String = url::form_urlencoded::byte_serialize(uri.as_bytes()).collect();
     browser.get(&format!("/authorize?client_id={client}&request_uri={uri}")).await
 }
@@ -55,6 +55,37 @@ both_databases! {
         let bought = grant_of(&Exchange::code("web", &answer.param("code")).send(&app).await);
         assert_eq!(claims(&bought.access_token)["scope"], "openid read:a");
         assert_page_error(&open(&mut alice, "web", &uri).await, 400, INVALID);
+    }
+
+    /// FAPI 2.0 Security Profile §5.3.2.2, note 3.
+    async fn looking_at_the_sign_in_page_uses_nothing_up(app: TestApp) {
+        let app = pushing(app).await;
+        let uri = uri_of(&push(&app, &Authorize::code("web"), &[("client_secret", "web-secret")]).await);
+        let mut first = crate::security::browser(&app);
+        for _ in 0..2 {
+            assert!(open(&mut first, "web", &uri).await.location().starts_with("/u/login?"));
+        }
+        // Two people at their sign-in pages with one request: whoever comes first is answered, though it took longer than it lives.
+        let encoded: String = url::form_urlencoded::byte_serialize(uri.as_bytes()).collect();
+        let path = format!("/authorize?client_id=web&request_uri={encoded}");
+        let mut second = crate::security::browser(&app);
+        let waiting = second.get(&path).await.location().to_owned();
+        let landed = first.sign_in(&path, "alice@example.com").await;
+        assert!(!landed.param("code").is_empty(), "{landed:?}");
+        app.app.clock.advance(600);
+        let late = second.sign_in(&waiting, "bob@example.com").await;
+        assert_page_error(&late, 400, INVALID);
+    }
+
+    async fn a_sign_in_may_take_longer_than_a_pushed_request_lives(app: TestApp) {
+        let app = pushing(app).await;
+        let uri = uri_of(&push(&app, &Authorize::code("web"), &[("client_secret", "web-secret")]).await);
+        let mut browser = crate::security::browser(&app);
+        let waiting = open(&mut browser, "web", &uri).await.location().to_owned();
+        app.app.clock.advance(1800);
+        model::retention::sweep(&app.app).await.expect("sweeps");
+        let landed = browser.sign_in(&waiting, "alice@example.com").await;
+        assert!(!landed.param("code").is_empty(), "{landed:?}");
     }
 
     async fn a_pushed_request_goes_through_a_sign_in(app: TestApp) {

@@ -53,6 +53,11 @@ both_databases! {
         assert_eq!(answer.param("state"), "st");
         let bought = grant_of(&Exchange::code("web", &answer.param("code")).send(&app).await);
         assert_eq!(bought.scope, "openid read:a");
+        // The type of an object is a media type.
+        for typ in ["JWT", "OAuth-Authz-Req+JWT", "application/oauth-authz-req+jwt"] {
+            let object = key.sign(Algorithm::RS256, typ, None, &object_claims(&app));
+            assert!(!send(&mut alice, &object).await.param("code").is_empty(), "{typ}");
+        }
         // A sign-in on the way keeps it.
         let mut browser = crate::security::browser(&app);
         let landed = browser.sign_in(&format!("/authorize?client_id=web&request={object}"), "bob@example.com").await;

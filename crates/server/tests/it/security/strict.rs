@@ -47,6 +47,8 @@ both_databases! {
         let mut alice = signed_in(&app, "alice").await;
         let discovery = app.caller().get("/.well-known/openid-configuration").await.body;
         assert_eq!((&discovery["issuer"], &discovery["authorization_response_iss_parameter_supported"]), (&json!(ISSUER), &json!(true)));
+        let grants = discovery["grant_types_supported"].as_array().expect("is there");
+        assert!(grants.contains(&json!("refresh_token")) && grants.len() == 7, "{grants:?}");
         for (request, expected) in [
             (Authorize::code("web"), vec!["code", "iss", "state"]),
             (Authorize::new("page", "token"), vec!["access_token", "expires_in", "iss", "scope", "state", "token_type"]),
@@ -86,6 +88,9 @@ both_databases! {
             (web.with("code_challenge", "short"), "invalid_request"),
             (Authorize::code("page").without("code_challenge").without("code_challenge_method"), "invalid_request"),
             (Authorize::code("page").with("code_challenge_method", "plain"), "invalid_request"),
+            (web.with("code_challenge_method", "plain"), "invalid_request"),
+            (web.without("code_challenge_method"), "invalid_request"),
+            (Authorize::new("page", "id_token token").with("scope", "profile"), "invalid_request"),
             (web.with("prompt", "none login"), "invalid_request"),
             (web.with("request_uri", "https://canary.test/"), "request_uri_not_supported"),
             (web.with("audience", "urn:none"), "access_denied"),
@@ -108,6 +113,15 @@ both_databases! {
         assert_eq!((answer.status, answer.has("location")), (400, false));
         let unknown = alice.get(&Authorize::code("nobody").path()).await;
         assert!(unknown.status >= 400 && !unknown.has("location"), "{unknown:?}");
+        let unnamed = Authorize::code("web").without("redirect_uri");
+        let answer = alice.get(&unnamed.path()).await;
+        assert_eq!((answer.status, answer.has("location")), (403, false), "OpenID Connect has it named");
+        let plain = unnamed.with("scope", "read:a").with("audience", API);
+        assert!(!alice.get(&plain.path()).await.param("code").is_empty(), "OAuth takes the only one");
+        let callbacks = json!({ "callbacks": [CALLBACK, "https://app.test/other"] });
+        assert_eq!(app.admin().patch("/api/v2/clients/web", callbacks).await.status, 200);
+        let answer = alice.get(&plain.path()).await;
+        assert_eq!((answer.status, answer.has("location")), (403, false), "but not one of several");
     }
 
     async fn tk_01_a_strict_second_use_takes_back_what_the_first_bought(app: TestApp) {
