@@ -161,7 +161,9 @@ mod tests {
     #[tokio::test]
     async fn a_rewrap_moves_every_sealed_value_to_the_newest_master_key() {
         for app in TestModel::each().await {
-            app.add_client(json!({ "name": "one" })).await;
+            let mut client = app.add_client(json!({ "name": "one" })).await;
+            client.protocol.subject_type = Some("pairwise".to_owned());
+            crate::subjects::of(&app, &app.tenant, &client, &"auth0|ann".into()).await.unwrap();
             app.add_api(json!({ "identifier": "https://api.test", "signing_alg": "HS256" })).await;
             let mut batch = Batch::new();
             let letter = Letter::new(Kind::MfaOobCode, "ann@example.com").with("code", "123456");
