@@ -1,4 +1,5 @@
 /** The account page: sign in, then one card per thing a person can see or do. */
+import { appRequestsCard } from './cards/app_requests.ts';
 import { deviceCard } from './cards/device.ts';
 import { linkedAccountsCard } from './cards/linked_accounts.ts';
 import { metadataCard } from './cards/metadata.ts';
@@ -46,6 +47,7 @@ function showAccount(root: HTMLElement, config: Config, door: Door, opened: Open
     linkedAccountsCard(api, session, ended),
     secondStepCard(api, session, opened, ended),
     deviceCard(api, session, ended),
+    appRequestsCard(),
     metadataCard(api, ended),
     permissionsCard(session, ended),
     signOutCard(session),

@@ -169,6 +169,8 @@ fn document(issuer: &str, offered: Offered) -> Value {
         "id_token_signing_alg_values_supported": ["HS256", "RS256", "RS512", "PS256", "ES256", "EdDSA"],
         "userinfo_signing_alg_values_supported": ["RS256", "RS512", "PS256", "ES256", "EdDSA"],
         "authorization_signing_alg_values_supported": ["RS256", "RS512", "PS256", "ES256", "EdDSA"],
+        "backchannel_authentication_endpoint": at("bc-authorize"),
+        "backchannel_token_delivery_modes_supported": ["poll"],
         "backchannel_logout_supported": true,
         "backchannel_logout_session_supported": true,
     });
@@ -222,7 +224,6 @@ mod tests {
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
         for absent in [
             "registration_endpoint",
-            "backchannel_authentication_endpoint",
             "grant_types_supported",
             "pushed_authorization_request_endpoint",
             "authorization_response_iss_parameter_supported",

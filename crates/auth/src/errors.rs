@@ -27,6 +27,8 @@ pub struct OAuthError {
     pub specified: Option<&'static str>,
     /// What the body holds besides.
     pub more: Option<Box<Map<String, Value>>>,
+    /// Seconds to wait before the next try.
+    pub retry_after: Option<u8>,
     /// A nonce for the next proof of possession (RFC 9449 §8).
     pub dpop_nonce: Option<String>,
 }
@@ -42,6 +44,7 @@ impl OAuthError {
             basic: false,
             specified: None,
             more: None,
+            retry_after: None,
             dpop_nonce: None,
         }
     }
@@ -161,6 +164,9 @@ impl IntoResponse for OAuthError {
         }
         if let Some(nonce) = self.dpop_nonce.and_then(|nonce| HeaderValue::try_from(nonce).ok()) {
             response.headers_mut().insert("dpop-nonce", nonce);
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
         }
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

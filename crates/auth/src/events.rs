@@ -2,6 +2,7 @@
 
 use model::UserId;
 use model::attack_protection::Stage;
+use model::backchannel_requests::BackchannelRequest;
 use model::clients::Client;
 use model::connections::Connection;
 use model::logs::{Event, Kind};
@@ -119,6 +120,23 @@ pub fn leaked_signup_password(visit: &Visit, request: &Request, email: &str) -> 
     of_request(visit, Kind::LeakedSignupPassword, request)
         .user_name(email)
         .description("The password has leaked.")
+}
+
+/// `scoa`: a proof on a page of the app's own, or on a classic page.
+pub fn ticket_issued(visit: &Visit, aim: Aim<'_>, user: &User, connection: &str) -> Event {
+    of_aim(visit, Kind::CrossOriginLogin, aim).user(user).connection_name(connection)
+}
+
+/// `fcoa`: a refused one.
+pub fn ticket_refused(visit: &Visit, aim: Aim<'_>, username: &str, reason: &str) -> Event {
+    of_aim(visit, Kind::FailedCrossOriginLogin, aim)
+        .user_name(&username.chars().take(128).collect::<String>())
+        .description(reason)
+}
+
+/// `fcoa`: a page of an origin, or an app, that may not ask for one.
+pub fn page_refused(visit: &Visit, client_id: &str, reason: &str) -> Event {
+    event(visit, Kind::FailedCrossOriginLogin).client_id(&excerpt(client_id).into()).description(reason)
 }
 
 /// `ss`: a new account.
@@ -289,9 +307,55 @@ pub fn code_sent(
     }
 }
 
+/// `fn`: a gateway that did not send a code.
+pub fn code_not_sent(
+    visit: &Visit,
+    client: &Client,
+    connection: &Connection,
+    address: &str,
+    reason: &str,
+) -> Event {
+    event(visit, Kind::FailedNotification)
+        .client(client)
+        .connection(connection)
+        .user_name(address)
+        .description(reason)
+}
+
 /// `ss`: a code made a user of somebody whom nobody knew.
 pub fn passwordless_signup(visit: &Visit, aim: Aim<'_>, user: &User, connection: &str) -> Event {
     of_aim(visit, Kind::Signup, aim).user(user).connection_name(connection)
+}
+
+/// `ciba_start_succeeded`: an app asked a person to let it in.
+pub fn backchannel_begun(visit: &Visit, aim: Aim<'_>, user: &User) -> Event {
+    of_aim(visit, Kind::BackchannelStarted, aim).user(user)
+}
+
+/// `ciba_start_failed`: an app that may not ask.
+pub fn backchannel_not_begun(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedBackchannelStart).client(client).description(reason)
+}
+
+/// `gd_auth_succeed` or `gd_auth_rejected`: the person's answer.
+pub fn backchannel_answered(
+    visit: &Visit,
+    request: &BackchannelRequest,
+    user: &User,
+    accepted: bool,
+) -> Event {
+    let kind = if accepted { Kind::FactorSucceeded } else { Kind::FactorRejected };
+    event(visit, kind).client_id(&request.client_id).user(user).details(json!({ "factor": "ciba" }))
+}
+
+/// `ciba_exchange_succeeded`: an app that was let in came for its tokens.
+pub fn backchannel_exchanged(visit: &Visit, aim: Aim<'_>, user: &User) -> Event {
+    of_aim(visit, Kind::BackchannelExchange, aim).user(user)
+}
+
+/// `ciba_exchange_failed`: an app that gets none, for another reason than that its user has not answered yet.
+pub fn backchannel_refused(visit: &Visit, client: &Client, reason: &str) -> Event {
+    event(visit, Kind::FailedBackchannelExchange).client(client).description(reason)
 }
 
 /// `secte`: a user's token was exchanged for one for another API.

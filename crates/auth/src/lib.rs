@@ -2,8 +2,11 @@
 
 mod aim;
 mod authorize;
+mod backchannel;
+mod classic;
 mod client_authentication;
 mod consent;
+mod cross_origin;
 mod dbconnections;
 mod device;
 mod discovery;
@@ -57,6 +60,9 @@ pub fn routes() -> Router<App> {
         )
         .route("/dbconnections/signup", post(dbconnections::signup::signup))
         .route("/dbconnections/change_password", post(dbconnections::change_password::change_password))
+        .route("/co/authenticate", post(cross_origin::authenticate::authenticate))
+        .route("/co/verify", post(cross_origin::verified))
+        .merge(classic::routes())
         .route("/u/consent", get(consent::show).post(consent::submit))
         .route("/u/mfa-otp-challenge", get(factors::otp::show).post(factors::otp::submit))
         .route("/u/mfa-otp-enrollment", get(factors::enrollment::show).post(factors::enrollment::submit))
@@ -70,6 +76,13 @@ pub fn routes() -> Router<App> {
         .route("/mfa/enrollment", get(factors::tickets::show).post(factors::tickets::submit))
         .route("/activate", get(device::activate::show).post(device::activate::submit))
         .route("/u/device-confirmation", get(device::confirm::show).post(device::confirm::submit))
+        .route("/u/passwordless", get(passwordless::hosted::show).post(passwordless::hosted::submit))
+        .route(
+            "/u/passwordless-challenge",
+            get(passwordless::challenge::show).post(passwordless::challenge::submit),
+        )
+        .route("/bc-authorize", post(backchannel::authorize::begin))
+        .route("/u/authorization-requests", get(backchannel::answer::show).post(backchannel::answer::submit))
         .route("/oauth/device/code", post(device::code::begin))
         .route("/oauth/par", post(authorize::push))
         .route("/oidc/register", post(registration::register))

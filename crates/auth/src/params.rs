@@ -77,6 +77,11 @@ impl Params {
         if !is_json(headers) {
             return Self::parse_form(text);
         }
+        Self::parse_json(text)
+    }
+
+    /// Parses a JSON object.
+    pub fn parse_json(text: &str) -> Result<Self, ParamsError> {
         let object: Object = serde_json::from_str(text).map_err(|_| ParamsError::Body)?;
         let mut params = Self::default();
         for (name, value) in object.0 {
@@ -151,7 +156,7 @@ impl Params {
 }
 
 /// Whether the body says that it is JSON.
-fn is_json(headers: &HeaderMap) -> bool {
+pub fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.trim_start().to_ascii_lowercase().starts_with("application/json")
 }
@@ -163,9 +168,11 @@ const MOST: usize = 100;
 const KNOWN: &[&str] = &[
     "acr_values",
     "audience",
+    "auth_req_id",
     "authenticator_id",
     "authorization_details",
     "binding_code",
+    "binding_message",
     "challenge_type",
     "claims",
     "client_assertion",
@@ -183,6 +190,7 @@ const KNOWN: &[&str] = &[
     "grant_type",
     "id_token_hint",
     "login_hint",
+    "login_ticket",
     "logout_hint",
     "max_age",
     "mfa_token",
@@ -200,6 +208,7 @@ const KNOWN: &[&str] = &[
     "refresh_token",
     "request",
     "request_uri",
+    "requested_expiry",
     "requested_token_type",
     "response_mode",
     "response_type",

@@ -36,4 +36,6 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(26, "sessions_and_roles", include_str!("../migrations/0026_sessions_and_roles.sql")),
     shared(27, "logout_notices", include_str!("../migrations/0027_logout_notices.sql")),
     shared(28, "client_metadata", include_str!("../migrations/0028_client_metadata.sql")),
+    shared(29, "login_tickets", include_str!("../migrations/0029_login_tickets.sql")),
+    shared(36, "backchannel_requests", include_str!("../migrations/0036_backchannel_requests.sql")),
 ];

@@ -22,7 +22,7 @@ const ADDRESSES: i64 = 3600;
 /// Seconds that the enrolment of a second factor may take: a day, which is longer than any sign-in.
 const ENROLMENTS: i64 = 24 * 3600;
 
-/// Seconds that a device which waited in vain is kept: it is told so once.
+/// Seconds that a device, or an app, which waited in vain is kept: it is told so once.
 const DEVICES: i64 = 3600;
 
 /// Seconds that a token for a missing second factor is kept after its end: until then the answer is that it has expired.
@@ -91,6 +91,18 @@ const EXPIRING: &[Expiring] = &[
         delete: "DELETE FROM device_limits WHERE tenant = $1 AND who IN
                  (SELECT who FROM device_limits WHERE tenant = $1 AND free_at < $2 ORDER BY free_at, who LIMIT $3)
                  AND free_at < $2",
+        kept: 0,
+    },
+    Expiring {
+        delete: "DELETE FROM backchannel_requests WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM backchannel_requests WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
+        kept: DEVICES,
+    },
+    Expiring {
+        delete: "DELETE FROM login_tickets WHERE tenant = $1 AND hash IN
+                 (SELECT hash FROM login_tickets WHERE tenant = $1 AND expires_at < $2
+                  ORDER BY expires_at, hash LIMIT $3)",
         kept: 0,
     },
     Expiring {

@@ -27,6 +27,9 @@ pub struct Transaction {
     /// How they came.
     #[serde(default)]
     pub source: Source,
+    /// Where the code went that is to be typed, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
     /// The device that is to be let in, where that is what the sign-in is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<Device>,
@@ -90,6 +93,7 @@ impl Transaction {
             expires_at: app.clock.now().plus_seconds(LIFETIME).millis(),
             params,
             source,
+            address: None,
             device: None,
         }
     }
@@ -106,6 +110,11 @@ impl Transaction {
             device.confirmed = true;
         }
         self
+    }
+
+    /// The same sign-in, now that a code has gone to this address.
+    pub fn sent_to(self, address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..self }
     }
 
     /// The transaction as a `state` value for our own pages.

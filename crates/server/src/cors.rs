@@ -1,13 +1,14 @@
 //! Which origins may call from a browser (authentication contract §0.2, management contract §2.7).
 //!
 //! Public metadata and `/userinfo` answer any origin; the endpoints that apps call answer an origin that some client
-//! of the tenant lists; everything else answers none. No answer ever allows credentials.
+//! of the tenant lists; everything else answers none. Two endpoints allow such an origin credentials: they are there for pages of an
+//! app's own that sign people in, and look for themselves at whose origin it is.
 
 use axum::extract::Request;
 use axum::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +34,8 @@ enum Rule {
     Anybody,
     /// An origin that some client of the tenant lists.
     Listed,
+    /// The same, with cookies.
+    Credentialed,
     /// None: pages, redirects and files.
     Nobody,
 }
@@ -44,11 +47,19 @@ impl Rule {
         match path {
             "/userinfo" => Self::Anybody,
             "/passwordless/verify_redirect" => Self::Nobody,
-            "/oauth/token" | "/oauth/revoke" | "/oauth/device/code" => Self::Listed,
+            "/co/authenticate" | "/user/ssodata" => Self::Credentialed,
+            "/oauth/token" | "/oauth/revoke" | "/oauth/device/code" | "/usernamepassword/challenge" => {
+                Self::Listed
+            }
             path if path.starts_with("/.well-known/") => Self::Anybody,
             path if LISTED.iter().any(|prefix| path.starts_with(prefix)) => Self::Listed,
             _ => Self::Nobody,
         }
+    }
+
+    /// Whether the answer depends on the origin.
+    fn is_listed(&self) -> bool {
+        matches!(self, Self::Listed | Self::Credentialed)
     }
 }
 
@@ -68,7 +79,7 @@ impl Origins {
         let allowed = match rule {
             Rule::Nobody => None,
             Rule::Anybody => Some(HeaderValue::from_static("*")),
-            Rule::Listed => listed(app, tenant, headers).await.map_err(|error| {
+            Rule::Listed | Rule::Credentialed => listed(app, tenant, headers).await.map_err(|error| {
                 tracing::error!(%error, "cannot look up an origin");
                 Refusal::UNAVAILABLE
             })?,
@@ -84,12 +95,15 @@ impl Origins {
 
     /// Marks an answer for whom may read it.
     pub fn mark(self, headers: &mut HeaderMap) {
-        if self.rule == Rule::Listed {
+        if self.rule.is_listed() {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
         if let Some(origin) = self.allowed {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+            if self.rule == Rule::Credentialed {
+                headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+            }
         }
     }
 }
@@ -127,13 +141,16 @@ fn is_preflight(request: &Request) -> bool {
 fn preflight(rule: &Rule, allowed: Option<HeaderValue>, request: &HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
-    if *rule == Rule::Listed {
+    if rule.is_listed() {
         headers.insert(VARY, HeaderValue::from_static("Origin,Access-Control-Request-Headers"));
     }
     let Some(origin) = allowed else { return response };
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
+    if *rule == Rule::Credentialed {
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
     let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|asked| is_header_list(asked.as_bytes()));
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.cloned().unwrap_or(HEADERS));
     response
@@ -153,6 +170,8 @@ mod tests {
         assert_eq!(Rule::of("/userinfo"), Rule::Anybody);
         assert_eq!(Rule::of("/oauth/token"), Rule::Listed);
         assert_eq!(Rule::of("/api/v2/users/auth0|1"), Rule::Listed);
+        assert_eq!(Rule::of("/co/authenticate"), Rule::Credentialed);
+        assert_eq!(Rule::of("/user/ssodata"), Rule::Credentialed);
         for page in
             ["/authorize", "/u/login", "/v2/logout", "/oidc/logout", "/account/", "/dev", "/", "/userinfo/"]
         {

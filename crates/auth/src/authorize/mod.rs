@@ -15,7 +15,7 @@ pub use pushed::push;
 
 use axum::body::Bytes;
 use axum::extract::{OriginalUri, RawQuery, State};
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use model::connections::{self, Connection};
 use model::grants;
@@ -24,6 +24,7 @@ use model::transactions::{self, Progress, StateError, Transaction};
 use model::users::User;
 use model::{App, subjects};
 
+use crate::cross_origin;
 use crate::device;
 use crate::factors::{self, Missing};
 use crate::hints;
@@ -31,10 +32,11 @@ use crate::initiate;
 use crate::login::directories;
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
+use crate::passwordless;
 use crate::visit::{Visit, with_cookie};
 use complete::Incomplete;
 pub use refusals::refuse;
-use refusals::{refused_params, silent_failure};
+pub use refusals::{refused_params, silent_failure};
 use request::{Refusal, Request};
 use response::redirect;
 
@@ -53,6 +55,9 @@ pub async fn authorize(
     };
     let visit = visit.asking(&params);
     match resolve(&visit, params).await {
+        Ok((request, params)) if params.get("login_ticket").is_some() => {
+            cross_origin::arrive(&visit, &request, params).await
+        }
         Ok((request, params)) => go_on(&visit, &request, Arrival::Fresh(params)).await,
         Err(refusal) => refuse(&visit, refusal).await,
     }
@@ -80,7 +85,7 @@ pub async fn resume(State(_): State<App>, visit: Visit, OriginalUri(uri): Origin
 }
 
 /// The longest request, in bytes of its parameters: some are stored, and all are carried in the URLs of our pages.
-const LONGEST_REQUEST: usize = 9 * 1024;
+pub const LONGEST_REQUEST: usize = 9 * 1024;
 
 /// The longest `state` of our pages, in characters: it comes back in URLs, which have their limits.
 const LONGEST_STATE: usize = 12 * 1024;
@@ -114,17 +119,38 @@ impl Arrival {
     async fn leading_to(self, visit: &Visit, path: &str) -> Response {
         match self {
             Self::Resumed { state, .. } => redirect(&page_url(path, &state)),
-            Self::Fresh(params) => {
-                let (browser, cookie) = visit.bind_browser();
-                let source = params.source();
-                let transaction = Transaction::begin(&visit.app, &browser, params.into_pairs(), source);
-                let state = transaction.seal(&visit.app, &visit.tenant.id);
-                if state.len() > LONGEST_STATE {
-                    return refused_params(visit, &ParamsError::TooLong).await;
-                }
-                with_cookie(redirect(&page_url(path, &state)), cookie)
-            }
+            Self::Fresh(params) => match begin(visit, params) {
+                Ok(begun) => with_cookie(redirect(&page_url(path, &begun.state)), begun.cookie),
+                Err(error) => refused_params(visit, &error).await,
+            },
         }
+    }
+}
+
+/// A sign-in that begins.
+pub struct Begun {
+    /// What our pages know of it.
+    pub transaction: Transaction,
+    /// The same, sealed.
+    pub state: String,
+    /// The value that binds it to the browser.
+    pub browser: String,
+    /// The cookie with that value, where the browser has none yet.
+    pub cookie: Option<HeaderValue>,
+}
+
+/// Begins a sign-in for a request with these parameters.
+///
+/// # Errors
+/// `TooLong` for parameters that no URL of our pages could carry.
+pub fn begin(visit: &Visit, params: Params) -> Result<Begun, ParamsError> {
+    let (browser, cookie) = visit.bind_browser();
+    let source = params.source();
+    let transaction = Transaction::begin(&visit.app, &browser, params.into_pairs(), source);
+    let state = transaction.seal(&visit.app, &visit.tenant.id);
+    match state.len() > LONGEST_STATE {
+        true => Err(ParamsError::TooLong),
+        false => Ok(Begun { transaction, state, browser, cookie }),
     }
 }
 
@@ -189,12 +215,20 @@ async fn ask(visit: &Visit, request: &Request, arrival: Arrival, missing: &Stand
         }
         Standing::Factor(missing) => arrival.leading_to(visit, missing.page()).await,
         _ if request.prompt.none => silent_failure(visit, request, "login_required", "Login required").await,
-        _ => match directories(visit, request).await {
+        _ => match sign_in_page(visit, request).await {
             Err(refusal) => refuse(visit, refusal).await,
-            Ok(_) if request.signup => arrival.leading_to(visit, "/u/signup").await,
-            Ok(_) => arrival.leading_to(visit, "/u/login").await,
+            Ok(page) => arrival.leading_to(visit, page).await,
         },
     }
+}
+
+/// The page where people sign in for this request.
+pub async fn sign_in_page(visit: &Visit, request: &Request) -> Result<&'static str, Refusal> {
+    if passwordless::connection_of(visit, request).await?.is_some() {
+        return Ok(passwordless::hosted::PATH);
+    }
+    directories(visit, request).await?;
+    Ok(if request.signup { "/u/signup" } else { "/u/login" })
 }
 
 /// Decides what is missing: a sign-in, a second factor, consent, or nothing.
@@ -236,7 +270,7 @@ async fn satisfies(visit: &Visit, request: &Request, session: &Session) -> Resul
         Some(connection) => vec![connection.clone()],
         None => connections::enabled_for(&visit.app, &visit.tenant.id, &request.client.client_id).await?,
     };
-    let shares = |connection: &Connection| connection.is_database() || connection.sends_codes_by_email();
+    let shares = |connection: &Connection| connection.is_database() || connection.sends_codes();
     Ok(usable.iter().any(|connection| {
         connection.name == session.connection && connection.is_active() && shares(connection)
     }))

@@ -41,6 +41,7 @@ impl IntoResponse for FormPostPage {
             form_targets: self.form_targets,
             style: Some(self.look.style().to_owned()),
             script: Some(SUBMIT.to_owned()),
+            frame: None,
             framed: false,
         }
         .into_response()

@@ -2,9 +2,11 @@
 //! word from `texts/en.json`.
 
 pub mod assets;
+mod authorization_requests;
 mod client_links;
 mod colour;
 mod consent;
+mod cross_origin;
 mod device;
 mod error;
 mod form_post;
@@ -29,8 +31,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+pub use authorization_requests::{AuthorizationRequest, AuthorizationRequestsPage, RequestsNotice};
 pub use client_links::ClientLinks;
 pub use consent::{ConsentPage, ScopeLine};
+pub use cross_origin::{CrossOriginPage, HiddenFormPage};
 pub use device::{DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage, DeviceError};
 pub use error::{ErrorKind, ErrorPage, Told};
 pub use form_post::FormPostPage;
@@ -41,13 +45,15 @@ pub use mfa_code::{CodeError, CodePage, LoginWay};
 pub use mfa_login_options::LoginOptionsPage;
 pub use mfa_otp_enrollment::OtpEnrollmentPage;
 pub use mfa_recovery_code::RecoveryCodePage;
-pub use passwordless::{LinkError, PasswordlessLinkPage};
+pub use passwordless::{
+    CodeProblem, LinkError, PasswordlessCodePage, PasswordlessLinkPage, PasswordlessPage, StartProblem,
+};
 pub use policy::{FormTargets, Html};
 pub use recovery::{Message, MessagePage, ResetError, ResetPasswordPage, ResetRequestPage, VerifyEmailPage};
 pub use signup::{PasswordHint, SignupError, SignupPage};
 pub use texts::Texts;
 pub use unblock::{Unblock, UnblockPage};
-pub use web_message::{Relay, WebMessagePage};
+pub use web_message::{Relay, WebMessagePage, in_script};
 
 use assets::{ICON, SCRIPT, STYLE};
 
@@ -80,6 +86,7 @@ trait Page: Template {
             form_targets: form_targets.clone(),
             style: Some(self.look().style().to_owned()),
             script: None,
+            frame: None,
             framed: false,
         }
         .into_response()

@@ -23,6 +23,8 @@ pub struct Html {
     pub style: Option<String>,
     /// The content of the document's inline `<script>`, which must be exactly this.
     pub script: Option<String>,
+    /// The one origin whose pages may be framed in it.
+    pub frame: Option<String>,
     /// Whether other sites may frame the page: only `web_message` answers, which show nothing.
     pub framed: bool,
 }
@@ -58,6 +60,10 @@ impl Html {
                 policy.push(' ');
                 policy.push_str(source);
             }
+        }
+        if let Some(frame) = self.frame.as_deref().and_then(source) {
+            policy.push_str("; frame-src ");
+            policy.push_str(&frame);
         }
         if let Some(style) = &self.style {
             policy.push_str("; style-src 'self' ");
@@ -183,6 +189,7 @@ mod tests {
                 form_targets: FormTargets::new(url, [url]),
                 style: None,
                 script: None,
+                frame: None,
                 framed: false,
             };
             assert!(html.policy().contains("form-action 'self';"), "{url}");

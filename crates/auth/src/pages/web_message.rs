@@ -70,7 +70,7 @@ fn origin(url: &str) -> Option<String> {
 }
 
 /// JSON that can stand in a `<script>`: nothing in it ends the element or a line.
-fn in_script(value: &Value) -> String {
+pub fn in_script(value: &Value) -> String {
     let mut escaped = String::new();
     for c in value.to_string().chars() {
         match c {
@@ -97,6 +97,7 @@ impl IntoResponse for WebMessagePage {
             form_targets: FormTargets::default(),
             style: None,
             script: Some(script),
+            frame: None,
             framed: true,
         }
         .into_response()

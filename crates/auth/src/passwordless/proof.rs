@@ -7,12 +7,16 @@ use model::attack_protection::{self as protection, Attempt};
 use model::connections::Connection;
 use model::factors::totp;
 use model::passwordless::{self, Code};
+use model::sessions::{Limits, Session};
+use model::transactions::{self, Transaction};
 use model::users::{self, User};
 use model::{Timestamp, logs};
 
 use super::Address;
 use crate::aim::Aim;
+use crate::authorize::request::Request;
 use crate::events;
+use crate::login::replace_session;
 use crate::pages::LoginError;
 use crate::protection::Guess;
 use crate::visit::Visit;
@@ -108,8 +112,15 @@ impl Right {
             Some(found) if found.user.is_blocked() => return Ok(Who::Blocked(Box::new(found.user))),
             Some(found) => {
                 let mut user = found.user;
-                if !user.email_verified && found.identity == 0 {
-                    user.prove_email(0);
+                let proven = match connection.sends_codes_by_sms() {
+                    true => user.phone_verified,
+                    false => user.email_verified,
+                };
+                if !proven && found.identity == 0 {
+                    match connection.sends_codes_by_sms() {
+                        true => user.phone_verified = true,
+                        false => user.prove_email(0),
+                    }
                     user.updated_at = now;
                     users::save(batch, &mut user);
                 }
@@ -138,4 +149,54 @@ impl Right {
     pub fn clear(&self, batch: &mut Batch, visit: &Visit) {
         protection::cleared(batch, &visit.tenant.id, &self.attempt);
     }
+}
+
+/// Why a right code begins no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It is of nobody, and nobody new is taken in.
+    Nobody,
+    /// Its user is blocked.
+    Blocked,
+}
+
+/// Begins a session for a right code, in the place of the browser's former one: one batch, in which the code is spent and the transaction
+/// proved.
+///
+/// # Errors
+/// `Conflict` where the code was spent, or the transaction completed, elsewhere.
+pub async fn sign_in(
+    visit: &Visit,
+    request: &Request,
+    transaction: &Transaction,
+    right: &Right,
+) -> Result<Result<(Session, String), Closed>, db::Error> {
+    let (app, tenant, aim) = (&visit.app, &visit.tenant.id, request.aim());
+    let limits = Limits::of(&*visit.settings().await?);
+    // A new user whose id is taken gets another.
+    for again in [false, true] {
+        let now = app.clock.now();
+        let mut batch = Batch::new();
+        let (user, identity) = match right.user(visit, aim, &mut batch, again, now).await? {
+            Who::User(user, identity) => (user, identity),
+            Who::Blocked(user) => {
+                app.audit.push(events::blocked_login(visit, aim, &user));
+                return Ok(Err(Closed::Blocked));
+            }
+            Who::Nobody => return Ok(Err(Closed::Nobody)),
+        };
+        users::touch_login(&mut batch, &user, now, &visit.peer.ip.to_string());
+        let (session, token) =
+            Session::begin(app, &visit.peer, user.id.clone(), &user.identities[identity], limits);
+        replace_session(visit, &mut batch, &session, &request.client.client_id);
+        transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
+        right.spend(&mut batch, visit);
+        logs::record(&mut batch, events::login(visit, request, &user, &right.connection.name));
+        match app.db.commit(batch).await {
+            Ok(_) => return Ok(Ok((session, token))),
+            Err(db::Error::Unique(_)) if !again => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Err(Closed::Nobody))
 }

@@ -7,20 +7,16 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
+use model::App;
 use model::clients::{self, Client};
 use model::connections::{self, Connection};
-use model::factors::codes;
-use model::mail::{self, Kind, Letter};
-use model::passwordless::{self, CODE_LIFETIME, LINK_LIFETIME};
-use model::tickets::email_of;
-use model::{App, logs, users};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use model::passwordless::{self, sms};
 use serde_json::{Map, Value, json};
 
+use super::sending::{self, Sending};
 use super::{Address, pushed};
 use crate::client_authentication;
 use crate::errors::OAuthError;
-use crate::events;
 use crate::params::Params;
 use crate::visit::Visit;
 
@@ -72,7 +68,7 @@ async fn begin(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Value, OAuthError> {
-    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let tenant = &visit.tenant.id;
     let params = Params::parse_body(headers, body)?;
     let body = Params::parse_object(headers, body)?;
     if let Some(name) = body.keys().find(|name| !ALLOWED.contains(&name.as_str())) {
@@ -81,62 +77,51 @@ async fn begin(
     }
     let client = client(visit, query, headers, &params).await?;
     let connection = named_connection(visit, &client, params.get("connection")).await?;
-    let address = params.get("email").ok_or_else(|| bad("bad.email", "Missing required property: email"))?;
-    let address = Address::email(address).ok_or_else(|| bad("bad.email", "Invalid email address"))?;
+    let address = given_address(&connection, &params)?;
     let link = match params.get("send") {
         None | Some("link") => true,
         Some("code") => false,
         Some(_) => return Err(bad("bad.request", "send must be code or link")),
     };
     let auth_params = auth_params(&client, body.get("authParams"))?;
-    if !passwordless::admit(app, tenant, &address.folded, visit.peer.ip).await? {
-        return Err(OAuthError::too_many("Too many codes were asked for. Please try again later."));
-    }
-
-    let found = users::find_login(&app.db, tenant, &connection.name, &address.given).await?;
+    let by_sms = connection.sends_codes_by_sms();
+    // There are no links by SMS.
+    let link = link && !by_sms;
     let mut batch = Batch::new();
-    let (code, lifetime) = match link {
-        true => (app.random.token(), LINK_LIFETIME),
-        false => (codes::new(&app.random), CODE_LIFETIME),
-    };
-    let place = (&*connection, address.folded.as_str());
-    passwordless::send(&mut batch, app, tenant, place, &client.client_id, &code, lifetime);
     let kept = match link {
         true => pushed::keep(visit, &mut batch, &client, &connection, &auth_params).await?,
         false => None,
     };
     let asked = kept.map_or(auth_params, |uri| vec![("request_uri".to_owned(), uri)]);
-    // Who is not there and may not sign up gets no mail, and nobody hears of it.
-    if found.is_some() || connection.takes_new_users() {
-        // To the address as it is kept, and of a linked account to that account's own.
-        let to = found.as_ref().and_then(|found| email_of(&found.user, found.identity)).map(str::to_owned);
-        let kind = if link { Kind::AuthEmailByLink } else { Kind::AuthEmailByCode };
-        let letter = Letter::new(kind, &to.unwrap_or_else(|| address.given.clone()));
-        let letter = match &found {
-            Some(found) => letter.about(&found.user),
-            None => letter,
-        };
-        let letter = letter.client(&client.client_id);
-        let letter = match link {
-            true => letter
-                .with("url", url(visit, &client, &connection, &address, &asked, &code))
-                .with("url_lifetime", LINK_LIFETIME),
-            false => letter.with("code", code),
-        };
-        mail::queue(&mut batch, app, tenant, letter);
-        let user = found.as_ref().map(|found| &found.user);
-        logs::record(&mut batch, events::code_sent(visit, &client, &connection, &address.given, user, link));
-    }
-    match app.db.commit(batch).await {
+    let link = link.then_some(asked.as_slice());
+    let (sending, found) = sending::send(visit, &client, &connection, &address, batch, link).await?;
+    match sending {
         // One has just gone out: it is as good.
-        Ok(_) | Err(db::Error::Conflict { .. }) => {}
-        Err(error) => return Err(error.into()),
+        Sending::Sent | Sending::TooSoon => {}
+        Sending::TooMany => {
+            return Err(OAuthError::too_many("Too many codes were asked for. Please try again later."));
+        }
+        Sending::Failed => return Err(bad("sms_provider_error", "The SMS gateway did not take the message")),
     }
     let subject = match &found {
         Some(found) => found.user.identities[found.identity].user_id.clone(),
         None => passwordless::subject(tenant, &connection, &address.folded),
     };
-    Ok(json!({ "_id": subject, "email": address.given.to_lowercase(), "email_verified": false }))
+    Ok(match by_sms {
+        true => json!({ "_id": subject, "phone_number": address.given, "phone_verified": false }),
+        false => json!({ "_id": subject, "email": address.given.to_lowercase(), "email_verified": false }),
+    })
+}
+
+/// The address in the body that the connection sends codes to.
+fn given_address(connection: &Connection, params: &Params) -> Result<Address, OAuthError> {
+    let (name, error, invalid) = match connection.sends_codes_by_sms() {
+        true => ("phone_number", "bad.phone_number", "String does not match pattern: ^\\+[0-9]{1,15}$"),
+        false => ("email", "bad.email", "Invalid email address"),
+    };
+    let given = params.get(name);
+    let given = given.ok_or_else(|| bad(error, format!("Missing required property: {name}")))?;
+    Address::on(connection, given).ok_or_else(|| bad(error, invalid))
 }
 
 /// The client that asks; one that can keep a secret shows it.
@@ -179,7 +164,7 @@ async fn named_connection(
     if !found.is_active() || !found.is_enabled_for(&client.client_id) {
         return Err(bad("bad.connection", "Connection is disabled"));
     }
-    match found.sends_codes_by_email() {
+    match found.sends_codes_by_email() || sms::has_gateway(&found) {
         true => Ok(found),
         false => Err(bad("sms_provider_error", "No SMS gateway is configured")),
     }
@@ -210,41 +195,6 @@ fn auth_params(client: &Client, given: Option<&Value>) -> Result<Vec<(String, St
         return Err(bad("bad.authParams", "redirect_uri is not in the list of allowed callback URLs"));
     }
     Ok(pairs)
-}
-
-/// All but what RFC 3986 §2.3 leaves unreserved.
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
-
-/// What is the link's own, whatever `authParams` say.
-const OWN: [&str; 5] = ["client_id", "connection", "email", "phone_number", "verification_code"];
-
-/// The link: an authorize request with the code in it.
-fn url(
-    visit: &Visit,
-    client: &Client,
-    connection: &Connection,
-    address: &Address,
-    auth_params: &[(String, String)],
-    code: &str,
-) -> String {
-    let mut pairs: Vec<(&str, &str)> = vec![
-        ("client_id", client.client_id.as_str()),
-        ("connection", &connection.name),
-        ("email", &address.given),
-        ("verification_code", code),
-    ];
-    let kept = auth_params.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
-    pairs.extend(kept.map(|(name, value)| (name.as_str(), value.as_str())));
-    if !pairs.iter().any(|(name, _)| ["response_type", "request_uri"].contains(name)) {
-        pairs.push((
-            "response_type",
-            if client.allows_grant("authorization_code") { "code" } else { "token" },
-        ));
-    }
-    let escaped = |text: &str| utf8_percent_encode(text, COMPONENT).to_string();
-    let query: Vec<_> =
-        pairs.iter().map(|(name, value)| format!("{}={}", escaped(name), escaped(value))).collect();
-    format!("{}passwordless/verify_redirect?{}", visit.tenant.issuer, query.join("&"))
 }
 
 fn bad(error: &'static str, description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthError {

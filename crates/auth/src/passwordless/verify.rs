@@ -6,19 +6,18 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
-use model::sessions::{Limits, Session};
-use model::transactions::{self, Transaction};
-use model::{App, clients, logs, users};
+use model::sessions::Session;
+use model::transactions::Transaction;
+use model::{App, clients};
 use serde_json::json;
 
-use super::proof::{self, Right, Who, Wrong};
-use super::{Address, connection, pushed};
+use super::proof::{self, Closed, Right, Wrong};
+use super::{Address, connection, pushed, wrong_code};
 use crate::aim::Aim;
 use crate::authorize::refuse;
 use crate::authorize::request::Request;
 use crate::errors::{OAuthError, no_store_json};
-use crate::events;
-use crate::login::{Form, enter, replace_session, subject};
+use crate::login::{Form, enter, subject};
 use crate::pages::{ErrorKind, LinkError, LoginError, PasswordlessLinkPage};
 use crate::params::Params;
 use crate::scopes::Scopes;
@@ -36,7 +35,8 @@ pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery)
             .into_response();
     };
     let text = |name: &str| params.get(name).unwrap_or_default().to_owned();
-    let (email, code) = (text("email"), text("verification_code"));
+    let address = params.get("email").or_else(|| params.get("phone_number")).unwrap_or_default().to_owned();
+    let code = text("verification_code");
     let asked = params.only(|name| !OWN.contains(&name));
     let asked = match pushed::asked(&visit, asked).await {
         Ok(asked) => asked,
@@ -52,7 +52,7 @@ pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery)
     let transaction = Transaction::begin(&visit.app, &browser, asked.into_pairs(), source);
     let state = transaction.seal(&visit.app, &visit.tenant.id);
     let csrf = visit.csrf(&browser, &subject(&state, None));
-    with_cookie(page(&visit, &request, (&email, &code), (state, csrf), None).await, cookie)
+    with_cookie(page(&visit, &request, (&address, &code), (state, csrf), None).await, cookie)
 }
 
 /// `POST /passwordless/verify_redirect`: `email` and `verification_code` prove who this is, and lead back to `/authorize/resume`.
@@ -85,46 +85,24 @@ pub async fn submit(
 
 async fn sign_in(
     form: &Form,
-    email: &str,
+    address: &str,
     code: &str,
 ) -> Result<Result<(Session, String), LinkError>, db::Error> {
     let Form { visit, transaction, request, .. } = form;
-    let (app, tenant, aim) = (&visit.app, &visit.tenant.id, request.aim());
-    let named = request.connection.as_ref().filter(|connection| connection.sends_codes_by_email());
-    let (Some(connection), Some(address)) = (named, Address::email(email)) else {
+    let named = request.connection.as_ref().filter(|connection| connection.sends_codes());
+    let address = named.and_then(|connection| Address::on(connection, address));
+    let (Some(connection), Some(address)) = (named, address) else {
         return Ok(Err(LinkError::Over));
     };
-    let right = match proof::check(visit, aim, connection, address, code).await? {
+    let right = match proof::check(visit, request.aim(), connection, address, code).await? {
         Ok(right) => right,
         Err(wrong) => return Ok(Err(link_error(wrong))),
     };
-    let limits = Limits::of(&*visit.settings().await?);
-    // A new user whose id is taken gets another.
-    for again in [false, true] {
-        let now = app.clock.now();
-        let mut batch = Batch::new();
-        let (user, identity) = match right.user(visit, aim, &mut batch, again, now).await? {
-            Who::User(user, identity) => (user, identity),
-            Who::Blocked(user) => {
-                app.audit.push(events::blocked_login(visit, aim, &user));
-                return Ok(Err(LinkError::UserBlocked));
-            }
-            Who::Nobody => return Ok(Err(LinkError::Over)),
-        };
-        users::touch_login(&mut batch, &user, now, &visit.peer.ip.to_string());
-        let (session, token) =
-            Session::begin(app, &visit.peer, user.id.clone(), &user.identities[identity], limits);
-        replace_session(visit, &mut batch, &session, &request.client.client_id);
-        transactions::authenticated(&mut batch, tenant, transaction, &session.sid);
-        right.spend(&mut batch, visit);
-        logs::record(&mut batch, events::login(visit, request, &user, &right.connection.name));
-        match app.db.commit(batch).await {
-            Ok(_) => return Ok(Ok((session, token))),
-            Err(db::Error::Unique(_)) if !again => {}
-            Err(error) => return Err(error),
-        }
+    match proof::sign_in(visit, request, transaction, &right).await? {
+        Ok(begun) => Ok(Ok(begun)),
+        Err(Closed::Blocked) => Ok(Err(LinkError::UserBlocked)),
+        Err(Closed::Nobody) => Ok(Err(LinkError::Over)),
     }
-    Ok(Err(LinkError::Over))
 }
 
 fn link_error(wrong: Wrong) -> LinkError {
@@ -171,12 +149,13 @@ async fn look(visit: &Visit, headers: &HeaderMap, body: &[u8]) -> Result<(), OAu
     let params = Params::parse_body(headers, body)?;
     let required = |name: &str| params.get(name).ok_or_else(|| OAuthError::missing(name));
     let (client_id, name) = (required("client_id")?, required("connection")?);
-    let (email, code) = (required("email")?, required("verification_code")?);
-    let wrong = || {
-        let description = "Wrong email or verification code.";
-        let error = OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_user_password", description);
+    let address = if params.get("phone_number").is_some() { "phone_number" } else { "email" };
+    let (address, code) = (required(address)?, required("verification_code")?);
+    let refused = |text| {
+        let error = OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_user_password", text);
         OAuthError { specified: Some("invalid_grant"), ..error }
     };
+    let wrong = || refused("Wrong email or verification code.");
     let client = clients::find(&visit.app, &visit.tenant.id, client_id).await?;
     let client = client.filter(|client| !client.global).ok_or_else(wrong)?;
     let strict = visit.is_strict_for(&client).await?;
@@ -186,7 +165,11 @@ async fn look(visit: &Visit, headers: &HeaderMap, body: &[u8]) -> Result<(), OAu
         false => wrong(),
     };
     let connection = connection(visit, &client.client_id, name).await?.ok_or_else(wrong)?;
-    let address = Address::email(email).ok_or_else(wrong)?;
+    let wrong = || match strict {
+        true => OAuthError { status: StatusCode::BAD_REQUEST, ..refused(wrong_code(&connection)) }.strictly(),
+        false => refused(wrong_code(&connection)),
+    };
+    let address = Address::on(&connection, address).ok_or_else(wrong)?;
     let scopes = Scopes::default();
     let aim = Aim { client: &client, audience: "", scopes: &scopes };
     match proof::check(visit, aim, &connection, address, code).await? {

@@ -1,9 +1,10 @@
 //! `POST /oauth/token`: client authentication, then one file per grant (authentication contract §3).
 
 mod authorization_code;
+mod backchannel;
 mod client_credentials;
 mod device_code;
-mod password;
+pub mod password;
 mod passwordless;
 mod refresh_token;
 pub mod second_factor;
@@ -69,6 +70,7 @@ enum Grant {
     DeviceCode,
     Passwordless,
     TokenExchange,
+    Backchannel,
 }
 
 impl Grant {
@@ -84,6 +86,7 @@ impl Grant {
         Self::DeviceCode,
         Self::Passwordless,
         Self::TokenExchange,
+        Self::Backchannel,
     ];
 
     /// `grant_type`.
@@ -100,6 +103,7 @@ impl Grant {
             Self::DeviceCode => crate::device::GRANT,
             Self::Passwordless => crate::passwordless::GRANT,
             Self::TokenExchange => token_exchange::GRANT,
+            Self::Backchannel => crate::backchannel::GRANT,
         }
     }
 
@@ -227,6 +231,7 @@ async fn granted(
         Grant::Passwordless => passwordless::exchange(visit, client, params).await,
         Grant::TokenExchange => token_exchange::exchange(visit, client, params).await,
         Grant::DeviceCode => device_code::exchange(visit, client, params).await,
+        Grant::Backchannel => backchannel::exchange(visit, client, params).await,
         Grant::MfaRecoveryCode => second_factor::recovery_code(visit, client, params).await,
     }
 }

@@ -125,7 +125,11 @@ pub async fn exchange(
 }
 
 /// The directory that a realm names: a connection of this client's by its name, or by one of its realms.
-async fn realm(visit: &Visit, client: &Client, realm: Option<&str>) -> Result<Arc<Connection>, OAuthError> {
+pub async fn realm(
+    visit: &Visit,
+    client: &Client,
+    realm: Option<&str>,
+) -> Result<Arc<Connection>, OAuthError> {
     let realm = realm.ok_or_else(|| OAuthError::missing("realm"))?;
     let enabled = connections::enabled_for(&visit.app, &visit.tenant.id, &client.client_id).await?;
     let usable = || enabled.iter().filter(|connection| connection.is_database() && connection.is_active());
@@ -139,7 +143,7 @@ async fn realm(visit: &Visit, client: &Client, realm: Option<&str>) -> Result<Ar
 }
 
 /// The directory that the tenant has set for requests which name none.
-async fn default_directory(visit: &Visit, client: &Client) -> Result<Arc<Connection>, OAuthError> {
+pub async fn default_directory(visit: &Visit, client: &Client) -> Result<Arc<Connection>, OAuthError> {
     let settings = visit.settings().await?;
     let name = settings.default_directory.as_str();
     let found = match name.is_empty() {
@@ -158,7 +162,7 @@ async fn default_directory(visit: &Visit, client: &Client) -> Result<Arc<Connect
 }
 
 /// What the sign-in page would say, as the token endpoint says it.
-fn refusal(error: LoginError) -> OAuthError {
+pub fn refusal(error: LoginError) -> OAuthError {
     match error {
         LoginError::UserBlocked => OAuthError::user_blocked(),
         LoginError::AccountBlocked { notified: true } => OAuthError::too_many(

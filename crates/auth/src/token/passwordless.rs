@@ -2,6 +2,7 @@
 
 use db::Batch;
 use model::clients::Client;
+use model::connections::Connection;
 use model::mfa_tokens::{self, MfaToken};
 use model::users::User;
 use model::{logs, users};
@@ -17,7 +18,7 @@ use crate::issue::Via;
 use crate::pages::LoginError;
 use crate::params::Params;
 use crate::passwordless::proof::{self, Right, Who, Wrong};
-use crate::passwordless::{Address, connection};
+use crate::passwordless::{Address, connection, wrong_code};
 use crate::visit::Visit;
 
 /// How an exchange went, as far as the database is concerned.
@@ -47,7 +48,8 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         let realm: String = realm.chars().take(128).collect();
         return Err(refused(OAuthError::invalid_request(format!("Unknown realm {realm}."))));
     };
-    let Some(address) = Address::email(username) else { return Err(refused(refusal(Wrong::Code))) };
+    let refusal = |wrong| refusal(&connection, wrong);
+    let Some(address) = Address::on(&connection, username) else { return Err(refused(refusal(Wrong::Code))) };
     let right = proof::check(visit, aim, &connection, address, otp).await?;
     let right = right.map_err(|wrong| refused(refusal(wrong)))?;
     let outcome = match decided(visit, aim, &right, &audience, false).await {
@@ -123,9 +125,9 @@ async fn decided(
 }
 
 /// What is said of a code that opens nothing.
-fn refusal(wrong: Wrong) -> OAuthError {
+fn refusal(connection: &Connection, wrong: Wrong) -> OAuthError {
     match wrong {
-        Wrong::Code => OAuthError::invalid_grant("Wrong email or verification code."),
+        Wrong::Code => OAuthError::invalid_grant(wrong_code(connection)),
         Wrong::Expired => {
             OAuthError::invalid_grant("The verification code has expired. Please try to login again.")
         }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub use enabled::{enabled_for, list_clients, list_for_client, set_client, set_clients};
 pub use store::{
-    Filter, clear_users, domain_level, exists, find, find_by_name, insert, list, load, remove, save,
+    Filter, all, clear_users, domain_level, exists, find, find_by_name, insert, list, load, remove, save,
 };
 
 use crate::clock::Timestamp;
@@ -156,6 +156,16 @@ impl Connection {
     /// Whether it signs people in by codes and links that go to their e-mail addresses.
     pub fn sends_codes_by_email(&self) -> bool {
         self.strategy == "email"
+    }
+
+    /// Whether it signs people in by codes that go to their phones.
+    pub fn sends_codes_by_sms(&self) -> bool {
+        self.strategy == "sms"
+    }
+
+    /// Whether it signs people in by what is sent to them.
+    pub fn sends_codes(&self) -> bool {
+        self.sends_codes_by_email() || self.sends_codes_by_sms()
     }
 
     /// Whether a code makes a user of somebody whom nobody knows.

@@ -95,12 +95,23 @@ pub async fn list(
 
 /// The connections that clients of third parties may use: those on the level of the domain, oldest first.
 pub async fn domain_level(app: &Model, tenant: &TenantId) -> Result<Vec<Connection>, db::Error> {
+    let mut found = first_thousand(app, tenant).await?;
+    found.retain(|connection| connection.is_domain_connection);
+    Ok(found)
+}
+
+/// The connections of a tenant, oldest first: a thousand at most.
+pub async fn all(app: &Model, tenant: &TenantId) -> Result<Vec<Connection>, db::Error> {
+    let mut found = first_thousand(app, tenant).await?;
+    enabled::fill(app, tenant, &mut found).await?;
+    Ok(found)
+}
+
+async fn first_thousand(app: &Model, tenant: &TenantId) -> Result<Vec<Connection>, db::Error> {
     let sql = "SELECT id, options, doc, created_at, version FROM connections WHERE tenant = $1 \
                ORDER BY created_at, id LIMIT 1000";
     let rows = app.db.read(sql, params![tenant]).await?;
-    let mut found = rows.into_iter().map(|row| parse(app, tenant, row)).collect::<Result<Vec<_>, _>>()?;
-    found.retain(|connection| connection.is_domain_connection);
-    Ok(found)
+    rows.into_iter().map(|row| parse(app, tenant, row)).collect()
 }
 
 /// Adds a connection, enabled for its `enabled_clients`. A second one of the same name is `Unique("connections_name")`,

@@ -19,19 +19,32 @@ pub fn of(code: &str) -> &'static str {
     match code {
         "f" | "fp" | "fu" | "fc" | "fco" | "fcoa" | "fens" => "auth.login.fail",
         "w" | "limit_mu" | "limit_wc" | "limit_sul" | "pwd_leak" => "auth.login.notification",
-        "s" => "auth.login.success",
+        "s" | "scoa" => "auth.login.success",
         "flo" | "oidc_backchannel_logout_failed" => "auth.logout.fail",
         "slo" | "oidc_backchannel_logout_succeeded" => "auth.logout.success",
         "fs" | "signup_pwd_leak" => "auth.signup.fail",
         "ss" => "auth.signup.success",
         "fsa" => "auth.silent_auth.fail",
         "ssa" => "auth.silent_auth.success",
-        "feacft" | "feccft" | "fepft" | "fertft" | "ferrt" | "fede" | "feoobft" | "feotpft" | "fercft" => {
-            "auth.token_exchange.fail"
-        }
-        "seacft" | "seccft" | "sepft" | "sertft" | "sede" | "seoobft" | "seotpft" | "sercft" => {
-            "auth.token_exchange.success"
-        }
+        "feacft"
+        | "feccft"
+        | "fepft"
+        | "fertft"
+        | "ferrt"
+        | "fede"
+        | "ciba_exchange_failed"
+        | "feoobft"
+        | "feotpft"
+        | "fercft" => "auth.token_exchange.fail",
+        "seacft"
+        | "seccft"
+        | "sepft"
+        | "sertft"
+        | "sede"
+        | "ciba_exchange_succeeded"
+        | "seoobft"
+        | "seotpft"
+        | "sercft" => "auth.token_exchange.success",
         "fapi" => "management.fail",
         "sapi" | "mgmt_api_read" => "management.success",
         "api_limit" | "depnote" | "fn" | "sui" | "fui" => "system.notification",

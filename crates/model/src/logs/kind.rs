@@ -33,6 +33,10 @@ kinds! {
     SilentLogin = "ssa",
     /// A login without a prompt that was not possible.
     FailedSilentLogin = "fsa",
+    /// A login on a page of the app's own.
+    CrossOriginLogin = "scoa",
+    /// A refused login on a page of the app's own.
+    FailedCrossOriginLogin = "fcoa",
     /// A sign-up.
     Signup = "ss",
     /// A refused sign-up.
@@ -87,6 +91,16 @@ kinds! {
     FailedDeviceActivation = "fdeac",
     /// A device's activation that the user declined.
     DeviceActivationDeclined = "fdecc",
+    /// An app asked a person, who is elsewhere, to let it in.
+    BackchannelStarted = "ciba_start_succeeded",
+    /// An app that may not ask a person.
+    FailedBackchannelStart = "ciba_start_failed",
+    /// An app that was let in came for its tokens.
+    BackchannelExchange = "ciba_exchange_succeeded",
+    /// An app that was not let in, or may not come for its tokens.
+    FailedBackchannelExchange = "ciba_exchange_failed",
+    /// A person who said no to an app.
+    FactorRejected = "gd_auth_rejected",
     /// An e-mail address verified.
     EmailVerified = "sv",
     /// An e-mail address not verified.

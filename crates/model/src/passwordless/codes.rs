@@ -19,10 +19,19 @@ pub struct Code {
     hash: [u8; 32],
     /// The client that asked for it.
     pub client_id: ClientId,
+    /// When it was sent.
+    sent_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
     /// Whether it was tried as often as it may be.
     pub is_worn_out: bool,
+}
+
+impl Code {
+    /// Seconds until another may be sent; 0 when it may be now.
+    pub fn pause(&self, now: Timestamp) -> i64 {
+        (self.sent_at.plus_seconds(PAUSE).seconds() - now.seconds()).max(0)
+    }
 }
 
 /// Keeps a code for an address, folded as addresses are compared, in the place of the one before. One that was sent a moment ago is
@@ -73,7 +82,7 @@ pub async fn find(
 ) -> Result<Option<Code>, db::Error> {
     let row = db
         .read_one(
-            "SELECT hash, client_id, expires_at, tries FROM passwordless_codes
+            "SELECT hash, client_id, sent_at, expires_at, tries FROM passwordless_codes
              WHERE tenant = $1 AND connection = $2 AND address = $3",
             params![tenant, connection, address],
         )
@@ -82,6 +91,7 @@ pub async fn find(
         Ok(Code {
             hash: row.take()?,
             client_id: row.take()?,
+            sent_at: row.take()?,
             expires_at: row.take()?,
             is_worn_out: row.take::<i64>()? > MOST_TRIES,
         })

@@ -2,6 +2,7 @@
 //! (authentication contract §3.4, §8.3, §8.4).
 
 mod codes;
+pub mod sms;
 mod users;
 
 use crate::Model;

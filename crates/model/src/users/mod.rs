@@ -24,7 +24,10 @@ use crate::clock::Timestamp;
 use crate::identities::{self, Identity, Login, fold_name};
 use crate::ids::{TenantId, UserId};
 use crate::logout_notices::{End, Initiator};
-use crate::{access_tokens, authorization_codes, device_codes, mfa_tokens, refresh_tokens, sessions};
+use crate::{
+    access_tokens, authorization_codes, backchannel_requests, device_codes, login_tickets, mfa_tokens,
+    refresh_tokens, sessions,
+};
 
 pub use defaults::{NewUser, default_name, default_nickname, default_picture, new_database_user};
 pub(crate) use defaults::{blank as blank_user, described, fill_in};
@@ -350,6 +353,8 @@ pub fn sign_out(batch: &mut Batch, tenant: &TenantId, id: &UserId, end: End) {
     access_tokens::remove_for_user(batch, tenant, id);
     device_codes::remove_for_user(batch, tenant, id);
     mfa_tokens::remove_for_user(batch, tenant, id);
+    login_tickets::remove_for_user(batch, tenant, id);
+    backchannel_requests::remove_for_user(batch, tenant, id);
 }
 
 /// Deletes a user and all that hangs on them: identities, password, consents, sessions, tokens, enrolments. An unknown id

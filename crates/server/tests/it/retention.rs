@@ -76,6 +76,17 @@ fn rows(batch: &mut Batch, app: &TestApp, name: &str, end: Timestamp) {
         params![tenant, hash("share"), end],
     );
     batch.execute(
+        "INSERT INTO backchannel_requests (tenant, hash, id, client_id, user_id, audience, scope, binding_message, mfa, denied, pace,
+         created_at, expires_at) VALUES ($1, $2, $3, 'spa', 'auth0|alice', '', '', '', $4, $4, 5000, $5, $6)",
+        params![tenant, hash("backchannel"), name, false, NOW, end],
+    );
+    batch.execute(
+        "INSERT INTO login_tickets (tenant, hash, client_id, user_id, provider, subject, connection, origin, browser, verifier,
+         verifier_id, created_at, expires_at)
+         VALUES ($1, $2, 'spa', 'auth0|alice', 'auth0', 'alice', 'c', '', $2, $2, '', $3, $4)",
+        params![tenant, hash("login"), NOW, end],
+    );
+    batch.execute(
         "INSERT INTO unblock_tickets (tenant, hash, user_id, created_at, expires_at) VALUES ($1, $2, 'auth0|alice', $3, $4)",
         params![tenant, hash("unblock"), NOW, end],
     );
@@ -102,6 +113,8 @@ async fn left(app: &TestApp) -> Vec<i64> {
         count(app, "SELECT COUNT(*) FROM device_codes").await,
         count(app, "SELECT COUNT(*) FROM device_limits").await,
         count(app, "SELECT COUNT(*) FROM passwordless_codes").await,
+        count(app, "SELECT COUNT(*) FROM login_tickets").await,
+        count(app, "SELECT COUNT(*) FROM backchannel_requests").await,
     ]
 }
 
@@ -124,14 +137,14 @@ both_databases! {
         let logged = app.events().await.len() as i64;
         assert!(logged > 0);
 
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 1000);
-        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, 1, logged, 1, 101, 1, 101, 101, 1, 1]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 1100);
+        assert_eq!(left(&app).await, [1, 1, 101, 1, 2, 1, logged, 1, 101, 1, 101, 101, 1, 1, 1, 101]);
         app.app.clock.advance(DAY);
-        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 400);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, logged, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 500);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, logged, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         app.app.clock.advance(29 * DAY + 1);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), logged as u64);
-        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, 0, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(left(&app).await, [1, 1, 1, 1, 2, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
         assert_eq!(retention::sweep(&app.app).await.expect("sweeps"), 0);
     }
 

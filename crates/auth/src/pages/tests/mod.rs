@@ -351,6 +351,65 @@ async fn a_web_message_may_be_framed_and_runs_one_script() {
 }
 
 #[tokio::test]
+async fn an_address_is_asked_for_as_browsers_and_phones_fill_it_in() {
+    render(passwordless("a@b.test", false))
+        .await
+        .has("<label for=\"address\">Email</label>")
+        .has("name=\"address\" type=\"text\" inputmode=\"email\" autocomplete=\"username\"")
+        .has("action=\"/u/passwordless?state=a%40b%2Etest\"");
+    render(passwordless("+4915", true))
+        .await
+        .has("<label for=\"address\">Phone number</label>")
+        .has("type=\"tel\" inputmode=\"tel\" autocomplete=\"tel\"")
+        .has("aria-describedby=\"hint\"");
+    render(passwordless_code("+4915", true))
+        .await
+        .has("We sent a code to +4915.")
+        .has("autocomplete=\"one-time-code\"")
+        .has("name=\"action\" value=\"resend\" data-wait=\"7\"")
+        .has("(in 7 seconds)")
+        .has("Use another phone number");
+    for (error, status) in [
+        (CodeProblem::Wrong, 400),
+        (CodeProblem::TooManyTries, 429),
+        (CodeProblem::TooSoon, 429),
+        (CodeProblem::Busy, 503),
+        (CodeProblem::NotSent, 502),
+    ] {
+        let page = PasswordlessCodePage { error: Some(error), ..passwordless_code("a@b.test", false) };
+        assert_eq!(render(page).await.status, status);
+    }
+    for (error, status) in
+        [(StartProblem::NoAddress, 400), (StartProblem::TooMany, 429), (StartProblem::Failed, 502)]
+    {
+        let page = PasswordlessPage { error: Some(error), ..passwordless("a@b.test", false) };
+        assert_eq!(render(page).await.status, status);
+    }
+}
+
+#[tokio::test]
+async fn an_apps_own_page_is_framed_and_nobody_elses() {
+    let page = render(cross_origin("https://id.test")).await;
+    assert!(page.policy().contains("frame-src https://app.test; "), "{}", page.policy());
+    assert_eq!(page.body.matches("<script").count(), 1);
+    page.has("var pageOrigin = \"https://app.test\";").has("evt.origin !== pageOrigin").lacks("'*'");
+    assert!(!render(login("a")).await.policy().contains("frame-src"));
+}
+
+#[tokio::test]
+async fn a_classic_page_gets_a_form_and_nothing_before_it() {
+    let form = HiddenFormPage {
+        action: "https://id.test/login/callback".into(),
+        wresult: HOSTILE.into(),
+        wctx: HOSTILE.into(),
+        lang: "en".into(),
+    };
+    let page = render(form).await;
+    assert!(page.body.starts_with("<form method=\"post\" name=\"hiddenform\""), "{}", page.body);
+    page.lacks("<script").lacks("<img").has("name=\"wa\" value=\"wsignin1.0\"");
+}
+
+#[tokio::test]
 async fn assets_keep_for_a_year_under_names_of_their_content() {
     use tower::ServiceExt;
     let page = render(login("a")).await;

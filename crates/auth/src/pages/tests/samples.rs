@@ -256,6 +256,63 @@ pub fn form_post(text: &str) -> FormPostPage {
     }
 }
 
+pub fn passwordless(text: &str, by_sms: bool) -> PasswordlessPage {
+    PasswordlessPage {
+        look: look(text),
+        client_name: text.into(),
+        by_sms,
+        address: text.into(),
+        state: text.into(),
+        csrf: text.into(),
+        error: None,
+        form_targets: FormTargets::new("https://app.test/cb", []),
+    }
+}
+
+pub fn passwordless_code(text: &str, by_sms: bool) -> PasswordlessCodePage {
+    PasswordlessCodePage {
+        look: look(text),
+        client_name: text.into(),
+        by_sms,
+        address: text.into(),
+        pause: 7,
+        state: text.into(),
+        csrf: text.into(),
+        error: None,
+        back_url: "/u/passwordless?state=s".into(),
+        form_targets: FormTargets::new("https://app.test/cb", []),
+    }
+}
+
+pub fn authorization_requests(text: &str, notice: Option<RequestsNotice>) -> AuthorizationRequestsPage {
+    let request = AuthorizationRequest {
+        id: text.into(),
+        client_name: text.into(),
+        binding_message: text.into(),
+        audience: Some(text.into()),
+        scopes: vec![text.into()],
+    };
+    AuthorizationRequestsPage {
+        look: look(text),
+        user: Some(text.into()),
+        requests: vec![request],
+        csrf: text.into(),
+        notice,
+    }
+}
+
+pub fn cross_origin(text: &str) -> CrossOriginPage {
+    CrossOriginPage {
+        look: look(text),
+        page: format!("https://app.test/co#origin={text}"),
+        origin: "https://app.test".into(),
+        verifier_id: text.into(),
+        state: text.into(),
+        csrf: text.into(),
+        form_targets: FormTargets::new("https://app.test/cb", []),
+    }
+}
+
 /// The pages that people see, each with `text` wherever a stranger's text can stand.
 pub async fn all(text: &str) -> Vec<Rendered> {
     let mut failed = login(text);
@@ -307,6 +364,21 @@ pub async fn all(text: &str) -> Vec<Rendered> {
         render(UnblockPage { look: look(text), what: Unblock::Ask { ticket: text.into() } }).await,
         render(error(text)).await,
         render(form_post(text)).await,
+        render(cross_origin(text)).await,
+        render(authorization_requests(text, None)).await,
+        render(authorization_requests(text, Some(RequestsNotice::Over))).await,
+        render(authorization_requests(text, Some(RequestsNotice::Allowed))).await,
+        render(AuthorizationRequestsPage {
+            user: None,
+            requests: vec![],
+            ..authorization_requests(text, None)
+        })
+        .await,
+        render(passwordless(text, false)).await,
+        render(PasswordlessPage { error: Some(StartProblem::NoAddress), ..passwordless(text, true) }).await,
+        render(passwordless_code(text, true)).await,
+        render(PasswordlessCodePage { error: Some(CodeProblem::Wrong), ..passwordless_code(text, false) })
+            .await,
     ]);
     pages
 }

@@ -5,7 +5,7 @@ use db::Batch;
 use model::clients;
 use serde_json::json;
 
-use super::{BACK_ENDS, ENDPOINTS, FILES, PAGES, PUBLIC, operations, routes};
+use super::{BACK_ENDS, CLASSIC, CREDENTIALED, ENDPOINTS, FILES, PAGES, PUBLIC, operations, routes};
 use crate::support::{Answer, Caller, TestApp};
 
 const LISTED: [&str; 3] = ["https://callback.test", "https://web.test", "https://allowed.test:8443"];
@@ -61,6 +61,23 @@ both_databases! {
         }
     }
 
+    /// Cookies are for the two endpoints that are there for pages which sign people in, and for listed origins.
+    async fn cu_20_cookies_are_sent_along_to_two_endpoints(app: TestApp) {
+        let caller = listed(app).await.caller();
+        for (method, path) in &CREDENTIALED {
+            for origin in LISTED.into_iter().chain(UNLISTED) {
+                let asked = preflight(&caller, path, origin).await;
+                let answer = caller.with("origin", origin).send(method.clone(), path, None, String::new()).await;
+                let (echoed, allowed) = if LISTED.contains(&origin) { (origin, "true") } else { ("", "") };
+                for answer in [asked, answer] {
+                    let told = (answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials"));
+                    assert_eq!(told, (echoed, allowed), "{path} from {origin}");
+                    assert!(answer.header("vary").contains("Origin"), "{path} from {origin}");
+                }
+            }
+        }
+    }
+
     /// What a browser needs to see before it sends the call, and to read from the answer.
     async fn a_preflight_allows_what_sdks_send(app: TestApp) {
         let caller = listed(app).await.caller();
@@ -111,7 +128,7 @@ both_databases! {
                 }
             }
         }
-        for (method, path) in PAGES.iter().chain(&FILES).chain(&BACK_ENDS) {
+        for (method, path) in PAGES.iter().chain(&FILES).chain(BACK_ENDS).chain(&CLASSIC) {
             let answer = caller.with("origin", "https://web.test").send(method.clone(), path, None, String::new()).await;
             assert!(!answer.has("access-control-allow-origin"), "{path}");
         }

@@ -99,7 +99,7 @@ both_databases! {
             ("application/json", "{\"a\":\"\\u0000\"}"), ("application/x-www-form-urlencoded", "%zz=%ff&a=%00"),
             ("application/x-www-form-urlencoded", "client_id=%ff"), ("text/plain", "x"), ("multipart/form-data", "x"), ("", "x"),
         ];
-        let routes = PAGES.iter().chain(ENDPOINTS).chain(&BACK_ENDS).map(|(method, path)| (method.clone(), (*path).to_owned())).chain(operations());
+        let routes = PAGES.iter().chain(ENDPOINTS).chain(BACK_ENDS).map(|(method, path)| (method.clone(), (*path).to_owned())).chain(operations());
         for (method, path) in routes.filter(|(method, _)| *method != Method::GET && *method != Method::DELETE) {
             for (kind, body) in bodies {
                 let kind = (!kind.is_empty()).then_some(kind);

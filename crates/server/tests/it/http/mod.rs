@@ -26,12 +26,20 @@ const PAGES: &[(Method, &str)] = &[
     (Method::POST, "/u/unblock"),
     (Method::GET, "/passwordless/verify_redirect"),
     (Method::POST, "/passwordless/verify_redirect"),
+    (Method::GET, "/u/passwordless"),
+    (Method::POST, "/u/passwordless"),
+    (Method::GET, "/u/passwordless-challenge"),
+    (Method::POST, "/u/passwordless-challenge"),
+    (Method::GET, "/u/authorization-requests"),
+    (Method::POST, "/u/authorization-requests"),
     (Method::GET, "/activate"),
     (Method::POST, "/activate"),
     (Method::GET, "/u/device-confirmation"),
     (Method::POST, "/u/device-confirmation"),
     (Method::GET, "/u/consent"),
     (Method::POST, "/u/consent"),
+    (Method::POST, "/co/verify"),
+    (Method::POST, "/login/callback"),
     (Method::GET, "/v2/logout"),
     (Method::GET, "/oidc/logout"),
     (Method::POST, "/oidc/logout"),
@@ -44,14 +52,37 @@ const ENDPOINTS: &[(Method, &str)] = &[
     (Method::POST, "/oauth/device/code"),
     (Method::POST, "/passwordless/start"),
     (Method::POST, "/passwordless/verify"),
+    (Method::POST, "/usernamepassword/challenge"),
+    (Method::POST, "/dbconnections/signup/challenge"),
+    (Method::POST, "/dbconnections/change_password/challenge"),
+    (Method::POST, "/passwordless/challenge"),
     (Method::POST, "/mfa/challenge"),
     (Method::POST, "/mfa/associate"),
     (Method::GET, "/mfa/authenticators"),
     (Method::DELETE, "/mfa/authenticators/x"),
 ];
 
+/// What pages of apps that sign people in themselves call with cookies.
+const CREDENTIALED: [(Method, &str); 2] =
+    [(Method::POST, "/co/authenticate"), (Method::GET, "/user/ssodata")];
+
+/// What classic sign-in pages load and call, and what there is no more.
+const CLASSIC: [(Method, &str); 10] = [
+    (Method::GET, "/client/spa.js"),
+    (Method::GET, "/info-v1.js"),
+    (Method::GET, "/tenants/v1/id.js"),
+    (Method::POST, "/usernamepassword/login"),
+    (Method::POST, "/oauth/ro"),
+    (Method::POST, "/oauth/access_token"),
+    (Method::POST, "/delegation"),
+    (Method::POST, "/tokeninfo"),
+    (Method::POST, "/login/unlink"),
+    (Method::POST, "/users/x/impersonate"),
+];
+
 /// Endpoints that back ends call and no page does.
-const BACK_ENDS: [(Method, &str); 2] = [(Method::POST, "/oauth/par"), (Method::POST, "/oidc/register")];
+const BACK_ENDS: &[(Method, &str)] =
+    &[(Method::POST, "/oauth/par"), (Method::POST, "/oidc/register"), (Method::POST, "/bc-authorize")];
 
 /// What answers any origin.
 const PUBLIC: [(Method, &str); 5] = [
@@ -77,6 +108,7 @@ fn operations() -> Vec<(Method, String)> {
 
 /// Every route that exists.
 fn routes() -> Vec<(Method, String)> {
-    let fixed = PAGES.iter().chain(ENDPOINTS).chain(&BACK_ENDS).chain(&PUBLIC).chain(&FILES);
+    let fixed = PAGES.iter().chain(ENDPOINTS).chain(BACK_ENDS).chain(&PUBLIC).chain(&FILES);
+    let fixed = fixed.chain(&CREDENTIALED).chain(&CLASSIC);
     fixed.map(|(method, path)| (method.clone(), (*path).to_owned())).chain(operations()).collect()
 }

@@ -1,6 +1,7 @@
 //! The security cases of authorization, tokens, sign-in and sessions: one test for each, named after it.
 
 mod authorize;
+mod cross_origin;
 mod crypto;
 mod current_user;
 mod device;

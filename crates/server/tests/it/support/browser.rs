@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::app::PASSWORD;
 use super::{Answer, Caller};
 
@@ -37,6 +39,12 @@ impl Browser {
     /// A link.
     pub async fn get(&mut self, path: &str) -> Answer {
         let answer = self.caller().get(path).await;
+        self.keep(answer)
+    }
+
+    /// A call with a JSON body by a page of `origin` that sends cookies along.
+    pub async fn call(&mut self, origin: &str, path: &str, body: Value) -> Answer {
+        let answer = self.caller().with("origin", origin).post(path, body).await;
         self.keep(answer)
     }
 
