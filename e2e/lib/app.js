@@ -9,6 +9,7 @@ const modules = path.join(here, '..', 'node_modules');
 const SDKS = {
   '/auth0.js': path.join(modules, 'auth0-js/dist/auth0.min.js'),
   '/auth0-spa-js.js': path.join(modules, '@auth0/auth0-spa-js/dist/auth0-spa-js.production.js'),
+  '/oidc-client-ts.js': path.join(modules, 'oidc-client-ts/dist/browser/oidc-client-ts.min.js'),
   '/auth0-spa-js.esm.js': path.join(modules, '@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.js'),
 };
 const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8' };
