@@ -3,8 +3,8 @@
 
 use std::hash::Hash;
 use std::num::NonZeroU32;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use governor::clock::Clock;
@@ -138,7 +138,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
             RateLimiter::<_, _, _, NoOpMiddleware<Nanos>>::new(
                 quota,
                 DashMapStateStore::default(),
-                Hands(clock.clone()),
+                Hands::of(clock),
             )
             .with_middleware()
         });
@@ -151,7 +151,7 @@ impl<K: Hash + Eq + Clone> Buckets<K> {
                 remaining: snapshot.remaining_burst_capacity().min(rate.burst.get()),
             })),
             Err(refused) => {
-                let wait = refused.wait_time_from(Hands(clock.clone()).now());
+                let wait = refused.wait_time_from(buckets.clock().now());
                 let seconds = wait.as_millis().div_ceil(1000).max(1) as u64;
                 Err(Exceeded(seconds, Standing { limit: rate.burst.get(), remaining: 0 }))
             }
@@ -204,14 +204,38 @@ impl Standing {
     }
 }
 
-/// The program's clock as the library reads it.
-struct Hands(model::Clock);
+/// The program's clock as the library reads it: it never goes back. When the clock is set back, which leaves buckets full of the future,
+/// it goes on from where it was.
+#[derive(Clone)]
+struct Hands {
+    clock: model::Clock,
+    /// The latest moment it showed, and how far it is ahead of the clock; both in milliseconds.
+    shown: Arc<AtomicI64>,
+    ahead: Arc<AtomicI64>,
+}
+
+/// How far back the clock may seem to go, in milliseconds, when threads read it at once.
+const JITTER: i64 = 1000;
+
+impl Hands {
+    fn of(clock: &model::Clock) -> Self {
+        Self { clock: clock.clone(), shown: Arc::default(), ahead: Arc::default() }
+    }
+}
 
 impl Clock for Hands {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
-        let millis = u64::try_from(self.0.now().millis()).unwrap_or_default();
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        let moment = self.clock.now().millis() + ahead;
+        let shown = self.shown.fetch_max(moment, Ordering::Relaxed);
+        if moment + JITTER < shown {
+            // Whoever comes second finds it done.
+            let back = ahead + shown - moment;
+            let _ = self.ahead.compare_exchange(ahead, back, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        let millis = u64::try_from(moment.max(shown)).unwrap_or_default();
         Nanos::from(std::time::Duration::from_millis(millis))
     }
 }
@@ -239,6 +263,18 @@ mod tests {
         );
         assert_eq!(calls(&limiter, &clock, "t", "auth0|bob"), Ok(49));
         assert_eq!(calls(&limiter, &clock, "other", "auth0|alice"), Ok(49));
+        clock.advance(1);
+        assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(9));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_empties_no_bucket() {
+        let clock = Clock::fixed(Timestamp::from_millis(1_767_268_800_000));
+        let limiter = Limiter::new(Limits::default());
+        clock.advance(86_400);
+        while calls(&limiter, &clock, "t", "auth0|alice").is_ok() {}
+        clock.advance(-86_400);
+        assert!(calls(&limiter, &clock, "t", "auth0|alice").is_err());
         clock.advance(1);
         assert_eq!(calls(&limiter, &clock, "t", "auth0|alice"), Ok(9));
     }

@@ -7,6 +7,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
+/// How far the clocks of nodes may differ, in seconds. A limit whose next moment lies farther ahead than it ever puts it was written
+/// under a clock that was wrong, and does not hold.
+pub const SKEW: i64 = 60;
+
 const EPOCH: jiff::civil::DateTime = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 impl Timestamp {

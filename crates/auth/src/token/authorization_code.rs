@@ -72,7 +72,10 @@ async fn decide(
         return Ok((end_what_it_bought(visit, &code), invalid_code("used before")));
     }
     if code.expires_at <= now {
-        return nothing("expired");
+        // It is spent too: a clock that is set back does not revive it.
+        let mut batch = Batch::new();
+        authorization_codes::spend(&mut batch, tenant, &code.hash, now);
+        return Ok((batch, invalid_code("expired")));
     }
     if let Err(error) = bound(visit, &code, params) {
         // In the wrong hands, it seems: it is spent for nothing.

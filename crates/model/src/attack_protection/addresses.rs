@@ -9,7 +9,7 @@ use super::notices::{self, Noticed};
 use super::settings::{Rate, Shield, SuspiciousIp, find};
 use super::{is_listed, network};
 use crate::Model;
-use crate::clock::Timestamp;
+use crate::clock::{SKEW, Timestamp};
 use crate::ids::TenantId;
 
 /// Seconds between two entries in the log about one bucket.
@@ -75,9 +75,19 @@ impl Bucket {
         let added = batch.execute(
             "INSERT INTO address_attempts (tenant, stage, ip, full_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (tenant, stage, ip) DO UPDATE SET full_at =
-                 CASE WHEN address_attempts.full_at > $5 THEN address_attempts.full_at + $6 ELSE excluded.full_at END
-             WHERE address_attempts.full_at <= $7",
-            params![tenant, self.stage.name(), &self.ip, now + rate, now, rate, self.last(now)],
+                 CASE WHEN address_attempts.full_at > $5 AND address_attempts.full_at <= $8
+                      THEN address_attempts.full_at + $6 ELSE excluded.full_at END
+             WHERE address_attempts.full_at <= $7 OR address_attempts.full_at > $8",
+            params![
+                tenant,
+                self.stage.name(),
+                &self.ip,
+                now + rate,
+                now,
+                rate,
+                self.last(now),
+                self.farthest(now)
+            ],
         );
         if self.blocks {
             added.expect(1);
@@ -95,6 +105,11 @@ impl Bucket {
     /// The latest `full_at` of a bucket that has an attempt left.
     fn last(&self, now: i64) -> i64 {
         now + i64::from(self.rate.max_attempts.saturating_sub(1)) * self.rate.rate
+    }
+
+    /// Where no `full_at` lies that was written under a right clock.
+    fn farthest(&self, now: i64) -> i64 {
+        now + i64::from(self.rate.max_attempts) * self.rate.rate + SKEW * 1000
     }
 }
 
@@ -161,9 +176,8 @@ pub async fn is_blocked(app: &Model, tenant: &TenantId, ip: IpAddr) -> Result<bo
         let Some(bucket) = Bucket::of(app, tenant, stage, ip).await?.filter(|bucket| bucket.blocks) else {
             continue;
         };
-        let sql =
-            "SELECT 1 FROM address_attempts WHERE tenant = $1 AND stage = $2 AND ip = $3 AND full_at > $4";
-        let empty = params![tenant, stage.name(), &bucket.ip, bucket.last(now)];
+        let sql = "SELECT 1 FROM address_attempts WHERE tenant = $1 AND stage = $2 AND ip = $3 AND full_at > $4 AND full_at <= $5";
+        let empty = params![tenant, stage.name(), &bucket.ip, bucket.last(now), bucket.farthest(now)];
         if app.db.read_one(sql, empty).await?.is_some() {
             return Ok(true);
         }

@@ -6,6 +6,7 @@ use db::{Batch, params};
 
 use crate::app::Model;
 use crate::attack_protection::network;
+use crate::clock::SKEW;
 use crate::ids::TenantId;
 use crate::seal::digest;
 
@@ -50,8 +51,9 @@ pub async fn take(app: &Model, tenant: &TenantId, mut shares: Vec<Share>) -> Res
             .execute(
                 "INSERT INTO device_limits (tenant, who, free_at) VALUES ($1, $2, $3)
                  ON CONFLICT (tenant, who) DO UPDATE
-                 SET free_at = CASE WHEN device_limits.free_at > $4 THEN device_limits.free_at + $5 ELSE $3 END
-                 WHERE device_limits.free_at <= $6",
+                 SET free_at = CASE WHEN device_limits.free_at > $4 AND device_limits.free_at <= $7
+                     THEN device_limits.free_at + $5 ELSE $3 END
+                 WHERE device_limits.free_at <= $6 OR device_limits.free_at > $7",
                 params![
                     tenant,
                     share.who,
@@ -59,6 +61,7 @@ pub async fn take(app: &Model, tenant: &TenantId, mut shares: Vec<Share>) -> Res
                     now,
                     EVERY * 1000,
                     now.plus_seconds((MOST - 1) * EVERY),
+                    now.plus_seconds(MOST * EVERY + SKEW),
                 ],
             )
             .expect(1);

@@ -4,6 +4,7 @@
 use db::{Batch, params};
 
 use crate::app::Model;
+use crate::clock::SKEW;
 use crate::ids::{TenantId, UserId};
 
 /// What is limited.
@@ -44,8 +45,9 @@ pub async fn take(
         .execute(
             "INSERT INTO factor_limits (tenant, user_id, kind, free_at) VALUES ($1, $2, $3, $4)
              ON CONFLICT (tenant, user_id, kind) DO UPDATE
-             SET free_at = CASE WHEN factor_limits.free_at > $5 THEN factor_limits.free_at + $6 ELSE $4 END
-             WHERE factor_limits.free_at <= $7",
+             SET free_at = CASE WHEN factor_limits.free_at > $5 AND factor_limits.free_at <= $8
+                 THEN factor_limits.free_at + $6 ELSE $4 END
+             WHERE factor_limits.free_at <= $7 OR factor_limits.free_at > $8",
             params![
                 tenant,
                 user_id,
@@ -54,6 +56,7 @@ pub async fn take(
                 now,
                 EVERY * 1000,
                 now.plus_seconds((MOST - 1) * EVERY),
+                now.plus_seconds(MOST * EVERY + SKEW),
             ],
         )
         .expect(1);

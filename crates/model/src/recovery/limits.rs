@@ -3,7 +3,7 @@
 use db::{Batch, params};
 
 use crate::Model;
-use crate::clock::Timestamp;
+use crate::clock::{SKEW, Timestamp};
 use crate::ids::{TenantId, UserId};
 use crate::seal::digest;
 
@@ -49,10 +49,10 @@ fn add(batch: &mut Batch, tenant: &TenantId, key: &[u8; 32], now: Timestamp) {
         .execute(
             "INSERT INTO mail_counts (tenant, key, count, began_at) VALUES ($1, $2, 1, $3)
              ON CONFLICT (tenant, key) DO UPDATE SET
-               count = CASE WHEN mail_counts.began_at <= $4 THEN 1 ELSE mail_counts.count + 1 END,
-               began_at = CASE WHEN mail_counts.began_at <= $4 THEN $3 ELSE mail_counts.began_at END
+               count = CASE WHEN mail_counts.began_at <= $4 OR mail_counts.began_at > $5 THEN 1 ELSE mail_counts.count + 1 END,
+               began_at = CASE WHEN mail_counts.began_at <= $4 OR mail_counts.began_at > $5 THEN $3 ELSE mail_counts.began_at END
              RETURNING count",
-            params![tenant, key, now, now.plus_seconds(-WINDOW)],
+            params![tenant, key, now, now.plus_seconds(-WINDOW), now.plus_seconds(SKEW)],
         )
         .expect(1);
 }
