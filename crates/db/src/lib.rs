@@ -59,13 +59,21 @@ impl Db {
     ///
     /// A PostgreSQL address takes the usual parameters, and of ours `pool_size` (16 unless told). Errors: `Failed`.
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, None).await
+    }
+
+    /// The same with a read replica of a PostgreSQL database, which [`list`](Self::list) asks. It may be away.
+    pub async fn open_with(url: &str, replica: Option<&str>) -> Result<Self, Error> {
         let (cache, tally) = (Arc::new(Cache::new()), Arc::new(Tally::default()));
         let engine = match url.split_once(':') {
+            Some(("sqlite", _)) if replica.is_some() => {
+                return Err(Error::Failed("SQLite has no replicas".into()));
+            }
             Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => {
                 Engine::Sqlite(Sqlite::open(path, cache.clone(), tally.clone()).await?)
             }
             Some(("postgres" | "postgresql", _)) => {
-                Engine::Postgres(Postgres::open(url, cache.clone()).await?)
+                Engine::Postgres(Postgres::open(url, replica, cache.clone()).await?)
             }
             _ => return Err(Error::Failed("a database is named sqlite:PATH or postgres://…".into())),
         };
@@ -113,6 +121,20 @@ impl Db {
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.scan(sql, params).await,
             Engine::Postgres(postgres) => Box::pin(postgres.read(&sql, &params)).await,
+        }
+    }
+
+    /// As [`scan`](Self::scan), for lists that need not show what other nodes wrote at this very moment: a replica answers, if there is
+    /// one and if it has come as far as what this node wrote.
+    pub async fn list(&self, sql: impl Into<Sql>, params: Vec<Value>) -> Result<Vec<Row>, Error> {
+        let sql = sql.into();
+        match &self.0.engine {
+            Engine::Sqlite(_) => self.scan(sql, params).await,
+            Engine::Postgres(postgres) => {
+                batch::check_query(&sql, &params)?;
+                self.note([&sql]);
+                Box::pin(postgres.list(&sql, &params)).await
+            }
         }
     }
 

@@ -46,6 +46,46 @@ pub fn integrity(url: &str) -> String {
     file.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("the check answers")
 }
 
+/// What another program does to a SQLite file meanwhile: it ends with the value.
+#[derive(Debug)]
+pub struct Held {
+    /// The connection whose transaction holds it.
+    _connection: rusqlite::Connection,
+}
+
+impl Held {
+    /// Reads, and goes on reading the same moment: what is written meanwhile stays in the log.
+    pub fn read(url: &str) -> Self {
+        Self::begun(url, "BEGIN; SELECT COUNT(*) FROM sqlite_master")
+    }
+
+    /// Holds the lock that a writer needs.
+    pub fn write(url: &str) -> Self {
+        Self::begun(url, "BEGIN IMMEDIATE; SELECT COUNT(*) FROM sqlite_master")
+    }
+
+    fn begun(url: &str, script: &str) -> Self {
+        let path = url.strip_prefix("sqlite:").expect("the address of a SQLite file");
+        let connection = rusqlite::Connection::open(path).expect("the file opens");
+        connection.busy_timeout(std::time::Duration::from_secs(10)).expect("is set");
+        connection.execute_batch(script).expect("the transaction begins");
+        Self { _connection: connection }
+    }
+}
+
+/// How SQLite would run a query: a line a step, `SCAN …` where it reads a whole table or index. The file is one that nobody has open
+/// in this process.
+pub fn plan(url: &str, sql: &str) -> Vec<String> {
+    let path = url.strip_prefix("sqlite:").expect("the address of a SQLite file");
+    let file = rusqlite::Connection::open(path).expect("the file opens");
+    let mut statement = file.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).expect("is a query");
+    // A plan does not look at the values.
+    let nothing = std::iter::repeat_n(rusqlite::types::Null, statement.parameter_count());
+    let steps =
+        statement.query_map(rusqlite::params_from_iter(nothing), |row| row.get(3)).expect("it is explained");
+    steps.collect::<Result<_, _>>().expect("steps are text")
+}
+
 /// PostgreSQL: the server that `TEST_DATABASE_URL` names, or a private cluster, one per process, when its programs are installed.
 #[derive(Debug)]
 pub struct Postgres;
@@ -82,6 +122,64 @@ impl Postgres {
     }
 }
 
+/// A PostgreSQL server and its standby, which every commit reaches before it is answered. They are the test's own, and end with it.
+#[derive(Debug)]
+pub struct Pair {
+    cluster: Guarded,
+    ports: [String; 2],
+}
+
+impl Pair {
+    /// Starts both.
+    pub async fn start() -> Self {
+        let started = tokio::task::spawn_blocking(|| {
+            let programs = programs(&["initdb", "postgres", "pg_basebackup", "psql"])
+                .expect("the tests of two servers need PostgreSQL's server programs");
+            (0..5).find_map(|_| {
+                let ports = [free_port(), free_port()];
+                let arguments = [&*programs.to_string_lossy(), &ports[0], &ports[1]];
+                Guarded::start(as_postgres(), PAIR_SCRIPT, &arguments).map(|cluster| Self { cluster, ports })
+            })
+        });
+        started.await.expect("starting PostgreSQL").expect("PostgreSQL did not start")
+    }
+
+    /// A new, empty database: its address at the primary and at the standby.
+    pub async fn database(&self) -> [String; 2] {
+        let name = next_name();
+        let addresses = |name: &str| {
+            self.ports
+                .each_ref()
+                .map(|port| format!("postgres://doorward@127.0.0.1:{port}/{name}?pool_size=8"))
+        };
+        let script =
+            format!("CREATE DATABASE {name} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+        Postgres::execute(&addresses("postgres")[0], &script).await;
+        addresses(&name)
+    }
+
+    /// An address that leads to whichever of the two takes writes.
+    pub fn either(&self, [primary, _]: &[String; 2]) -> String {
+        let name = primary.rsplit_once('/').map_or("", |(_, name)| name);
+        let [one, two] = &self.ports;
+        format!("postgres://doorward@127.0.0.1:{one},127.0.0.1:{two}/{name}&target_session_attrs=read-write")
+    }
+
+    /// Ends the primary as a power cut does.
+    pub fn kill_primary(&self) {
+        let file = format!("{}/data/postmaster.pid", self.cluster.path);
+        let text = std::fs::read_to_string(file).expect("the primary runs");
+        let killed = Command::new("kill").args(["-QUIT", text.lines().next().unwrap_or_default()]).status();
+        assert!(killed.is_ok_and(|status| status.success()), "the primary takes signals");
+    }
+
+    /// Makes the standby the primary.
+    pub async fn promote(&self) {
+        let address = format!("postgres://doorward@127.0.0.1:{}/postgres", self.ports[1]);
+        Postgres::execute(&address, "SELECT pg_promote(true, 30)").await;
+    }
+}
+
 struct Server {
     /// Before and behind the database's name.
     address: (String, String),
@@ -96,7 +194,7 @@ impl Server {
             let end = base[authority..].find('/').map_or(base.len(), |at| authority + at);
             return Self { address: (format!("{}/", &base[..end]), format!("?{query}")), _cluster: None };
         }
-        let programs = programs().expect(
+        let programs = programs(&["initdb", "postgres"]).expect(
             "the tests need PostgreSQL: install its server programs, or set TEST_DATABASE_URL to a server's address",
         );
         // Another process may take the port before the cluster does.
@@ -125,15 +223,15 @@ fn next_name() -> String {
     format!("doorward_test_{}_{}_{scatter:016x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Where `initdb` and `postgres` are: on the path, or where Debian puts the newest.
-fn programs() -> Option<PathBuf> {
+/// Where these programs of PostgreSQL are: on the path, or where Debian puts the newest.
+fn programs(wanted: &[&str]) -> Option<PathBuf> {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut debian: Vec<_> = debian.map(|version| version.path().join("bin")).collect();
     debian.sort();
     std::env::split_paths(&on_path)
         .chain(debian.into_iter().rev())
-        .find(|directory| ["initdb", "postgres"].iter().all(|program| directory.join(program).exists()))
+        .find(|directory| wanted.iter().all(|program| directory.join(program).exists()))
 }
 
 /// A port that was free just now.
@@ -155,6 +253,7 @@ fn as_postgres() -> Command {
 
 /// A directory, and what runs in it, in the care of a shell that waits for our end of a pipe to close. The kernel closes it when this
 /// process ends, even when it is killed.
+#[derive(Debug)]
 struct Guarded {
     path: String,
     _shell: Child,
@@ -221,4 +320,41 @@ cat >/dev/null
 kill -QUIT "$(head -n 1 "$directory/data/postmaster.pid")"
 wait $server
 rm -rf "$directory"
+"#;
+
+/// `$2` is the directory of PostgreSQL's programs, `$3` and `$4` are ports.
+const PAIR_SCRIPT: &str = r#"
+trap '' INT TERM HUP PIPE
+directory=$(mktemp -d "$1/doorward-postgres-XXXXXX") || exit 1
+chmod 755 "$directory"
+log="$directory/log"
+serve() {
+    "$programs/postgres" -D "$directory/$1" -k "$directory" -p "$2" -c listen_addresses=127.0.0.1 -c fsync=off \
+        -c full_page_writes=off -c autovacuum=off -c max_connections=100 >>"$log" 2>&1 &
+    server=$!
+    tries=0
+    until grep -qE 'ready|standby' "$directory/$1/postmaster.pid" 2>/dev/null; do
+        tries=$((tries + 1))
+        if [ $tries -gt 3000 ] || ! kill -0 $server 2>/dev/null; then failed; fi
+        sleep 0.02
+    done
+}
+stop() {
+    for data in standby data; do
+        pid=$(head -n 1 "$directory/$data/postmaster.pid" 2>/dev/null) && kill -QUIT "$pid" 2>/dev/null
+    done
+    wait
+    rm -rf "$directory"
+}
+failed() { cat "$log" >&2; stop; exit 1; }
+programs=$2
+"$programs/initdb" --pgdata="$directory/data" --username=doorward --auth=trust --encoding=UTF8 --locale=C --no-sync >"$log" 2>&1 || failed
+serve data "$3"
+"$programs/pg_basebackup" -h 127.0.0.1 -p "$3" -U doorward -D "$directory/standby" -R -X stream -c fast --no-sync >>"$log" 2>&1 || failed
+serve standby "$4"
+"$programs/psql" -h 127.0.0.1 -p "$3" -U doorward -d postgres -qc "ALTER SYSTEM SET synchronous_standby_names = '*'" \
+    -c "SELECT pg_reload_conf()" >>"$log" 2>&1 || failed
+echo "$directory"
+cat >/dev/null
+stop
 "#;

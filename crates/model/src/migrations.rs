@@ -39,3 +39,28 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(29, "login_tickets", include_str!("../migrations/0029_login_tickets.sql")),
     shared(36, "backchannel_requests", include_str!("../migrations/0036_backchannel_requests.sql")),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// While nodes are replaced one by one, those of the version before run on the newer schema: it may add, and take nothing.
+    #[test]
+    fn a_migration_leaves_what_the_version_before_uses() {
+        const TAKES: [&str; 6] =
+            ["DROP TABLE", "DROP COLUMN", "RENAME", "ALTER COLUMN", "ADD CONSTRAINT", "DELETE FROM"];
+        for migration in MIGRATIONS {
+            for text in [migration.sqlite, migration.postgres] {
+                let text = text.to_uppercase();
+                for word in TAKES {
+                    assert!(!text.contains(word), "{migration} has {word}: do it two versions later");
+                }
+                for added in text.split("ADD COLUMN").skip(1) {
+                    let column = added.split([';', ',']).next().unwrap_or_default();
+                    let filled = !column.contains("NOT NULL") || column.contains("DEFAULT");
+                    assert!(filled, "{migration}: the version before does not fill{column}");
+                }
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use tokio_postgres::Statement as Prepared;
 
 use tokio::time::timeout;
 
-use super::{PATIENCE, Transaction, errors, failed, finished, prepare, run, send, silent};
+use super::{PATIENCE, Transaction, errors, failed, finished, left, prepare, run, send, silent};
 use crate::batch::{Expect, Statement};
 use crate::{Error, Outcome};
 
@@ -24,12 +24,14 @@ pub(super) async fn commit(client: Client, statements: &[Statement]) -> Result<O
         Ok::<_, Error>(prepared)
     };
     let prepared = match timeout(PATIENCE, preparing).await {
+        Ok(Err(Error::Retry)) => return Err(left(client)),
         Ok(prepared) => prepared?,
         Err(_) => return Err(silent(client)),
     };
     match statements {
         [only] if only.expect == Expect::Any => {
             match timeout(PATIENCE, alone(&client, only, &prepared[0])).await {
+                Ok(Err(Error::Retry)) => Err(left(client)),
                 Ok(answer) => answer,
                 // It is its own commit.
                 Err(_) => {
@@ -60,8 +62,8 @@ async fn together(client: Client, statements: &[Statement], prepared: &[Prepared
     };
     let (end, ran) = match ran {
         Ok(outcome) => ("COMMIT", Ok(outcome)),
-        // The connection is gone, and the transaction with it.
-        Err(Error::Retry) if client.is_closed() => return Err(Error::Retry),
+        // The connection is closed, and the transaction with it: another may lead to a server that can.
+        Err(Error::Retry) => return Err(Error::Retry),
         Err(error) => ("ROLLBACK", Err(error)),
     };
     match (timeout(PATIENCE, client.batch_execute(end)).await, ran) {

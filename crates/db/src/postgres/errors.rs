@@ -65,6 +65,8 @@ fn answered(answer: &DbError, sql: &str) -> Error {
         | SqlState::T_R_DEADLOCK_DETECTED
         | SqlState::LOCK_NOT_AVAILABLE
         | SqlState::TOO_MANY_CONNECTIONS
+        // A primary that became a standby.
+        | SqlState::READ_ONLY_SQL_TRANSACTION
         | SqlState::ADMIN_SHUTDOWN
         | SqlState::CRASH_SHUTDOWN
         | SqlState::CANNOT_CONNECT_NOW

@@ -4,6 +4,7 @@ mod commit;
 mod connect;
 mod errors;
 mod migrate;
+mod replica;
 mod values;
 
 use std::future::poll_fn;
@@ -19,6 +20,7 @@ use tokio::sync::RwLock;
 use tokio::time::timeout;
 use tokio_postgres::Statement;
 
+use self::replica::Replica;
 use self::values::{Column, Param};
 use crate::cache::Cache;
 use crate::stats::{self, Stats};
@@ -34,12 +36,14 @@ pub(crate) struct Postgres {
     cache: Arc<Cache>,
     /// Held for reading by every commit: closing waits for them.
     committing: Arc<RwLock<()>>,
+    replica: Option<Arc<Replica>>,
 }
 
 impl Postgres {
     /// Connects, and checks that the database sorts and stores text as SQLite does.
-    pub async fn open(url: &str, cache: Arc<Cache>) -> Result<Self, Error> {
-        let this = Self { pool: connect::pool(url)?, cache, committing: Arc::default() };
+    pub async fn open(url: &str, replica: Option<&str>, cache: Arc<Cache>) -> Result<Self, Error> {
+        let replica = replica.map(Replica::new).transpose()?.map(Arc::new);
+        let this = Self { pool: connect::pool(url)?, cache, committing: Arc::default(), replica };
         let client = this.pool.get().await.map_err(|error| {
             Error::Failed(format!("cannot connect to the database: {}", errors::chain(&error)))
         })?;
@@ -77,9 +81,20 @@ impl Postgres {
     async fn read_once(&self, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {
         let client = self.client().await?;
         match timeout(PATIENCE, read(&client, sql, params)).await {
+            Ok(Err(Error::Retry)) => Err(left(client)),
             Ok(answer) => answer,
             Err(_) => Err(silent(client)),
         }
+    }
+
+    /// From the replica where there is one; else, and whenever it is behind or away, from the primary.
+    pub async fn list(&self, sql: &Sql, params: &[Value]) -> Result<Vec<Row>, Error> {
+        if let Some(replica) = &self.replica
+            && let Some(rows) = replica.list(self, sql, params).await
+        {
+            return Ok(rows);
+        }
+        self.read(sql, params).await
     }
 
     pub async fn snapshot(&self, queries: &[(Sql, Vec<Value>)]) -> Result<Vec<Vec<Row>>, Error> {
@@ -100,13 +115,16 @@ impl Postgres {
 
     /// Commits in a task of its own: it runs to its end though the caller goes away.
     pub async fn commit(&self, batch: Batch) -> Result<Outcome, Error> {
-        let (pool, cache) = (self.pool.clone(), self.cache.clone());
+        let (pool, cache, replica) = (self.pool.clone(), self.cache.clone(), self.replica.clone());
         let committing = self.committing.clone().read_owned().await;
         let task = tokio::spawn(async move {
             let _committing = committing;
             let client = pool.get().await.map_err(|error| errors::of_pool(&error))?;
             let result = commit::commit(client, &batch.statements).await;
             if matches!(result, Ok(_) | Err(Error::Unknown)) {
+                if let Some(replica) = replica {
+                    replica.wrote();
+                }
                 batch.changes.iter().for_each(|key| cache.invalidate(key));
             }
             result
@@ -128,6 +146,9 @@ impl Postgres {
     pub async fn close(&self) {
         let _none = self.committing.write().await;
         self.pool.close();
+        if let Some(replica) = &self.replica {
+            replica.close();
+        }
     }
 
     /// Runs statements that are not ours to prepare: for tests, which make databases.
@@ -140,6 +161,12 @@ impl Postgres {
     async fn client(&self) -> Result<Client, Error> {
         self.pool.get().await.map_err(|error| errors::of_pool(&error))
     }
+}
+
+/// A connection on which something failed that may succeed on another: it is closed, never pooled. The server may be a former primary.
+fn left(client: Client) -> Error {
+    drop(Client::take(client));
+    Error::Retry
 }
 
 /// A connection that did not answer in time: it is closed, never pooled.

@@ -10,6 +10,7 @@ mod lifecycle;
 mod postgres_only;
 mod races;
 mod reads;
+mod replica;
 mod schema;
 
 use db::{Db, Migration, Row, Value, params, testing};

@@ -115,7 +115,7 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
         let count = format!(
             "SELECT COUNT(*) FROM (SELECT 1 AS one FROM logs WHERE {matching} LIMIT {MOST_TOTAL}) AS found"
         );
-        let counted = db.scan(Cow::Owned(count), bound.clone()).await?;
+        let counted = db.list(Cow::Owned(count), bound.clone()).await?;
         Some(counted.into_iter().next().map_or(Ok(0), |mut row| row.take())?)
     } else {
         None
@@ -125,7 +125,7 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
     let (limit, offset) = (bound.len() - 1, bound.len());
     let page =
         format!("SELECT doc FROM logs WHERE {matching} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}");
-    let rows = db.scan(Cow::Owned(page), bound).await?;
+    let rows = db.list(Cow::Owned(page), bound).await?;
     Ok(Page { entries: rows.into_iter().map(Entry::from_row).collect::<Result<_, _>>()?, total })
 }
 

@@ -130,7 +130,7 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
         let count = format!(
             "SELECT COUNT(*) FROM (SELECT 1 AS one FROM users u WHERE {matching} LIMIT {MOST_TOTAL}) AS found"
         );
-        let counted = db.scan(Cow::Owned(count), bound.clone()).await?;
+        let counted = db.list(Cow::Owned(count), bound.clone()).await?;
         Some(counted.into_iter().next().map_or(Ok(0), |mut row| row.take())?)
     } else {
         None
@@ -146,7 +146,7 @@ pub async fn list(db: &Db, tenant: &TenantId, query: &Query) -> Result<Page, Err
          ORDER BY {order}, i.position",
         columns!()
     );
-    let users = collect(tenant, db.scan(Cow::Owned(page), bound).await?)?;
+    let users = collect(tenant, db.list(Cow::Owned(page), bound).await?)?;
     Ok(Page { users, total })
 }
 
