@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
-use hyper::{Method, Request};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use ipnet::IpNet;
 use rustls_pki_types::ServerName;
@@ -61,6 +61,9 @@ pub struct Net {
 
 /// A header of a request.
 pub type Header = (HeaderName, HeaderValue);
+
+/// Status, headers and the beginning of the body of an answer.
+pub type Answer = (StatusCode, HeaderMap, Vec<u8>);
 
 impl Net {
     /// To public addresses, and to those in `allowed` too.
@@ -151,11 +154,26 @@ impl Net {
         kind: &str,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), NetError> {
-        let url = self.check(url)?;
         let kind = HeaderValue::from_str(kind).map_err(|error| NetError::Failed(error.to_string()))?;
-        let mut headers = headers;
-        headers.push((CONTENT_TYPE, kind));
-        let asked = self.send(&url, Method::POST, headers, body);
+        let mut all = HeaderMap::from_iter([(CONTENT_TYPE, kind)]);
+        all.extend(headers);
+        let (status, _, body) = self.exchange(Method::POST, url, all, Bytes::from(body)).await?;
+        Ok((status.as_u16(), body))
+    }
+
+    /// Sends any request, and answers the status, the headers and the beginning of the body that came back.
+    ///
+    /// # Errors
+    /// When no answer came; a status is never an error.
+    pub async fn exchange(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, NetError> {
+        let url = self.check(url)?;
+        let asked = self.send(method, &url, headers, body);
         tokio::time::timeout(LONGEST, asked).await.unwrap_or(Err(NetError::Late))
     }
 
@@ -164,19 +182,18 @@ impl Net {
     /// # Errors
     /// When no answer came; a status is never an error.
     pub async fn get(&self, url: &str) -> Result<(u16, Vec<u8>), NetError> {
-        let url = self.check(url)?;
-        let headers = vec![(ACCEPT, HeaderValue::from_static("application/json"))];
-        let asked = self.send(&url, Method::GET, headers, Vec::new());
-        tokio::time::timeout(LONGEST, asked).await.unwrap_or(Err(NetError::Late))
+        let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
+        let (status, _, body) = self.exchange(Method::GET, url, headers, Bytes::new()).await?;
+        Ok((status.as_u16(), body))
     }
 
     async fn send(
         &self,
-        url: &Url,
         method: Method,
-        headers: Vec<Header>,
-        body: Vec<u8>,
-    ) -> Result<(u16, Vec<u8>), NetError> {
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<Answer, NetError> {
         let host = url.host_str().ok_or(NetError::Url)?;
         let port = url.port_or_known_default().ok_or(NetError::Url)?;
         let mut addresses = self.addresses(host).await?;
@@ -192,10 +209,11 @@ impl Net {
             .method(method)
             .uri(path)
             .header(HOST, authority)
-            .header(USER_AGENT, concat!("Doorward/", env!("CARGO_PKG_VERSION")))
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(body))
             .map_err(|error| failed(&error))?;
         request.headers_mut().extend(headers);
+        let own = HeaderValue::from_static(concat!("Doorward/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().entry(USER_AGENT).or_insert(own);
         match url.scheme() {
             "https" => {
                 let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -246,7 +264,7 @@ async fn connect(addresses: &[IpAddr], port: u16) -> Result<TcpStream, NetError>
 async fn ask(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<(u16, Vec<u8>), NetError> {
+) -> Result<Answer, NetError> {
     let failed = |error: hyper::Error| NetError::Failed(format!("no answer as HTTP has it: {error}"));
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
@@ -254,10 +272,10 @@ async fn ask(
     let mut driver = JoinSet::new();
     driver.spawn(connection);
     let response = sender.send_request(request).await.map_err(failed)?;
-    let status = response.status().as_u16();
+    let (parts, body) = response.into_parts();
     // What is too long or cut off does not matter: the status has come.
-    let body = Limited::new(response.into_body(), MOST).collect().await;
-    Ok((status, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default()))
+    let body = Limited::new(body, MOST).collect().await;
+    Ok((parts.status, parts.headers, body.map(|body| body.to_bytes().to_vec()).unwrap_or_default()))
 }
 
 /// Whether an address is one of the Internet's, and leads to one: IANA's special-purpose registries list the others.

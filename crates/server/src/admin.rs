@@ -25,7 +25,8 @@ pub async fn open(source: &Source) -> anyhow::Result<App> {
             let config = program::configuration(path)?;
             let keys = program::master_keys(&config.master_key)?;
             let app =
-                program::open(&config.database, &keys, Breaches::none(), Net::new(config.outbound)).await?;
+                program::open((&config.database, None), &keys, Breaches::none(), Net::new(config.outbound))
+                    .await?;
             if let Some(issuer) = &config.issuer {
                 program::ensure_tenant(&app, issuer).await?;
             }
@@ -37,7 +38,13 @@ pub async fn open(source: &Source) -> anyhow::Result<App> {
                 bail!("{} holds no data of `doorward dev`", directory.display());
             }
             let url = format!("sqlite:{}", database.display());
-            program::open(&url, &program::development_keys(directory)?, Breaches::none(), Net::new([])).await
+            program::open(
+                (&url, None),
+                &program::development_keys(directory)?,
+                Breaches::none(),
+                Net::new([]),
+            )
+            .await
         }
         (None, None) => bail!("name --config FILE or --data DIR"),
     }

@@ -103,6 +103,7 @@ pub struct Dev {
 
 const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     database = \"sqlite:/var/lib/doorward/doorward.db\"   # or \"postgres://user:password@host/doorward\"\n  \
+    database_replica = \"postgres://…\"                  # optional: where lists of users and logs are read, with PostgreSQL\n  \
     listen = \"0.0.0.0:443\"\n  \
     issuer = \"https://id.example.com/\"                  # optional: this tenant is made at first start\n  \
     master_key_file = \"/etc/doorward/master.key\"        # or the variable DOORWARD_MASTER_KEY\n  \
@@ -112,6 +113,10 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     [tls]                                               # without: plain HTTP, for the proxies alone\n  \
     certificate = \"/etc/doorward/chain.pem\"\n  \
     key = \"/etc/doorward/key.pem\"\n  \
+    [acme]                                              # in place of [tls]: certificates by ACME, from Let's Encrypt unless told\n  \
+    agree_to_terms = true                               # the authority's\n  \
+    store = \"/var/lib/doorward/acme\"                   # for the account, the certificate and its key\n  \
+    contact = \"mailto:admin@example.com\"              # optional, as are names, directory and root\n  \
     [self_service]                                      # optional: one person's Management API calls\n  \
     calls_per_second = 10                               # 0 for no limit\n  \
     burst = 50\n  \
@@ -127,7 +132,7 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     request_seconds = 30                                # for a whole request and its answer\n  \
     [outbound]                                          # optional: networks beside the Internet that log streams and mail may go to\n  \
     allow = [\"10.0.0.25\"]\n\n\
-    Each key can be overridden by a variable: DOORWARD_DATABASE, DOORWARD_LISTEN, DOORWARD_ISSUER, \
+    Each key can be overridden by a variable: DOORWARD_DATABASE, DOORWARD_DATABASE_REPLICA, DOORWARD_LISTEN, DOORWARD_ISSUER, \
     DOORWARD_MASTER_KEY_FILE, DOORWARD_BREACHED_PASSWORDS_FILE, DOORWARD_LOG, DOORWARD_TRUSTED_PROXIES (with commas), DOORWARD_TLS_CERTIFICATE, \
     DOORWARD_TLS_KEY, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST, DOORWARD_MONITORING_LISTEN, DOORWARD_STOPPING_ANNOUNCE_SECONDS, DOORWARD_STOPPING_DRAIN_SECONDS, DOORWARD_LIMITS_PLAN, DOORWARD_LIMITS_CONNECTIONS, DOORWARD_LIMITS_HEADERS_SECONDS, \
     DOORWARD_LIMITS_REQUEST_SECONDS, DOORWARD_OUTBOUND_ALLOW. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\

@@ -105,9 +105,15 @@ fn counted(number: usize, one: &str, many: &str) -> String {
 }
 
 fn certificate(report: &mut Report, config: &Config) {
-    let Transport::Tls { certificate, key } = &config.transport else {
-        return report.good("TLS", "left to the proxies in `trusted_proxies`");
+    let (certificate, key) = match &config.transport {
+        Transport::BehindProxy => return report.good("TLS", "left to the proxies in `trusted_proxies`"),
+        Transport::Acme(settings) if !settings.files().0.exists() => {
+            return report.good("TLS", "a certificate is ordered when the server starts");
+        }
+        Transport::Acme(settings) => settings.files(),
+        Transport::Tls { certificate, key } => (certificate.clone(), key.clone()),
     };
+    let (certificate, key) = (&*certificate, &*key);
     if let Err(error) = Certificate::read(certificate, key) {
         return report.wrong("TLS", error, "the chain and its key must be PEM files that belong together");
     }

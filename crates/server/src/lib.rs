@@ -2,6 +2,7 @@
 //! router as `main`.
 
 pub mod account;
+pub mod acme;
 pub mod admin;
 pub mod backup;
 pub mod cli;

@@ -31,11 +31,14 @@ use crate::limits;
 use crate::metrics::Metrics;
 use crate::peer::RemoteAddress;
 use crate::refusal::{Refusal, Shape};
+use crate::tls::PROOFS;
 
 /// For a TLS handshake.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stopping server goes on taking requests while it tells each client to come back elsewhere.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// How long who connected last has to ask. After that connections without a request are closed.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 /// More than the limits in `limits.rs`, so that those answer with their own status.
 const HEAD_BUFFER: usize = 128 * 1024;
 
@@ -170,10 +173,14 @@ impl Listener {
                 () = &mut farewell => break,
             }
         }
-        drop(sockets);
+        // Who has connected and was not accepted yet would be reset with the socket, and whoever was accepted last has yet to ask.
+        for socket in sockets {
+            server.take_rest(socket, &room);
+        }
+        tokio::time::sleep(LAST_WORDS).await;
         drop(last_call);
         let gone = room.acquire_many(bounds.connections);
-        if tokio::time::timeout(bounds.drain.saturating_sub(FAREWELL), gone).await.is_err() {
+        if tokio::time::timeout(bounds.drain.saturating_sub(FAREWELL + LAST_WORDS), gone).await.is_err() {
             let open = bounds.connections as usize - room.available_permits();
             tracing::warn!(open, "stopped with connections still open");
         }
@@ -211,6 +218,17 @@ impl Server {
         }
     }
 
+    /// Accepts what waits on a socket, as far as there is room, and closes it.
+    fn take_rest(self: &Arc<Self>, socket: TcpListener, room: &Arc<Semaphore>) {
+        let Ok(socket) = socket.into_std() else { return };
+        while let Ok(place) = Arc::clone(room).try_acquire_owned()
+            && let Ok((stream, remote)) = socket.accept()
+        {
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            self.spawn(stream.map(|stream| (stream, remote)), place);
+        }
+    }
+
     async fn connection(self: Arc<Self>, stream: TcpStream, remote: SocketAddr) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
@@ -220,6 +238,8 @@ impl Server {
             return self.http(stream, (remote, None), self.builder.clone()).await;
         };
         match tokio::time::timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+            // The authority has seen the certificate, which is all that it came for.
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(PROOFS) => {}
             Ok(Ok(stream)) => {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 let shown = stream.get_ref().1.peer_certificates();

@@ -24,9 +24,9 @@ use crate::private_file;
 /// Hashes that may wait for each hashing thread. What comes on top is answered 503 at once.
 const WAITING_HASHES: usize = 16;
 
-/// Opens the database and brings its schema up to date.
+/// Opens the database, with its read replica if it has one, and brings its schema up to date.
 pub async fn open(
-    database: &str,
+    (database, replica): (&str, Option<&str>),
     master_keys: &[MasterKey],
     breaches: Breaches,
     net: Net,
@@ -34,7 +34,7 @@ pub async fn open(
     if master_keys.is_empty() {
         bail!("there is no master key");
     }
-    let app = model(open_database(database).await?, master_keys, breaches, net);
+    let app = model(open_with(database, replica).await?, master_keys, breaches, net);
     bootstrap::complete_tenants(&app).await.context("cannot complete the tenants")?;
     Ok(app)
 }
@@ -67,10 +67,14 @@ pub fn breaches(file: Option<&Path>) -> anyhow::Result<Breaches> {
 
 /// Opens the database alone and brings its schema up to date. A new SQLite file is its owner's alone.
 pub async fn open_database(database: &str) -> anyhow::Result<db::Db> {
+    open_with(database, None).await
+}
+
+async fn open_with(database: &str, replica: Option<&str>) -> anyhow::Result<db::Db> {
     if let Some(path) = database.strip_prefix("sqlite:") {
         private_file::create_if_missing(Path::new(path))?;
     }
-    let db = db::Db::open(database).await.context("cannot open the database")?;
+    let db = db::Db::open_with(database, replica).await.context("cannot open the database")?;
     db.migrate(MIGRATIONS).await.context("cannot bring the database's schema up to date")?;
     Ok(db)
 }

@@ -8,6 +8,7 @@ use model::mail::Delivery;
 use model::tenants;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::acme::Renewal;
 use crate::client_certificates::ClientCertificates;
 use crate::config::Transport;
 use crate::listener::Listener;
@@ -22,16 +23,24 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let config = program::configuration(path)?;
     logging::structured(&config.log)?;
     panics::log_them();
-    let certificate = match &config.transport {
+    let mut certificate = match &config.transport {
         Transport::Tls { certificate, key } => Some(Certificate::new(Certificate::read(certificate, key)?)),
-        Transport::BehindProxy => None,
+        Transport::Acme(_) | Transport::BehindProxy => None,
     };
     let breaches = program::breaches(config.breached_passwords.as_deref())?;
     let net = Net::new(config.outbound.clone());
-    let app =
-        program::open(&config.database, &program::master_keys(&config.master_key)?, breaches, net).await?;
+    let master_keys = program::master_keys(&config.master_key)?;
+    let databases = (&*config.database, config.replica.as_deref());
+    let app = program::open(databases, &master_keys, breaches, net).await?;
     if let Some(issuer) = &config.issuer {
         program::ensure_tenant(&app, issuer).await?;
+    }
+    let mut renewal = None;
+    if let Transport::Acme(settings) = &config.transport {
+        let (net, clock, random) = (app.net.clone(), app.clock.clone(), app.random.clone());
+        let begun = Renewal::begin(settings.clone(), net, clock, random)?;
+        certificate = Some(begun.certificate());
+        renewal = Some(begun);
     }
     let clients = match config.client_certificates {
         true => Some(ClientCertificates::read(config.client_authorities.as_deref())?),
@@ -64,6 +73,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into() };
     let router = router::counted(app.clone(), proxies, config.self_service, metrics, |routes| routes);
     let jobs = jobs::start(&app, Delivery::Provider);
+    let renewal = renewal.map(|renewal| tokio::spawn(renewal.run()));
     let stop = program::stop_signal()?;
     if tenants::all(&app).await?.is_empty() {
         tracing::warn!("there is no tenant yet: make one with `doorward admin create-tenant`");
@@ -78,6 +88,9 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     listener.serve(router, stop).await;
     if let Some(monitoring) = monitoring {
         monitoring.end().await;
+    }
+    if let Some(renewal) = renewal {
+        renewal.abort();
     }
     jobs.stop().await;
     program::close(app).await;

@@ -1,14 +1,16 @@
 //! Certificates: read from PEM files, checked before the program serves, read again on SIGHUP.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rustls::ServerConfig;
+use anyhow::Context;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
@@ -37,9 +39,18 @@ fn reason(error: &pem::Error, wanted: &str) -> String {
     }
 }
 
+/// RFC 8737 §6.2: the protocol in which an authority looks for a proof.
+pub const PROOFS: &[u8] = b"acme-tls/1";
+
 /// The certificate in use. Clones share it, so that [`Certificate::replace`] reaches every new connection.
 #[derive(Clone)]
-pub struct Certificate(Arc<RwLock<Arc<CertifiedKey>>>);
+pub struct Certificate(Arc<Shown>);
+
+struct Shown {
+    certificate: RwLock<Arc<CertifiedKey>>,
+    /// What is shown in place of it, by name, to whoever asks for [`PROOFS`].
+    challenges: RwLock<HashMap<String, Arc<CertifiedKey>>>,
+}
 
 impl Certificate {
     /// Reads a chain and its key from PEM files.
@@ -56,12 +67,23 @@ impl Certificate {
 
     /// Starts with `key`.
     pub fn new(key: CertifiedKey) -> Self {
-        Self(Arc::new(RwLock::new(Arc::new(key))))
+        Self(Arc::new(Shown { certificate: RwLock::new(Arc::new(key)), challenges: RwLock::default() }))
     }
 
     /// Serves `key` from the next connection on.
     pub fn replace(&self, key: CertifiedKey) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+        *self.0.certificate.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+    }
+
+    /// Shows `key` to an authority that looks for a proof about `name`.
+    pub fn show_challenge(&self, name: &str, key: CertifiedKey) {
+        let mut challenges = self.0.challenges.write().unwrap_or_else(PoisonError::into_inner);
+        challenges.insert(name.to_lowercase(), Arc::new(key));
+    }
+
+    /// There is nothing to prove any more.
+    pub fn forget_challenges(&self) {
+        self.0.challenges.write().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1, asking for clients' certificates where that is wanted.
@@ -74,7 +96,7 @@ impl Certificate {
             None => config.with_no_client_auth(),
         };
         let mut config = config.with_cert_resolver(Arc::new(self.clone()));
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), PROOFS.to_vec()];
         TlsAcceptor::from(Arc::new(config))
     }
 }
@@ -86,12 +108,29 @@ impl fmt::Debug for Certificate {
 }
 
 impl ResolvesServerCert for Certificate {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        // RFC 8737 §3: it offers this protocol alone.
+        if hello.alpn().is_some_and(|mut offered| offered.any(|protocol| protocol == PROOFS)) {
+            let challenges = self.0.challenges.read().unwrap_or_else(PoisonError::into_inner);
+            return challenges.get(&hello.server_name()?.to_lowercase()).cloned();
+        }
+        Some(Arc::clone(&self.0.certificate.read().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// A client's side that trusts the certificates of a PEM file alone.
+pub fn trusting(root: &Path) -> anyhow::Result<ClientConfig> {
+    let unreadable = || format!("cannot read {}", root.display());
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(root).with_context(unreadable)? {
+        roots.add(certificate.with_context(unreadable)?).with_context(unreadable)?;
+    }
+    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What does the cryptography of TLS.
+pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 

@@ -84,6 +84,7 @@ impl Bench {
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_doorward"));
         let directory = std::env::temp_dir().join(format!("doorward-bench-{}", std::process::id()));
         let mut program = Program::start(&binary, directory.clone(), None).await;
+        program.add_es256_api().await;
         program.invite(MOST_CONNECTIONS).await;
         let mut figures = Figures::default();
         println!(
@@ -220,6 +221,7 @@ impl Bench {
     async fn postgres(&self, sqlite: &Program, binary: &Path, directory: &Path, figures: &mut Figures) {
         let database = db::testing::Postgres::durable_database().await;
         let mut program = Program::start(binary, directory.join("postgres"), Some(&database)).await;
+        program.add_es256_api().await;
         program.invite(32).await;
         table("PostgreSQL, of SQLite's rate");
         for (name, least) in [("client_credentials", 0.95), ("refresh", 0.6), ("PATCH /users/{id}", 0.5)] {

@@ -15,9 +15,12 @@ use serde::Deserialize;
 
 use crate::listener::Bounds;
 
+mod acme;
+
 /// The variables that override a key, in the order of the file's documentation.
 const VARIABLES: &[&str] = &[
     "DOORWARD_DATABASE",
+    "DOORWARD_DATABASE_REPLICA",
     "DOORWARD_LISTEN",
     "DOORWARD_ISSUER",
     "DOORWARD_TLS_CERTIFICATE",
@@ -47,6 +50,8 @@ const OTHER_VARIABLES: [&str; 2] = ["DOORWARD_REQUIRE_ACCOUNT", "DOORWARD_COPY_T
 pub struct Config {
     /// `sqlite:PATH` or `postgres://…`; may hold a password.
     pub database: String,
+    /// A read replica of a PostgreSQL database, which lists are read from.
+    pub replica: Option<String>,
     /// Where to listen.
     pub listen: SocketAddr,
     /// The tenant that is made at first start, by its issuer.
@@ -86,6 +91,8 @@ pub enum Transport {
         /// Its private key.
         key: PathBuf,
     },
+    /// This program, with certificates that it gets by itself.
+    Acme(crate::acme::Settings),
     /// A named proxy in front: plain HTTP, accepted from the trusted proxies alone.
     BehindProxy,
 }
@@ -143,9 +150,11 @@ pub enum Error {
 #[serde(deny_unknown_fields)]
 struct File {
     database: Option<String>,
+    database_replica: Option<String>,
     listen: Option<String>,
     issuer: Option<String>,
     tls: Option<Tls>,
+    acme: Option<acme::Acme>,
     trusted_proxies: Option<Vec<String>>,
     master_key_file: Option<PathBuf>,
     breached_passwords_file: Option<PathBuf>,
@@ -238,6 +247,8 @@ impl Config {
             Some(url) => database(Some(url), Path::new(""))?,
             None => database(file.database, directory)?,
         };
+        let replica = variables.take("DOORWARD_DATABASE_REPLICA").or(file.database_replica);
+        let replica = replica.map(|url| self::replica(url, &database)).transpose()?;
         let listen = listen(variables.take("DOORWARD_LISTEN").or(file.listen))?;
         let monitoring = variables
             .take("DOORWARD_MONITORING_LISTEN")
@@ -264,7 +275,13 @@ impl Config {
         let trusted_proxies = trusted_proxies(&nets("DOORWARD_TRUSTED_PROXIES", file.trusted_proxies))?;
         let allowed = file.outbound.and_then(|outbound| outbound.allow);
         let outbound = networks("outbound.allow", &nets("DOORWARD_OUTBOUND_ALLOW", allowed))?;
-        let transport = transport(certificate, key, &trusted_proxies)?;
+        let transport = match file.acme {
+            Some(_) if certificate.is_some() || key.is_some() => {
+                return Err(Error::Contradiction("`[tls]` and `[acme]` are both given: keep one"));
+            }
+            Some(acme) => Transport::Acme(acme.check(issuer.as_ref(), relative)?),
+            None => transport(certificate, key, &trusted_proxies)?,
+        };
 
         let key_file = variables
             .take("DOORWARD_MASTER_KEY_FILE")
@@ -291,6 +308,7 @@ impl Config {
         let self_service = Limits { plan, ..self_service };
         Ok(Self {
             database,
+            replica,
             monitoring,
             bounds,
             outbound,
@@ -380,6 +398,18 @@ fn database(url: Option<String>, directory: &Path) -> Result<String, Error> {
     }
     // The value is not quoted: it may hold a password.
     Err(Error::Invalid("database", "must begin with sqlite: or postgres://".into()))
+}
+
+fn replica(url: String, database: &str) -> Result<String, Error> {
+    if database.starts_with("sqlite:") {
+        return Err(Error::Contradiction(
+            "`database_replica` is for PostgreSQL: a SQLite `database` has no replicas",
+        ));
+    }
+    match url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        true => Ok(url),
+        false => Err(Error::Invalid("database_replica", "must begin with postgres://".into())),
+    }
 }
 
 fn listen(address: Option<String>) -> Result<SocketAddr, Error> {
@@ -500,7 +530,7 @@ fn transport(
             Err(Error::Missing("tls.certificate", "`tls.key` needs its certificate beside it"))
         }
         (None, None) if trusted_proxies.is_empty() => Err(Error::Contradiction(
-            "plain HTTP to anybody is refused: set `tls.certificate` and `tls.key`, \
+            "plain HTTP to anybody is refused: set `tls.certificate` and `tls.key`, or `[acme]`, \
              or name in `trusted_proxies` the proxy that ends TLS",
         )),
         (None, None) => Ok(Transport::BehindProxy),

@@ -64,9 +64,9 @@ fn the_environment_wins_key_by_key() {
 fn unknown_keys_and_variables_are_refused() {
     assert_eq!(
         refusal("databse = \"sqlite:x\"", &[]),
-        "/etc/doorward/doorward.toml:1: unknown field `databse`, expected one of `database`, `listen`, \
-         `issuer`, `tls`, `trusted_proxies`, `master_key_file`, `breached_passwords_file`, `self_service`, `imports`, \
-         `monitoring`, `stopping`, `limits`, `outbound`, `log`"
+        "/etc/doorward/doorward.toml:1: unknown field `databse`, expected one of `database`, \
+         `database_replica`, `listen`, `issuer`, `tls`, `acme`, `trusted_proxies`, `master_key_file`, \
+         `breached_passwords_file`, `self_service`, `imports`, `monitoring`, `stopping`, `limits`, `outbound`, `log`"
     );
     assert!(
         refusal(GOOD, &[("DOORWARD_LISTN", "x")]).starts_with("unknown environment variable DOORWARD_LISTN;")
@@ -211,4 +211,67 @@ fn networks_to_go_out_to_are_named() {
         refusal(GOOD, &[("DOORWARD_OUTBOUND_ALLOW", "mail.internal")]),
         "`outbound.allow` holds \"mail.internal\", which is no address: write \"10.0.0.7\" or \"10.0.0.0/24\""
     );
+}
+
+#[test]
+fn a_replica_is_postgresqls() {
+    let with =
+        |url: &str| GOOD.replace("    listen", &format!("    database_replica = \"{url}\"\n    listen"));
+    let replica = parse(&with("postgres://replica/doorward"), &[]).expect("is good").replica;
+    assert_eq!(replica.as_deref(), Some("postgres://replica/doorward"));
+    let moved = [("DOORWARD_DATABASE_REPLICA", "postgres://other/doorward")];
+    assert_eq!(parse(GOOD, &moved).expect("is good").replica.as_deref(), Some("postgres://other/doorward"));
+    assert_eq!(refusal(&with("sqlite:x.db"), &[]), "`database_replica` must begin with postgres://");
+    let sqlite = with("postgres://replica/doorward")
+        .replace("postgres://doorward:hunter2@db/doorward", "sqlite:/tmp/x.db");
+    assert_eq!(
+        refusal(&sqlite, &[]),
+        "`database_replica` is for PostgreSQL: a SQLite `database` has no replicas"
+    );
+}
+
+#[test]
+fn certificates_are_ordered_from_an_authority_whose_terms_are_agreed_to() {
+    let (before, _) = GOOD.split_once("    [tls]").expect("has one");
+    let with =
+        |lines: &str| format!("{before}\n    issuer = \"https://id.example.com:8443/\"\n    [acme]\n{lines}");
+    let config = parse(&with("agree_to_terms = true\nstore = \"acme\""), &[]).expect("is good");
+    assert_eq!(
+        config.transport,
+        Transport::Acme(crate::acme::Settings {
+            directory: acme::LETS_ENCRYPT.into(),
+            names: vec!["id.example.com".into()],
+            contact: None,
+            store: "/etc/doorward/acme".into(),
+            root: None,
+        })
+    );
+    for (lines, said) in [
+        ("store = \"acme\"", "`acme.agree_to_terms` is missing"),
+        ("agree_to_terms = false\nstore = \"acme\"", "`acme.agree_to_terms` is missing"),
+        ("agree_to_terms = true", "`acme.store` is missing"),
+        (
+            "agree_to_terms = true\nstore = \"a\"\nnames = [\"*.example.com\"]",
+            "`acme.names` holds \"*.example.com\"",
+        ),
+        ("agree_to_terms = true\nstore = \"a\"\nnames = [\"192.0.2.1\"]", "`acme.names` holds \"192.0.2.1\""),
+        (
+            "agree_to_terms = true\nstore = \"a\"\ndirectory = \"http://a/\"",
+            "`acme.directory` must begin with https://",
+        ),
+        (
+            "agree_to_terms = true\nstore = \"a\"\ncontact = \"a@example.com\"",
+            "`acme.contact` must begin with mailto:",
+        ),
+        (
+            "agree_to_terms = true\nstore = \"a\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"",
+            "`[tls]` and `[acme]` are both given",
+        ),
+    ] {
+        let refused = refusal(&with(lines), &[]);
+        assert!(refused.starts_with(said), "{refused}");
+    }
+    let nameless =
+        with("agree_to_terms = true\nstore = \"a\"").replace("issuer = \"https://id.example.com:8443/\"", "");
+    assert!(refusal(&nameless, &[]).starts_with("`acme.names` is missing"));
 }

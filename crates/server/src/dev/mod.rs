@@ -50,7 +50,7 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
     let breaches = program::breaches(command.breached_passwords.as_deref())?;
     // What is tried here runs on this machine.
     let net = Net::new([IpAddr::from(Ipv4Addr::LOCALHOST).into(), IpAddr::from(Ipv6Addr::LOCALHOST).into()]);
-    let app = program::open(&database, &program::development_keys(place)?, breaches, net).await?;
+    let app = program::open((&database, None), &program::development_keys(place)?, breaches, net).await?;
     let file = data.join("credentials.json");
     let (tenant, credentials) = seed::seed(&app, &host, &file).await?;
 

@@ -2,6 +2,7 @@
 //! tests and the benchmark share it.
 
 pub mod http;
+pub mod rows;
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -18,8 +19,8 @@ use http::{Connection, request};
 pub const HOST: &str = "bench.test";
 /// The API whose tokens are signed with ES256.
 pub const ES256_API: &str = "https://es256.bench.test";
-/// The user's password.
-const PASSWORD: &str = "correct horse battery 9";
+/// The password of everybody here.
+pub const PASSWORD: &str = "correct horse battery 9";
 
 /// A running server and what is set up in it.
 pub struct Program {
@@ -66,6 +67,14 @@ pub struct Node {
     child: Child,
     /// Where it listens.
     pub address: SocketAddr,
+}
+
+impl Node {
+    /// The process.
+    #[allow(dead_code, reason = "a bench asks for it")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Node {
@@ -204,11 +213,26 @@ impl Program {
         Arc::new(config.with_root_certificates(roots).with_no_client_auth())
     }
 
+    /// Copies the SQLite database, while the server works, into a file of this name beside it.
+    pub async fn backup(&self, name: &str) {
+        let (config, file) = (path(&self.directory.join("doorward.toml")), path(&self.directory.join(name)));
+        let binary = self.binary.clone();
+        let copy = move || doorward(&binary, &["backup", "--config", &config, &file]);
+        tokio::task::spawn_blocking(copy).await.expect("the backup is made");
+    }
+
     /// Another node on the same database and with the same master key.
     pub async fn another_node(&self) -> Node {
+        self.another_node_with(&[]).await
+    }
+
+    /// The same with further settings.
+    pub async fn another_node_with(&self, settings: &[(&str, &str)]) -> Node {
         let address = free_address();
         let config = self.directory.join("doorward.toml");
-        let child = command(&self.binary, &config).env("DOORWARD_LISTEN", address.to_string()).spawn();
+        let mut command = command(&self.binary, &config);
+        let child =
+            command.envs(settings.iter().copied()).env("DOORWARD_LISTEN", address.to_string()).spawn();
         let node = Node { child: child.expect("the binary starts"), address };
         for _ in 0..30_000 {
             if TcpStream::connect(address).is_ok() {
@@ -275,16 +299,6 @@ impl Program {
                     "scopes": [{ "value": "read:things" }] }),
         )
         .await;
-        create(
-            "/api/v2/resource-servers",
-            json!({ "identifier": ES256_API, "signing_alg": "ES256", "scopes": [{ "value": "read:things" }] }),
-        )
-        .await;
-        create(
-            "/api/v2/client-grants",
-            json!({ "client_id": self.machine.0, "audience": ES256_API, "scope": ["read:things"] }),
-        )
-        .await;
         let rotating = json!({ "rotation_type": "rotating", "expiration_type": "expiring", "leeway": 0,
             "token_lifetime": 2_592_000, "idle_token_lifetime": 1_296_000, "infinite_token_lifetime": false,
             "infinite_idle_token_lifetime": false });
@@ -303,6 +317,18 @@ impl Program {
         assert_eq!(self.json("PATCH", &path, Some(&admin), &enable).await.0, 204);
         self.spa = spa;
         self.invite(1).await;
+    }
+
+    /// Makes an API whose tokens are signed with ES256, and lets the machine have some.
+    #[allow(dead_code, reason = "a bench asks for it")]
+    pub async fn add_es256_api(&self) {
+        let admin = self.admin_token().await;
+        let api = json!({ "identifier": ES256_API, "signing_alg": "ES256", "scopes": [{ "value": "read:things" }] });
+        let grant = json!({ "client_id": self.machine.0, "audience": ES256_API, "scope": ["read:things"] });
+        for (path, body) in [("/api/v2/resource-servers", api), ("/api/v2/client-grants", grant)] {
+            let (status, answer) = self.json("POST", path, Some(&admin), &body).await;
+            assert_eq!(status, 201, "{path}: {answer}");
+        }
     }
 
     /// Makes people and signs them in until there are `count`.

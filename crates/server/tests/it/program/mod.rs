@@ -1,5 +1,6 @@
 //! The binary itself: what it refuses, how it is set up, how it starts and stops.
 
+mod acme;
 mod backup;
 mod config;
 mod dev;
