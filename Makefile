@@ -1,6 +1,6 @@
 # The same on a laptop and in CI. Needs Rust, Node (20.19 or newer) and a C compiler; .ci/needs gets or asks for the rest.
 
-.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench torture package package-try help
+.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench bench-scale torture once acme package package-try help
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -43,8 +43,19 @@ e2e-sdks: web ## Clients in other languages (needs Python and Go)
 bench: web e2e/node_modules/.package-lock.json ## The hot endpoints against one signature of the same run (ARGS=--quick for a short look)
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) bench --locked -p server --bench hot -- $(ARGS)
 
-torture: web ## Kills and stops while it works, long (KILLS=200 by default)
-	DOORWARD_REQUIRE_ACCOUNT=1 KILLS=$(or $(KILLS),200) $(CARGO) test --locked --release -p server --test it storage:: -- --nocapture --test-threads=1
+bench-scale: web ## What is looked up among 10,000, 100,000 and 1,000,000 users (SIZES="10000 100000" for fewer, BENCH_DATABASE=postgres://… for another database)
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) bench --locked -p server --bench scale
+
+torture: web ## Kills, outages, a full disk, jumping clocks, stops and upgrades, with a ledger at the end: 15 minutes (HOURS=n for longer)
+	CARGO="$(CARGO)" .ci/torture
+
+once: web ## Races for what is good once, long (ROUNDS=10000 by default)
+	DOORWARD_REQUIRE_ACCOUNT=1 ROUNDS=$(or $(ROUNDS),10000) $(CARGO) test --locked --release -p server --test it storage::once -- --nocapture --test-threads=1
+
+acme: web ## Certificates from a test authority (needs Go, which builds it)
+	@command -v go >/dev/null || { echo "go is missing: it builds the authority, pebble" >&2; exit 1; }
+	GOBIN=$(CURDIR)/target/acme go install github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1
+	DOORWARD_REQUIRE_ACCOUNT=1 PEBBLE=$(CURDIR)/target/acme/pebble $(CARGO) test --locked --workspace --test it program::acme -- --ignored
 
 package: web ## The program, its licences and its guides in one archive under target/package, and as a Debian package where dpkg-deb is
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --release --bin doorward

@@ -13,10 +13,6 @@ use tokio::task::JoinSet;
 use crate::running::http::{Connection, request};
 use crate::support::binary::Site;
 
-fn many(name: &str, usual: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
-}
-
 const LINES: &str = "issuer = \"https://bench.test/\"\nlog = \"warn,server=info\"\n";
 
 async fn answers(address: SocketAddr) -> u16 {
@@ -34,7 +30,7 @@ async fn ld_01_slow_clients_are_sent_away() {
     let server = site.serve();
     let address = server.address;
     let mut slow = JoinSet::new();
-    for number in 0..many("SLOW", 200) {
+    for number in 0..super::size("SLOW", 200) {
         slow.spawn(async move {
             let mut stream = TcpStream::connect(address).await.expect("it accepts");
             let start: &[u8] = match number % 2 {
@@ -73,7 +69,7 @@ async fn ld_02_idle_connections_cost_little() {
     let server = site.serve();
     assert_eq!(answers(server.address).await, 200);
     let before = server.memory();
-    let count = many("IDLE", 2_000);
+    let count = super::size("IDLE", 2_000_usize);
     let mut idle = Vec::with_capacity(count);
     for _ in 0..count {
         let mut connection = Connection::open(server.address).await.expect("it accepts");

@@ -1,4 +1,4 @@
-//! Two nodes, two processes, one PostgreSQL: what one does the other knows. `ROUNDS=1000` makes the races long.
+//! Two nodes, two processes, one PostgreSQL: what one does the other knows. `ROUNDS=500` makes the races long.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -12,14 +12,15 @@ use super::program_on;
 use crate::running::{HOST, Node, Program, json_at};
 use crate::support::Engine;
 
-async fn two(name: &str) -> (Program, Node) {
+pub(super) async fn two(name: &str) -> (Program, Node) {
     let program = program_on(name, &Engine::Postgres.database().await).await;
     let node = program.another_node().await;
     (program, node)
 }
 
+/// Of the races of two processes; `once.rs` has longer ones.
 fn rounds() -> usize {
-    std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
+    super::size("ROUNDS", 20).min(500)
 }
 
 /// How long a node may take to hear of a change: a poll a second, and room for a busy machine.
@@ -69,13 +70,13 @@ async fn a_block_acts_at_once_on_every_node() {
     }
 }
 
-async fn jwks(address: SocketAddr) -> JwkSet {
+pub(super) async fn jwks(address: SocketAddr) -> JwkSet {
     let answer = json_at(address, "GET", "/.well-known/jwks.json", None, &Value::Null).await.1;
     serde_json::from_value(answer).expect("a set of keys")
 }
 
 /// Whether a token is good by these keys. `None` if they do not hold its key.
-fn verifies(token: &str, keys: &JwkSet) -> Option<bool> {
+pub(super) fn verifies(token: &str, keys: &JwkSet) -> Option<bool> {
     let kid = decode_header(token).expect("a token").kid.expect("a key id");
     let key = DecodingKey::from_jwk(keys.find(&kid)?).expect("a key");
     let mut validation = Validation::new(jsonwebtoken::Algorithm::RS256);
@@ -83,7 +84,7 @@ fn verifies(token: &str, keys: &JwkSet) -> Option<bool> {
     Some(decode::<Value>(token, &key, &validation).is_ok())
 }
 
-async fn token(program: &Program, address: SocketAddr) -> String {
+pub(super) async fn token(program: &Program, address: SocketAddr) -> String {
     let body = json!({ "grant_type": "client_credentials", "client_id": program.machine.0,
         "client_secret": program.machine.1, "audience": format!("https://{HOST}/api/v2/") });
     let (status, answer) = json_at(address, "POST", "/oauth/token", None, &body).await;
@@ -179,5 +180,6 @@ async fn of_many_redemptions_at_two_nodes_one_succeeds() {
         assert!(good <= 1, "round {round}: {good} refreshes");
         assert!(answers.iter().all(|(status, _)| [200, 403].contains(status)), "round {round}: {answers:?}");
     }
+    super::ledger("two processes: rounds of 64 at once", 2 * rounds() as u64, 2 * rounds() as u64, 0);
     println!("{} rounds of 64 redemptions each at two nodes, never more than one success", 2 * rounds());
 }

@@ -12,8 +12,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::program_on;
-use crate::running::Program;
 use crate::running::http::{Connection, request};
+use crate::running::{Program, json_at};
 use crate::support::Engine;
 
 /// What the proxy does.
@@ -207,4 +207,52 @@ async fn st_04_a_silent_database_is_not_waited_for() {
         assert!(back.elapsed() < Duration::from_secs(30), "it does not come back");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// ST-04: a primary that fails while its standby takes its place: the address names both, the program finds the one that writes by
+/// itself, and nothing that was answered is lost. Lists come from the standby before.
+#[tokio::test(flavor = "multi_thread")]
+async fn st_04_a_standby_takes_the_place_of_a_primary() {
+    let pair = db::testing::Pair::start().await;
+    let addresses = pair.database().await;
+    let program = program_on("failover", &pair.either(&addresses)).await;
+    let node = program.another_node_with(&[("DOORWARD_DATABASE_REPLICA", &addresses[1])]).await;
+    let admin = program.admin_token().await;
+    let create = async |name: &str| {
+        let body = json!({ "connection": "Username-Password-Authentication", "email": format!("{name}@bench.test"),
+            "password": "correct horse battery 9" });
+        json_at(node.address, "POST", "/api/v2/users", Some(&admin), &body).await
+    };
+    let mut made = Vec::new();
+    for count in 0..10 {
+        let (status, answer) = create(&format!("listed{count}")).await;
+        assert_eq!(status, 201, "{answer}");
+        made.push(answer["user_id"].as_str().expect("an id").to_owned());
+        // What a node has written is in the next list of it, wherever that is read.
+        let path = "/api/v2/users?include_totals=true";
+        let (_, listed) = json_at(node.address, "GET", path, Some(&admin), &Value::Null).await;
+        assert_eq!(listed["total"], json!(program.people.len() + count + 1), "{listed}");
+    }
+    pair.kill_primary();
+    let (status, answer) = create("during").await;
+    assert_eq!((status, &answer["statusCode"]), (503, &json!(503)), "{answer}");
+    pair.promote().await;
+    let back = Instant::now();
+    while create(&format!("back{}", back.elapsed().as_millis())).await.0 != 201 {
+        assert!(back.elapsed() < Duration::from_secs(20), "it does not come back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let took = back.elapsed();
+    for id in &made {
+        let path = format!("/api/v2/users/{}", id.replace('|', "%7C"));
+        for address in [program.address, node.address] {
+            assert_eq!(
+                json_at(address, "GET", &path, Some(&admin), &Value::Null).await.0,
+                200,
+                "{id} is lost"
+            );
+        }
+    }
+    super::ledger("a primary that failed", made.len() as u64, made.len() as u64, 0);
+    println!("writing again {took:?} after the standby was promoted");
 }

@@ -241,13 +241,18 @@ pub fn secret_of(client: &str) -> String {
 
 /// The application on a database that may hold data already.
 pub async fn open(database: &str, clock: Clock, random: Random) -> App {
+    open_with(database, clock, random, &MasterKey::generate(&Random::seeded(2))).await
+}
+
+/// The same where another master key sealed the data.
+pub async fn open_with(database: &str, clock: Clock, random: Random, key: &MasterKey) -> App {
     let db = Db::open(database).await.expect("the database opens");
     db.migrate(MIGRATIONS).await.expect("the schema fits");
     Arc::new(Model {
         audit: logs::Queue::start(db.clone(), clock.clone(), &random),
         db,
         clock,
-        seal: Sealer::new(&MasterKey::generate(&Random::seeded(2)), &[]),
+        seal: Sealer::new(key, &[]),
         random,
         breaches: LEAKED_FILE.clone(),
         hasher: Hasher::for_tests(),
