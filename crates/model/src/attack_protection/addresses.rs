@@ -12,6 +12,9 @@ use crate::Model;
 use crate::clock::{SKEW, Timestamp};
 use crate::ids::TenantId;
 
+/// In milliseconds.
+const A_DAY: i64 = 24 * 3600 * 1000;
+
 /// Seconds between two entries in the log about one bucket.
 const QUIET: i64 = 3600;
 
@@ -107,9 +110,10 @@ impl Bucket {
         now + i64::from(self.rate.max_attempts.saturating_sub(1)) * self.rate.rate
     }
 
-    /// Where no `full_at` lies that was written under a right clock.
+    /// Where no `full_at` lies that was written under a right clock: under other settings than these, it may be a day away.
     fn farthest(&self, now: i64) -> i64 {
-        now + i64::from(self.rate.max_attempts) * self.rate.rate + SKEW * 1000
+        let whole = i64::from(self.rate.max_attempts).saturating_mul(self.rate.rate);
+        now + whole.max(A_DAY) + SKEW * 1000
     }
 }
 
