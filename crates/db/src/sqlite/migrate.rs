@@ -17,7 +17,12 @@ fn in_transaction(connection: &mut Connection, migrations: &[Migration]) -> Resu
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
     transaction.execute_batch(OWN_TABLES).map_err(failed)?;
     let applied = applied(&transaction).map_err(failed)?;
-    for migration in pending(migrations, &applied, |migration| migration.sqlite)? {
+    let pending = pending(migrations, &applied, |migration| migration.sqlite)?;
+    if pending.is_empty() {
+        // Nothing changes, and looking at every row takes as long as there are rows.
+        return transaction.commit().map_err(failed);
+    }
+    for migration in pending {
         transaction
             .execute_batch(migration.sqlite)
             .map_err(|error| Error::Failed(format!("migration {migration}: {error}")))?;
@@ -48,4 +53,29 @@ fn applied(connection: &Connection) -> rusqlite::Result<Vec<Applied>> {
 
 fn failed(error: rusqlite::Error) -> Error {
     Error::Failed(format!("migrating: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn migration(version: u32, text: &'static str) -> Migration {
+        Migration { version, name: "m", sqlite: text, postgres: text }
+    }
+
+    /// Rows are looked at when something changes, and a start where nothing does costs the same however many there are.
+    #[test]
+    fn references_are_checked_where_a_migration_ran() {
+        let all = [
+            migration(1, "CREATE TABLE a (id TEXT PRIMARY KEY); CREATE TABLE b (a TEXT REFERENCES a (id));"),
+            migration(2, "CREATE TABLE c (id TEXT PRIMARY KEY);"),
+        ];
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, &all[..1]).unwrap();
+        let lost = "PRAGMA foreign_keys = OFF; INSERT INTO b VALUES ('nobody'); PRAGMA foreign_keys = ON;";
+        connection.execute_batch(lost).unwrap();
+        migrate(&mut connection, &all[..1]).unwrap();
+        let error = migrate(&mut connection, &all).unwrap_err().to_string();
+        assert!(error.contains("1 rows that refer to nothing"), "{error}");
+    }
 }
