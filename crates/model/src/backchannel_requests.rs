@@ -188,7 +188,7 @@ pub async fn slow_down(
         )
         .await?;
     let pace = row.map(|mut row| row.take::<i64>()).transpose()?;
-    Ok(pace.unwrap_or(INTERVAL * 1000) / 1000)
+    Ok(pace.map_or(INTERVAL, |pace| pace / 1000))
 }
 
 /// Lets the app of a request in, once: one that was answered meanwhile, or has ended, is a `Conflict`.

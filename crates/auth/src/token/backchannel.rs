@@ -6,22 +6,15 @@ use model::backchannel_requests::{self, Answer};
 use model::clients::Client;
 use model::{logs, users};
 
-use super::user_tokens::{Purchase, Stored};
-use super::{Tokens, granted_now};
+use super::Tokens;
+use super::polled::{Outcome, let_in};
+use super::user_tokens::Purchase;
 use crate::aim::Aim;
 use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::Via;
 use crate::params::Params;
-use crate::possession;
-use crate::scopes::Scopes;
 use crate::visit::Visit;
-
-/// How a poll went, as far as the database is concerned.
-enum Outcome {
-    Issued(Box<(Purchase, Stored)>),
-    Refused(OAuthError),
-}
 
 /// 403 `access_denied`, and to who wants it strictly which of the two it is.
 fn ended(specified: &'static str) -> OAuthError {
@@ -79,21 +72,12 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
             Answer::Denied => return nothing(ended("access_denied")),
             Answer::Approved { mfa } => mfa,
         };
-        let Some(user) = users::find(&app.db, tenant, &request.user_id).await? else {
-            return nothing(unknown());
+        let asked = (request.audience.as_str(), request.scope.as_str());
+        let (user, audience, scopes) = match let_in(visit, client, &request.user_id, asked, unknown()).await?
+        {
+            Ok(let_in) => let_in,
+            Err(error) => return nothing(error),
         };
-        if user.is_blocked() {
-            return nothing(OAuthError::user_blocked());
-        }
-        let asked = Scopes::parse(&request.scope);
-        let Some((audience, scopes)) =
-            granted_now(visit, client, &user.id, &request.audience, &asked).await?
-        else {
-            return nothing(OAuthError::access_denied("The API is closed to the client"));
-        };
-        if let Err(error) = possession::demanded_by_api(visit, client, audience.api()) {
-            return nothing(error);
-        }
         let mut batch = Batch::new();
         users::unchanged(&mut batch, &user);
         backchannel_requests::spend(&mut batch, tenant, &request);
@@ -104,12 +88,5 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         logs::record(&mut batch, event);
         Ok::<_, db::Error>((batch, Outcome::Issued(Box::new((purchase, stored)))))
     };
-    match app.db.retry(decide).await? {
-        Outcome::Issued(issued) => {
-            let (purchase, stored) = *issued;
-            purchase.issue(visit, client, stored).await
-        }
-        Outcome::Refused(error) if error.error == "authorization_pending" => Err(error),
-        Outcome::Refused(error) => Err(refused(error)),
-    }
+    app.db.retry(decide).await?.tokens(visit, client, refused).await
 }

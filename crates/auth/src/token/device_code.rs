@@ -7,22 +7,15 @@ use model::device_codes::{self, Answer};
 use model::seal::digest;
 use model::{grants, logs, users};
 
-use super::user_tokens::{Purchase, Stored};
-use super::{Tokens, granted_now};
+use super::Tokens;
+use super::polled::{Outcome, let_in};
+use super::user_tokens::Purchase;
 use crate::aim::Aim;
 use crate::errors::OAuthError;
 use crate::events;
 use crate::issue::Via;
 use crate::params::Params;
-use crate::possession;
-use crate::scopes::Scopes;
 use crate::visit::Visit;
-
-/// How a poll went, as far as the database is concerned.
-enum Outcome {
-    Issued(Box<(Purchase, Stored)>),
-    Refused(OAuthError),
-}
 
 /// Exchanges a device's code, once its user has let it in.
 ///
@@ -73,18 +66,11 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
             }
             Answer::Approved { user_id, mfa } => (user_id, mfa),
         };
-        let Some(user) = users::find(&app.db, tenant, &user_id).await? else { return nothing(unknown()) };
-        if user.is_blocked() {
-            return nothing(OAuthError::user_blocked());
-        }
-        let asked = Scopes::parse(&code.scope);
-        let Some((audience, scopes)) = granted_now(visit, client, &user.id, &code.audience, &asked).await?
-        else {
-            return nothing(OAuthError::access_denied("The API is closed to the client"));
+        let asked = (code.audience.as_str(), code.scope.as_str());
+        let (user, audience, scopes) = match let_in(visit, client, &user_id, asked, unknown()).await? {
+            Ok(let_in) => let_in,
+            Err(error) => return nothing(error),
         };
-        if let Err(error) = possession::demanded_by_api(visit, client, audience.api()) {
-            return nothing(error);
-        }
         if audience.api().is_some() || !client.is_first_party {
             // What the user allowed may have been taken back since.
             let (client_id, audience) = (&client.client_id, audience.identifier());
@@ -103,12 +89,5 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
         logs::record(&mut batch, event);
         Ok::<_, db::Error>((batch, Outcome::Issued(Box::new((purchase, stored)))))
     };
-    match app.db.retry(decide).await? {
-        Outcome::Issued(issued) => {
-            let (purchase, stored) = *issued;
-            purchase.issue(visit, client, stored).await
-        }
-        Outcome::Refused(error) if error.error == "authorization_pending" => Err(error),
-        Outcome::Refused(error) => Err(refused(error)),
-    }
+    app.db.retry(decide).await?.tokens(visit, client, refused).await
 }
