@@ -184,10 +184,11 @@ impl<T: serde::Serialize> IntoResponse for NoStore<T> {
     }
 }
 
-/// `body` as `application/json` that no cache keeps (RFC 6749 §5.1).
+/// `body` as JSON that no cache keeps (RFC 6749 §5.1), of the type that all endpoints but the token endpoint name (authentication
+/// contract §0).
 pub fn no_store_json(status: StatusCode, body: &impl serde::Serialize) -> Response {
     let headers = [
-        (header::CONTENT_TYPE, "application/json"),
+        (header::CONTENT_TYPE, "application/json; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
         (header::PRAGMA, "no-cache"),
     ];

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::backchannel_requests::{self, INTERVAL, LIFETIME, MOST_OPEN, Wanted};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::GRANT;
 use crate::aim::Aim;
 use crate::client_authentication;
-use crate::errors::OAuthError;
+use crate::errors::{NoStore, OAuthError};
 use crate::events;
 use crate::params::Params;
 use crate::scopes::Scopes;
@@ -37,14 +37,7 @@ pub async fn begin(
     body: Bytes,
 ) -> Response {
     match accept(&visit, query.as_deref(), &headers, &body).await {
-        Ok(answer) => {
-            let kept = [
-                (header::CONTENT_TYPE, "application/json; charset=utf-8"),
-                (header::CACHE_CONTROL, "no-store"),
-                (header::PRAGMA, "no-cache"),
-            ];
-            (kept, serde_json::to_vec(&answer).unwrap_or_default()).into_response()
-        }
+        Ok(answer) => NoStore(answer).into_response(),
         Err(error) => error.into_response(),
     }
 }

@@ -1,7 +1,7 @@
 //! `/mfa/authenticators`: what a person has enrolled.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::factors::attempts;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::bearer::{Bearer, Proof};
 use super::wire_type;
-use crate::errors::OAuthError;
+use crate::errors::{NoStore, OAuthError};
 use crate::events;
 use crate::visit::Visit;
 
@@ -22,13 +22,7 @@ use crate::visit::Visit;
 /// 401; 403 `invalid_grant`, `insufficient_scope`.
 pub async fn list(State(_): State<App>, visit: Visit, headers: HeaderMap) -> Response {
     match all(&visit, &headers).await {
-        Ok(all) => {
-            let kept = [
-                (header::CONTENT_TYPE, "application/json; charset=utf-8"),
-                (header::CACHE_CONTROL, "no-store"),
-            ];
-            (kept, serde_json::to_vec(&all).unwrap_or_default()).into_response()
-        }
+        Ok(all) => NoStore(all).into_response(),
         Err(error) => error.into_response(),
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use super::sending::{self, Sending};
 use super::{Address, pushed};
 use crate::client_authentication;
-use crate::errors::OAuthError;
+use crate::errors::{NoStore, OAuthError};
 use crate::params::Params;
 use crate::visit::Visit;
 
@@ -50,14 +50,7 @@ pub async fn start(
     body: Bytes,
 ) -> Response {
     match begin(&visit, query.as_deref(), &headers, &body).await {
-        Ok(answer) => {
-            let kept = [
-                (header::CONTENT_TYPE, "application/json; charset=utf-8"),
-                (header::CACHE_CONTROL, "no-store"),
-                (header::PRAGMA, "no-cache"),
-            ];
-            (kept, serde_json::to_vec(&answer).unwrap_or_default()).into_response()
-        }
+        Ok(answer) => NoStore(answer).into_response(),
         Err(error) => error.into_response(),
     }
 }

@@ -6,6 +6,7 @@ mod client_credentials;
 mod device_code;
 pub mod password;
 mod passwordless;
+mod polled;
 mod refresh_token;
 pub mod second_factor;
 mod token_exchange;
@@ -13,7 +14,7 @@ pub mod user_tokens;
 
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use model::clients::Client;
 use model::{App, UserId, proof_of_possession};
@@ -174,6 +175,8 @@ pub async fn token(
         }
         Err(error) => error.into_response(),
     };
+    // Alone among the endpoints it names no charset (authentication contract §0).
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Some(grant) = asked {
         response.extensions_mut().insert(GrantType(grant));
     }

@@ -66,7 +66,7 @@ both_databases! {
         let answer = proved(&mut browser).await;
         let lengths = ["login_ticket", "co_verifier", "co_id"].map(|name| answer.body[name].as_str().map(str::len));
         assert_eq!((lengths, answer.body.as_object().map(|body| body.len())), ([Some(32), Some(32), Some(12)], Some(3)));
-        assert_eq!((answer.header("content-type"), answer.header("cache-control")), ("application/json", "no-store"));
+        assert_eq!((answer.header("content-type"), answer.header("cache-control")), ("application/json; charset=utf-8", "no-store"));
         let cookie = answer.header("set-cookie");
         assert!(cookie.contains("SameSite=None") && cookie.contains("Secure") && cookie.contains("HttpOnly"), "{cookie}");
         let landed = browser.open(&with_ticket(&ticket(&answer)).with("max_age", "600").path()).await;

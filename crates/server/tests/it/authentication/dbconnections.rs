@@ -17,7 +17,7 @@ both_databases! {
     async fn an_app_signs_a_user_up(app: TestApp) {
         let more = json!({ "given_name": "Ann", "user_metadata": { "plan": "free" }, "state": "ignored" });
         let made = sign_up(&app, more).await;
-        assert_eq!((made.status, made.header("content-type")), (200, "application/json"), "{}", made.text);
+        assert_eq!((made.status, made.header("content-type")), (200, "application/json; charset=utf-8"), "{}", made.text);
         let id = made.body["_id"].as_str().expect("an id").to_owned();
         assert_eq!(
             made.body,

@@ -65,7 +65,7 @@ both_databases! {
         let app = ready(app).await;
         let answer = code(&app, "tv", &[("scope", "openid email offline_access unknown")]).await;
         let (device_code, user_code) = codes_of(&answer);
-        assert_eq!((answer.header("cache-control"), answer.header("content-type")), ("no-store", "application/json"));
+        assert_eq!((answer.header("cache-control"), answer.header("content-type")), ("no-store", "application/json; charset=utf-8"));
         let letters = user_code.chars().filter(|char| *char != '-');
         assert!(letters.clone().count() == 8 && letters.clone().all(|char| "BCDFGHJKLMNPQRSTVWXZ".contains(char)), "{user_code}");
         assert_eq!(answer.body, json!({

@@ -32,7 +32,7 @@ pub(super) fn uri_of(answer: &Answer) -> String {
     assert_eq!((answer.status, &answer.body["expires_in"]), (201, &json!(30)), "{answer:?}");
     assert_eq!(
         (answer.header("content-type"), answer.header("cache-control")),
-        ("application/json", "no-store")
+        ("application/json; charset=utf-8", "no-store")
     );
     let uri = answer.body["request_uri"].as_str().expect("is text").to_owned();
     assert!(uri.starts_with("urn:ietf:params:oauth:request_uri:") && uri.len() > 70, "{uri}");

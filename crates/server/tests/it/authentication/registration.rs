@@ -39,7 +39,7 @@ pub fn assert_refused(answer: &Answer, status: u16, error: &str) {
     assert!(answer.body["error_description"].is_string());
     assert_eq!(
         (answer.header("content-type"), answer.header("cache-control")),
-        ("application/json", "no-store")
+        ("application/json; charset=utf-8", "no-store")
     );
 }
 

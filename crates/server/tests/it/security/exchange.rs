@@ -114,7 +114,10 @@ pub fn grant_of(answer: &Answer) -> Issued {
 pub fn assert_refused(answer: &Answer, status: u16, error: &str, description: &str) {
     let body = json!({ "error": error, "error_description": description });
     assert_eq!((answer.status, &answer.body), (status, &body), "{answer:?}");
-    assert_eq!(answer.header("content-type"), "application/json");
+    // Only the token endpoint names no charset (authentication contract §0).
+    let kind =
+        if answer.path == "/oauth/token" { "application/json" } else { "application/json; charset=utf-8" };
+    assert_eq!(answer.header("content-type"), kind);
     assert_eq!((answer.header("cache-control"), answer.header("pragma")), ("no-store", "no-cache"));
 }
 

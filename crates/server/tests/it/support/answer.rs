@@ -10,6 +10,8 @@ use serde_json::Value;
 /// Status, headers and body of an answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// What was asked for, without its query.
+    pub path: String,
     pub status: u16,
     pub headers: HeaderMap,
     /// Parsed if it is JSON, else `Null`.
@@ -21,13 +23,21 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Reads a response to its end.
-    pub async fn read(response: Response) -> Self {
+    /// Reads the response to a request for `path` to its end.
+    pub async fn read(path: &str, response: Response) -> Self {
+        let path = path.split('?').next().unwrap_or_default().to_owned();
         let (parts, body) = response.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.expect("an answer in memory is read whole");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Self { status: parts.status.as_u16(), headers: parts.headers, body, text, bytes: bytes.to_vec() }
+        Self {
+            path,
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+            text,
+            bytes: bytes.to_vec(),
+        }
     }
 
     /// A header as text; empty when it is absent.

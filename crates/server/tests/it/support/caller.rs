@@ -151,7 +151,7 @@ impl Caller {
         let mut request = request.body(body).expect("the test wrote a request");
         request.extensions_mut().insert(RemoteAddress(self.remote));
         let answered = self.router.clone().oneshot(request).await;
-        Answer::read(answered.unwrap_or_else(|never| match never {})).await
+        Answer::read(path, answered.unwrap_or_else(|never| match never {})).await
     }
 }
 
