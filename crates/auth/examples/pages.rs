@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use auth::pages::{
-    ClientLinks, CodeError, CodePage, ConsentPage, DeviceCodePage, DeviceConfirmPage, DeviceEnd,
-    DeviceEndPage, DeviceError, ErrorKind, ErrorPage, Footer, FormPostPage, FormTargets, LoggedOutPage,
-    LoginError, LoginOptionsPage, LoginPage, LoginWay, LogoutConfirmPage, Look, Message, MessagePage,
-    OtpEnrollmentPage, PasswordHint, PasswordlessLinkPage, RecoveryCodePage, ResetError, ResetPasswordPage,
+    AuthorizationRequest, AuthorizationRequestsPage, ClientLinks, CodeError, CodePage, ConsentPage,
+    DeviceCodePage, DeviceConfirmPage, DeviceEnd, DeviceEndPage, DeviceError, ErrorKind, ErrorPage, Footer,
+    FormPostPage, FormTargets, LoggedOutPage, LoginError, LoginOptionsPage, LoginPage, LoginWay,
+    LogoutConfirmPage, Look, Message, MessagePage, OtpEnrollmentPage, PasswordHint, PasswordlessCodePage,
+    PasswordlessLinkPage, PasswordlessPage, RecoveryCodePage, ResetError, ResetPasswordPage,
     ResetRequestPage, ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, VerifyEmailPage,
     WebMessagePage, assets,
 };
@@ -37,7 +38,11 @@ const NAMES: &[&str] = &[
     "password-changed",
     "reset-ended",
     "verify-email",
+    "passwordless",
+    "passwordless-sms",
+    "passwordless-code",
     "passwordless-link",
+    "authorization-requests",
     "device-code",
     "device-code-wrong",
     "device-confirmation",
@@ -149,6 +154,35 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
             csrf: "csrf".to_owned(),
             email: "alice@example.com".to_owned(),
             form_targets: FormTargets::default(),
+        }
+        .into_response(),
+        "passwordless" => passwordless(look, false).into_response(),
+        "passwordless-sms" => passwordless(look, true).into_response(),
+        "passwordless-code" => PasswordlessCodePage {
+            look,
+            client_name: "Acme Shop".to_owned(),
+            by_sms: false,
+            address: "alice@example.com".to_owned(),
+            pause: 20,
+            state: "state".to_owned(),
+            csrf: "csrf".to_owned(),
+            error: None,
+            back_url: "/passwordless".to_owned(),
+            form_targets: FormTargets::default(),
+        }
+        .into_response(),
+        "authorization-requests" => AuthorizationRequestsPage {
+            look,
+            user: Some("alice@example.com".to_owned()),
+            requests: vec![AuthorizationRequest {
+                id: "id".to_owned(),
+                client_name: "Acme Bank, counter 4".to_owned(),
+                binding_message: "Transfer 250 EUR - KX7Q".to_owned(),
+                audience: Some("https://payments.example.com".to_owned()),
+                scopes: vec!["openid".to_owned(), "pay:invoices".to_owned()],
+            }],
+            csrf: "csrf".to_owned(),
+            notice: None,
         }
         .into_response(),
         "passwordless-link" => PasswordlessLinkPage {
@@ -289,6 +323,19 @@ fn signup(look: Look, errors: Vec<SignupError>) -> SignupPage {
         broken: if errors.is_empty() { vec![] } else { vec![PasswordHint::LowerUpperNumber] },
         errors,
         login_url: "/login".to_owned(),
+        form_targets: FormTargets::default(),
+    }
+}
+
+fn passwordless(look: Look, by_sms: bool) -> PasswordlessPage {
+    PasswordlessPage {
+        look,
+        client_name: "Acme Shop".to_owned(),
+        by_sms,
+        address: String::new(),
+        state: "state".to_owned(),
+        csrf: "csrf".to_owned(),
+        error: None,
         form_targets: FormTargets::default(),
     }
 }
