@@ -18,6 +18,7 @@ mod device_credentials;
 mod email_templates;
 mod emails;
 mod grants;
+mod guides;
 mod identities;
 mod jobs;
 mod log_streams;
