@@ -53,9 +53,10 @@ fn wants_nonce(error: ProofError) -> OAuthError {
     }
 }
 
-/// A client may insist on proofs.
+/// A client may insist on proofs. FAPI 2.0's (Security Profile §5.3.2.1) are bound to a key or to a certificate, as the client likes.
 pub fn demanded_by_client(visit: &Visit, client: &Client) -> Result<(), OAuthError> {
-    if client.must_prove_possession() && visit.jkt.is_none() {
+    let unbound = visit.jkt.is_none() && visit.binding_certificate(client, None).is_none();
+    if client.must_prove_possession() && visit.jkt.is_none() || client.protocol.is_fapi2() && unbound {
         return Err(invalid("DPoP proof is required for the client"));
     }
     Ok(())

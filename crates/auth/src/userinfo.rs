@@ -143,7 +143,8 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
             user_id: UserId::from(verified.subject()),
             client_id: client_id.into(),
             scope: verified.text("scope").unwrap_or_default().to_owned(),
-            jkt: bound_to(visit, &verified)?,
+            jkt: bound_to_key(&verified)?,
+            certificate: verified.bound_to_certificate().map(str::to_owned),
             claims: Some(RequestedClaims { userinfo: named(&verified), ..RequestedClaims::default() }),
         };
         (opened, Some(iat))
@@ -154,6 +155,7 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
     let scopes = Scopes::parse(&opened.scope);
     let client = clients::find(app, &tenant.id, opened.client_id.as_str()).await?;
     let client = client.filter(|_| scopes.has("openid")).ok_or(Unopened::Token)?;
+    certified(visit, opened.certificate.as_deref())?;
     possession(visit, method, headers, (scheme, token), opened.jkt.as_deref()).await?;
     let strict = visit.is_strict_for(&client).await?;
     let user = users::find(&app.db, &tenant.id, &opened.user_id).await?;
@@ -164,14 +166,19 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
     living.map(|user| Granted { user, scopes, named, client, strict }).ok_or(Unopened::Token)
 }
 
-/// The key that a JWT is bound to, if it is bound to one. One that is bound to a certificate comes over a connection that proved it (RFC 8705
-/// §3).
-fn bound_to(visit: &Visit, token: &Verified) -> Result<Option<String>, Unopened> {
-    match (token.bound_to_certificate(), &visit.certificate) {
-        (Some(thumbprint), Some(shown)) if thumbprint == shown.thumbprint => Ok(None),
-        (Some(_), _) => Err(Unopened::Token),
-        (None, _) => Ok(token.bound_to().map_err(|()| Unopened::Token)?.map(str::to_owned)),
+/// The key that a JWT is bound to, if it is bound to one.
+fn bound_to_key(token: &Verified) -> Result<Option<String>, Unopened> {
+    match token.bound_to_certificate() {
+        Some(_) => Ok(None),
+        None => Ok(token.bound_to().map_err(|()| Unopened::Token)?.map(str::to_owned)),
     }
+}
+
+/// RFC 8705 §3: a token that is bound to a certificate comes over a connection that proved it.
+fn certified(visit: &Visit, thumbprint: Option<&str>) -> Result<(), Unopened> {
+    let Some(thumbprint) = thumbprint else { return Ok(()) };
+    let shown = visit.certificate.as_ref().is_some_and(|shown| shown.thumbprint == thumbprint);
+    if shown { Ok(()) } else { Err(Unopened::Token) }
 }
 
 /// The claims that a JWT says were named one by one.

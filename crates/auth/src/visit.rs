@@ -120,12 +120,20 @@ impl Visit {
         Self { jkt, ..self.clone() }
     }
 
-    /// What tokens for `api` are bound to that are issued now.
-    pub fn bond(&self, api: Option<&ResourceServer>) -> Option<Bond<'_>> {
-        let certificate =
-            self.certificate.as_ref().filter(|_| api.is_some_and(ResourceServer::binds_to_certificate));
-        let shown = certificate.map(|certificate| Bond::Certificate(&certificate.thumbprint));
-        self.jkt.as_deref().map(Bond::Proof).or(shown)
+    /// What tokens of `client` for `api` are bound to that are issued now: the key that was proven, else the certificate of the connection,
+    /// where the API or the profile of the client asks for it.
+    pub fn bond(&self, client: &Client, api: Option<&ResourceServer>) -> Option<Bond<'_>> {
+        match &self.jkt {
+            Some(jkt) => Some(Bond::Proof(jkt)),
+            None => self.binding_certificate(client, api).map(Bond::Certificate),
+        }
+    }
+
+    /// The thumbprint of the certificate that tokens are bound to which are bound to no key.
+    pub fn binding_certificate(&self, client: &Client, api: Option<&ResourceServer>) -> Option<&str> {
+        let wanted = client.protocol.is_fapi2() || api.is_some_and(ResourceServer::binds_to_certificate);
+        let certificate = self.certificate.as_ref().filter(|_| wanted && self.jkt.is_none());
+        certificate.map(|certificate| certificate.thumbprint.as_str())
     }
 
     /// The tenant's settings.

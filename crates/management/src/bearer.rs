@@ -3,6 +3,7 @@
 use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
+use model::client_certificates::ClientCertificate;
 use model::jose::{Verified, VerifyError};
 use model::proof_of_possession::{self, Expected, ProofError};
 use model::tenants::Tenant;
@@ -47,7 +48,7 @@ pub fn token(headers: &HeaderMap) -> Result<(Scheme, &str), Error> {
     }
 }
 
-/// Verifies the token: signature, time, issuer, audience, the key that it is bound to and the claims that the access rule reads.
+/// Verifies the token: signature, time, issuer, audience, the key or the certificate that it is bound to and the claims that the access rule reads.
 ///
 /// # Errors
 /// The 400 and 401 answers of management contract §2.2; 401 `invalid_dpop_proof` and `use_dpop_nonce`.
@@ -55,9 +56,19 @@ pub async fn verify(app: &Model, tenant: &Tenant, api: Api, parts: &Parts) -> Re
     let (scheme, token) = token(&parts.headers)?;
     let verified = app.keys.verify(app, &tenant.id, token).await.map_err(refusal)?;
     let bearer = claims(tenant, api, &verified)?;
-    let jkt = verified.bound_to().map_err(|()| Error::InvalidToken)?;
+    let jkt = match verified.bound_to_certificate() {
+        // RFC 8705 §3: it comes over a connection that proved that very certificate.
+        Some(thumbprint) if shows(parts, thumbprint) => None,
+        Some(_) => return Err(Error::InvalidToken),
+        None => verified.bound_to().map_err(|()| Error::InvalidToken)?,
+    };
     possession(app, tenant, parts, (scheme, token), jkt).await?;
     Ok(bearer)
+}
+
+/// Whether the connection proved the certificate with this thumbprint.
+fn shows(parts: &Parts, thumbprint: &str) -> bool {
+    parts.extensions.get::<ClientCertificate>().is_some_and(|shown| shown.thumbprint == thumbprint)
 }
 
 /// RFC 9449 §7.1: a token that is bound to a key is shown with a proof of it, and as nothing but a bound token.

@@ -67,7 +67,16 @@ pub struct UpdateClientProtocol {
     /// The page with the client's terms.
     #[schemars(default)]
     pub tos_uri: Change<HttpsAddress>,
-    /// Whether the client is held to FAPI 2.0's Security Profile: requests that are pushed with PKCE, tokens bound to keys, assertions for the
+    /// The seconds that count where the client's requests say no `max_age`.
+    #[schemars(default, range(min = 0, max = 2_147_483_647))]
+    pub default_max_age: Change<i64>,
+    /// Whether the client's ID tokens always say when the user proved who they are.
+    #[schemars(default)]
+    pub require_auth_time: Change<bool>,
+    /// The one algorithm by which the client signs its request objects; any that there is where it is null.
+    #[schemars(default, extend("enum" = ["RS256", "RS384", "PS256", null]))]
+    pub request_object_signing_alg: Change<String>,
+    /// Whether the client is held to FAPI 2.0's Security Profile: requests that are pushed with PKCE, tokens bound to keys or to certificates, assertions for the
     /// issuer alone, and nothing but codes. It is strict then.
     #[schemars(default)]
     pub fapi2_security_profile: Change<bool>,

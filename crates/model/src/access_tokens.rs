@@ -23,6 +23,8 @@ pub struct AccessToken {
     pub family: Option<String>,
     /// The thumbprint of the key that it is bound to (RFC 9449 §6).
     pub jkt: Option<String>,
+    /// The thumbprint of the certificate that it is bound to (RFC 8705 §3).
+    pub certificate: Option<String>,
     /// The claims that it reads besides, whatever its scopes.
     pub claims: Option<RequestedClaims>,
     /// When it ends.
@@ -40,6 +42,8 @@ pub struct Opened {
     pub scope: String,
     /// The thumbprint of the key that it is bound to.
     pub jkt: Option<String>,
+    /// The thumbprint of the certificate that it is bound to.
+    pub certificate: Option<String>,
     /// The claims that it reads besides.
     pub claims: Option<RequestedClaims>,
 }
@@ -48,8 +52,8 @@ pub struct Opened {
 pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
     batch
         .execute(
-            "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, code_hash, family, expires_at, jkt, claims)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            "INSERT INTO access_tokens (tenant, hash, client_id, user_id, scope, code_hash, family, expires_at, jkt, claims, certificate)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             params![
                 tenant,
                 token.hash,
@@ -60,7 +64,8 @@ pub fn insert(batch: &mut Batch, tenant: &TenantId, token: &AccessToken) {
                 token.family.clone(),
                 token.expires_at,
                 token.jkt.clone(),
-                RequestedClaims::to_column(token.claims.as_ref())
+                RequestedClaims::to_column(token.claims.as_ref()),
+                token.certificate.clone()
             ],
         )
         .expect(1);
@@ -76,7 +81,7 @@ pub async fn find(
 ) -> Result<Option<Opened>, db::Error> {
     let row = db
         .read_one(
-            "SELECT user_id, client_id, scope, jkt, claims FROM access_tokens AS t
+            "SELECT user_id, client_id, scope, jkt, certificate, claims FROM access_tokens AS t
              WHERE tenant = $1 AND hash = $2 AND expires_at > $3 AND (family IS NULL OR EXISTS (
                  SELECT 1 FROM refresh_token_families AS f WHERE f.tenant = t.tenant AND f.id = t.family))",
             params![tenant, *hash, now],
@@ -88,6 +93,7 @@ pub async fn find(
             client_id: row.take()?,
             scope: row.take()?,
             jkt: row.take()?,
+            certificate: row.take()?,
             claims: RequestedClaims::from_column(row.take()?)?,
         })
     };

@@ -18,7 +18,7 @@ pub const INTERVAL: i64 = 5;
 const LONGEST_PACE: i64 = 60_000;
 
 /// So many requests may wait for one person's answer: who is asked without end says yes to end it.
-pub const MOST_OPEN: usize = 5;
+pub const MOST_OPEN: i64 = 5;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -74,6 +74,19 @@ pub struct Wanted<'a> {
     pub binding_message: &'a str,
     /// Seconds.
     pub lifetime: i64,
+}
+
+/// Goes on only while fewer than [`MOST_OPEN`] requests wait for the user's answer; else it is a `Conflict`. It comes after the user's row is
+/// held ([`crate::users::hold`]), without which requests at once would not count one another.
+pub fn leave_room(batch: &mut Batch, tenant: &TenantId, user_id: &UserId, now: Timestamp) {
+    batch
+        .execute(
+            "UPDATE users SET version = version WHERE tenant = $1 AND id = $2 AND $3 > (
+                 SELECT COUNT(*) FROM backchannel_requests
+                 WHERE tenant = $1 AND user_id = $2 AND denied = $4 AND approved_at IS NULL AND expires_at > $5)",
+            params![tenant, user_id, MOST_OPEN, false, now],
+        )
+        .expect(1);
 }
 
 /// Adds a request that begins to wait now for who polls with `token`.

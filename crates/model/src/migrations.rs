@@ -38,6 +38,7 @@ pub static MIGRATIONS: &[Migration] = &[
     shared(28, "client_metadata", include_str!("../migrations/0028_client_metadata.sql")),
     shared(29, "login_tickets", include_str!("../migrations/0029_login_tickets.sql")),
     shared(36, "backchannel_requests", include_str!("../migrations/0036_backchannel_requests.sql")),
+    shared(37, "certificates_of_tokens", include_str!("../migrations/0037_certificates_of_tokens.sql")),
 ];
 
 #[cfg(test)]

@@ -57,8 +57,17 @@ pub struct ClientProtocol {
     /// The page with its terms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tos_uri: Option<String>,
+    /// The seconds that count where its requests say no `max_age` (OpenID Connect Registration §2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<i64>,
+    /// Whether its ID tokens always say when the user proved who they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub require_auth_time: Option<bool>,
+    /// The one algorithm by which it signs its request objects; any that we know where none is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_object_signing_alg: Option<String>,
     /// Whether it is held to FAPI 2.0's Security Profile, and strict: it pushes its requests with a PKCE challenge, its tokens are bound
-    /// to keys, it proves itself by a certificate or by `private_key_jwt` with an assertion for the issuer alone, and it is answered with codes alone.
+    /// to keys or certificates, it proves itself by a certificate or by `private_key_jwt` with an assertion for the issuer alone, and it is answered with codes alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fapi2_security_profile: Option<bool>,
 }

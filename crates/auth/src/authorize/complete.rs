@@ -47,7 +47,12 @@ pub async fn complete(
     let settings = visit.settings().await?;
     let limits = Limits::of(&settings);
     let asked_when = request.claims.id_token.iter().any(|claim| claim.name == "auth_time");
-    let tells_when = request.max_age.is_some() || request.prompt.login || request.multi_factor || asked_when;
+    let wants_always = request.client.protocol.require_auth_time == Some(true);
+    let tells_when = request.max_age.is_some()
+        || request.prompt.login
+        || request.multi_factor
+        || asked_when
+        || wants_always;
     let auth_time = tells_when.then_some(session.authenticated_at);
     let assurance = Assurance::of(request, session);
     let (code_token, access_token) = (app.random.token(), app.random.token());
@@ -110,6 +115,7 @@ pub async fn complete(
             code_hash: request.response_type.code.then(|| model::seal::digest(&code_token)),
             family: None,
             jkt: None,
+            certificate: None,
             claims: request.named_claims(),
             expires_at: now.plus_seconds(issue::OPAQUE_FRONT_CHANNEL_LIFETIME),
         };

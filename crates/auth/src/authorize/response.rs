@@ -7,7 +7,7 @@ use model::jose::Algorithm;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 
-use crate::pages::{FormPostPage, FormTargets, Look, Relay, WebMessagePage};
+use crate::pages::{FormPostPage, FormTargets, Look, PopupPage, Relay, WebMessagePage};
 use crate::visit::Visit;
 
 /// `response_type`: which of the three things the client wants (OAuth 2.0 Multiple Response Type Encoding Practices).
@@ -56,6 +56,8 @@ pub enum ResponseMode {
     FormPost,
     /// In a message to the window that opened or framed us.
     WebMessage,
+    /// In a message to the page of auth0.js that opened us (`owp`).
+    Popup,
 }
 
 impl ResponseMode {
@@ -158,8 +160,7 @@ impl Target {
         match self.mode {
             ResponseMode::Query => redirect(&extend_query(&self.redirect_uri, &encode(&params))),
             ResponseMode::Fragment => {
-                let base = self.redirect_uri.split('#').next().unwrap_or_default();
-                redirect(&format!("{base}#{}", encode(&params)))
+                redirect(&format!("{}#{}", without_fragment(&self.redirect_uri), encode(&params)))
             }
             ResponseMode::FormPost => FormPostPage {
                 look,
@@ -172,6 +173,12 @@ impl Target {
                 target_origin: origin(&self.redirect_uri).unwrap_or_default(),
                 response: params,
                 relay: self.relay.clone(),
+            }
+            .into_response(),
+            ResponseMode::Popup => PopupPage {
+                target_origin: origin(&self.redirect_uri).unwrap_or_default(),
+                otherwise: format!("{}#{}", without_fragment(&self.redirect_uri), encode(&params)),
+                response: params,
             }
             .into_response(),
         }
@@ -192,6 +199,10 @@ impl Target {
             params.insert("state".into(), state.as_str().into());
         }
     }
+}
+
+fn without_fragment(uri: &str) -> &str {
+    uri.split('#').next().unwrap_or_default()
 }
 
 /// Scheme, host and port of `uri`; `None` for a scheme without origins.

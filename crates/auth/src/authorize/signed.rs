@@ -100,6 +100,10 @@ fn holds(visit: &Visit, client: &Client, object: &Verified) -> Result<(), Refusa
         return Err(refused("its typ"));
     }
     let own = client.client_id.as_str();
+    let named = client.protocol.request_object_signing_alg.as_deref();
+    if named.is_some_and(|named| named != object.header.alg.name()) {
+        return Err(refused("it is not signed by the algorithm that the client registered"));
+    }
     if object.issuer() != own || object.text("client_id") != Some(own) {
         return Err(refused("iss and client_id must be the client"));
     }

@@ -79,30 +79,38 @@ async fn begun(visit: &Visit, client: &Client, params: &Params) -> Result<Value,
     }
     let message = binding_message(params)?;
     let lifetime = lifetime(params)?;
-    let user = user(visit, params).await?;
+    user(visit, params).await?;
     let audience = user_tokens::audience(visit, params).await?;
     let granted = audience.grantable(app, tenant, client, &asked, true).await.map_err(user_tokens::closed)?;
-    let now = app.clock.now();
-    let open = backchannel_requests::open_of_user(&app.db, &tenant.id, &user.id, now).await?;
-    if open.len() >= MOST_OPEN {
-        return Err(OAuthError::too_many("Too many requests wait for an answer of this user."));
-    }
-    let token = app.random.token();
-    let scope = granted.to_string();
-    let wanted = Wanted {
-        client_id: &client.client_id,
-        user_id: &user.id,
-        audience: audience.identifier(),
-        scope: &scope,
-        binding_message: message,
-        lifetime,
+    let (token, scope) = (app.random.token(), granted.to_string());
+    let decide = async || {
+        let now = app.clock.now();
+        let user = match user(visit, params).await {
+            Ok(user) => user,
+            Err(error) => return Ok((Batch::new(), Err(error))),
+        };
+        let open = backchannel_requests::open_of_user(&app.db, &tenant.id, &user.id, now).await?;
+        if open.len() as i64 >= MOST_OPEN {
+            let error = OAuthError::too_many("Too many requests wait for an answer of this user.");
+            return Ok((Batch::new(), Err(error)));
+        }
+        let wanted = Wanted {
+            client_id: &client.client_id,
+            user_id: &user.id,
+            audience: audience.identifier(),
+            scope: &scope,
+            binding_message: message,
+            lifetime,
+        };
+        let mut batch = Batch::new();
+        users::hold(&mut batch, &user);
+        backchannel_requests::leave_room(&mut batch, &tenant.id, &user.id, now);
+        backchannel_requests::insert(&mut batch, app, &tenant.id, &token, wanted);
+        let aim = Aim { client, audience: audience.identifier(), scopes: &granted };
+        logs::record(&mut batch, events::backchannel_begun(visit, aim, &user));
+        Ok::<_, db::Error>((batch, Ok(())))
     };
-    let mut batch = Batch::new();
-    users::unchanged(&mut batch, &user);
-    backchannel_requests::insert(&mut batch, app, &tenant.id, &token, wanted);
-    let aim = Aim { client, audience: audience.identifier(), scopes: &granted };
-    logs::record(&mut batch, events::backchannel_begun(visit, aim, &user));
-    app.db.commit(batch).await?;
+    app.db.retry(decide).await??;
     Ok(json!({ "auth_req_id": token, "expires_in": lifetime, "interval": INTERVAL }))
 }
 

@@ -19,6 +19,7 @@ mod mfa_otp_enrollment;
 mod mfa_recovery_code;
 mod passwordless;
 mod policy;
+mod popup;
 mod recovery;
 mod signup;
 #[cfg(test)]
@@ -49,6 +50,7 @@ pub use passwordless::{
     CodeProblem, LinkError, PasswordlessCodePage, PasswordlessLinkPage, PasswordlessPage, StartProblem,
 };
 pub use policy::{FormTargets, Html};
+pub use popup::PopupPage;
 pub use recovery::{Message, MessagePage, ResetError, ResetPasswordPage, ResetRequestPage, VerifyEmailPage};
 pub use signup::{PasswordHint, SignupError, SignupPage};
 pub use texts::Texts;

@@ -11,7 +11,7 @@ use model::clients::{self, Client, Registration};
 use serde_json::{Map, Value};
 
 use super::metadata::{self, Metadata};
-use super::{answer, bearer, check_addresses, is_on, refused, take_credentials};
+use super::{answer, bearer, check_addresses, is_on, take_credentials};
 use crate::errors::{OAuthError, no_store_json};
 use crate::events;
 use crate::visit::Visit;
@@ -98,8 +98,8 @@ pub async fn remove(
     };
     match app.db.retry(decide).await {
         Ok(Ok(())) => (StatusCode::NO_CONTENT, [(header::CACHE_CONTROL, "no-store")]).into_response(),
-        Ok(Err(error)) => refused(error),
-        Err(error) => refused(error.into()),
+        Ok(Err(error)) => error.into_response(),
+        Err(error) => OAuthError::from(error).into_response(),
     }
 }
 
@@ -124,7 +124,7 @@ fn change(
 fn told(result: Result<Map<String, Value>, OAuthError>) -> Response {
     match result {
         Ok(answer) => no_store_json(StatusCode::OK, &answer),
-        Err(error) => refused(error),
+        Err(error) => error.into_response(),
     }
 }
 

@@ -13,6 +13,9 @@ use crate::errors::OAuthError;
 /// The most addresses of one kind.
 const MOST: usize = 50;
 
+/// The longest time, in seconds.
+const MOST_SECONDS: i64 = i32::MAX as i64;
+
 /// The longest name.
 const LONGEST_NAME: usize = 255;
 
@@ -56,6 +59,9 @@ pub struct Metadata {
     pub userinfo_alg: Option<String>,
     /// `authorization_signed_response_alg`.
     pub authorization_alg: Option<String>,
+    default_max_age: Option<i64>,
+    require_auth_time: bool,
+    request_object_alg: Option<String>,
     must_push: bool,
     must_prove: bool,
 }
@@ -104,6 +110,9 @@ impl Metadata {
             id_token_alg: one_of(body, "id_token_signed_response_alg", &ALGORITHMS)?,
             userinfo_alg: one_of(body, "userinfo_signed_response_alg", &ALGORITHMS)?,
             authorization_alg: one_of(body, "authorization_signed_response_alg", &ALGORITHMS)?,
+            default_max_age: seconds(body, "default_max_age")?,
+            require_auth_time: flag(body, "require_auth_time")?,
+            request_object_alg: one_of(body, "request_object_signing_alg", &CLIENT_ALGORITHMS)?,
             must_push: flag(body, "require_pushed_authorization_requests")?,
             must_prove: flag(body, "dpop_bound_access_tokens")?,
         };
@@ -177,6 +186,9 @@ impl Metadata {
             sector_identifier: sector.filter(|_| self.pairwise),
             policy_uri: self.policy_uri.clone(),
             tos_uri: self.tos_uri.clone(),
+            default_max_age: self.default_max_age,
+            require_auth_time: self.require_auth_time.then_some(true),
+            request_object_signing_alg: self.request_object_alg.clone(),
             fapi2_security_profile: None,
         }
     }
@@ -219,6 +231,9 @@ impl Metadata {
             id_token_alg: Some(client.id_token_algorithm().to_owned()),
             userinfo_alg: client.protocol.userinfo_signed_response_alg.clone(),
             authorization_alg: client.protocol.authorization_signed_response_alg.clone(),
+            default_max_age: client.protocol.default_max_age,
+            require_auth_time: client.protocol.require_auth_time == Some(true),
+            request_object_alg: client.protocol.request_object_signing_alg.clone(),
             must_push: client.require_pushed_authorization_requests == Some(true),
             must_prove: client.require_proof_of_possession == Some(true),
         }
@@ -291,6 +306,9 @@ impl Metadata {
             ("jwks", json!(self.jwks)),
             ("backchannel_logout_uri", json!(self.backchannel_logout_uri)),
             ("backchannel_logout_session_required", json!(self.backchannel_logout_session_required)),
+            ("default_max_age", json!(self.default_max_age)),
+            ("require_auth_time", json!(self.require_auth_time.then_some(true))),
+            ("request_object_signing_alg", json!(self.request_object_alg)),
             ("require_pushed_authorization_requests", json!(self.must_push.then_some(true))),
             ("dpop_bound_access_tokens", json!(self.must_prove.then_some(true))),
         ];
@@ -326,6 +344,13 @@ fn flag(body: &Map<String, Value>, name: &str) -> Result<bool, OAuthError> {
         None => Ok(false),
         Some(value) => value.as_bool().ok_or_else(|| invalid(format!("{name} must be true or false"))),
     }
+}
+
+/// A number of seconds, not below zero.
+fn seconds(body: &Map<String, Value>, name: &str) -> Result<Option<i64>, OAuthError> {
+    let Some(value) = body.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
+    let seconds = value.as_i64().filter(|seconds| (0..=MOST_SECONDS).contains(seconds));
+    seconds.map(Some).ok_or_else(|| invalid(format!("{name} must be a number of seconds")))
 }
 
 fn one_of(body: &Map<String, Value>, name: &str, allowed: &[&str]) -> Result<Option<String>, OAuthError> {

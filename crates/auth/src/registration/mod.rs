@@ -9,7 +9,7 @@ mod sector;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::clients::{self, Client, Registration};
@@ -32,19 +32,8 @@ const SCOPE: &str = "create:clients";
 pub async fn register(State(_): State<App>, visit: Visit, headers: HeaderMap, body: Bytes) -> Response {
     match accept(&visit, &headers, &body).await {
         Ok(answer) => no_store_json(StatusCode::CREATED, &answer),
-        Err(error) => refused(error),
+        Err(error) => error.into_response(),
     }
-}
-
-/// A refusal, which says how to prove oneself where that is what is missing (RFC 6750 §3).
-fn refused(error: OAuthError) -> Response {
-    let challenge = error.status == StatusCode::UNAUTHORIZED;
-    let mut response = error.into_response();
-    if challenge {
-        let value = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
-    }
-    response
 }
 
 /// Refuses where the tenant takes no registrations.

@@ -193,6 +193,7 @@ fn redeem(
             code_hash: Some(code.hash),
             family,
             jkt: visit.jkt.clone(),
+            certificate: visit.binding_certificate(client, None).map(str::to_owned),
             claims: code.claims.clone(),
             expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
         };
@@ -211,7 +212,7 @@ async fn answer(visit: &Visit, client: &Client, redeemed: Redeemed) -> Result<To
             let how = How {
                 via: Via::Code,
                 sid: &code.sid,
-                bond: visit.bond(Some(api)),
+                bond: visit.bond(client, Some(api)),
                 claims,
                 details: code.details.as_ref(),
             };

@@ -56,7 +56,7 @@ pub async fn exchange(visit: &Visit, client: &Client, params: &Params) -> Result
     // A client is no user: even a grant that lists them gives no current-user scope.
     let scopes = scopes.only(|scope| !CURRENT_USER_SCOPES.contains(&scope)).to_string();
     possession::demanded_by_api(visit, client, Some(&api))?;
-    let bond = visit.bond(Some(&api));
+    let bond = visit.bond(client, Some(&api));
     let issued = issue::client_access_token(app, tenant, &api, client, scopes.clone(), bond).await?;
     app.audit.push(events::client_credentials(visit, client, audience, &scopes));
     Ok(Tokens {

@@ -139,8 +139,16 @@ async fn decide(
         Some(asked) => held.only(|scope| asked.has(scope)),
         None => held,
     };
-    let (batch, issued) =
-        advance(visit, presented, exchange, user, audience.into_api(), scopes, now, settings.idle_lifetime());
+    let (batch, issued) = advance(
+        (visit, client),
+        presented,
+        exchange,
+        user,
+        audience.into_api(),
+        scopes,
+        now,
+        settings.idle_lifetime(),
+    );
     Ok((batch, Outcome::Issued(Box::new(issued))))
 }
 
@@ -185,7 +193,7 @@ fn may_follow(api: &ResourceServer) -> bool {
 /// The batch that moves the family on, and what it hands out.
 #[expect(clippy::too_many_arguments, reason = "the one call is above: what was read, and what was decided")]
 fn advance(
-    visit: &Visit,
+    (visit, client): (&Visit, &Client),
     presented: Presented,
     exchange: Exchange,
     user: User,
@@ -216,6 +224,7 @@ fn advance(
             code_hash: None,
             family: Some(family.id.clone()),
             jkt: visit.jkt.clone(),
+            certificate: visit.binding_certificate(client, None).map(str::to_owned),
             claims: family.claims.clone(),
             expires_at: now.plus_seconds(issue::OPAQUE_LIFETIME),
         };
@@ -243,7 +252,7 @@ async fn answer(visit: &Visit, client: &Client, issued: Issued) -> Result<Tokens
             let how = How {
                 via: Via::Refresh,
                 sid: &family.sid,
-                bond: visit.bond(Some(api)),
+                bond: visit.bond(client, Some(api)),
                 claims,
                 details: named,
             };

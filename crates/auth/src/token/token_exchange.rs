@@ -109,7 +109,7 @@ async fn exchanged(visit: &Visit, client: &Client, params: &Params) -> Result<To
     if let Some(before) = before {
         act["act"] = before;
     }
-    let how = (act, visit.bond(Some(api)));
+    let how = (act, visit.bond(client, Some(api)));
     let issued = issue::delegated_access_token(app, tenant, api, client, &user.id, &scopes, how).await?;
     let aim = Aim { client, audience: &api.identifier, scopes: &scopes };
     app.audit.push(events::token_exchanged(visit, aim, &user));

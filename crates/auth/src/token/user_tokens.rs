@@ -80,6 +80,7 @@ impl Purchase {
                 code_hash: None,
                 family,
                 jkt: visit.jkt.clone(),
+                certificate: visit.binding_certificate(client, None).map(str::to_owned),
                 claims: None,
                 expires_at: app.clock.now().plus_seconds(issue::OPAQUE_LIFETIME),
             };
@@ -96,7 +97,7 @@ impl Purchase {
                 let how = How {
                     via: self.via,
                     sid: NO_SESSION,
-                    bond: visit.bond(Some(api)),
+                    bond: visit.bond(client, Some(api)),
                     claims: None,
                     details: None,
                 };

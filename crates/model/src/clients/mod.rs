@@ -499,7 +499,7 @@ impl Client {
 
     /// Whether its tokens must be bound to a key (RFC 9449).
     pub fn must_prove_possession(&self) -> bool {
-        self.require_proof_of_possession == Some(true) || self.protocol.is_fapi2()
+        self.require_proof_of_possession == Some(true)
     }
 
     /// Whether it takes no requests but signed ones.

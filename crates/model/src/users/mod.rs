@@ -380,6 +380,16 @@ pub fn touch_login(batch: &mut Batch, user: &User, now: Timestamp, ip: &str) {
         .expect(1);
 }
 
+/// As [`unchanged`], and takes the row's lock: what is counted of a user's and then added to is counted alone. It comes first in its batch.
+pub fn hold(batch: &mut Batch, user: &User) {
+    batch
+        .execute(
+            "UPDATE users SET version = version WHERE tenant = $1 AND id = $2 AND version = $3",
+            params![&user.tenant, &user.id, user.version],
+        )
+        .expect(1);
+}
+
 /// Goes on only while the user is as they were read: a block or a delete in between is a `Conflict`.
 pub fn unchanged(batch: &mut Batch, user: &User) {
     batch.guard(

@@ -154,8 +154,9 @@ pub(super) fn prompt(target: &Target, params: &Params) -> Result<Prompt, Refusal
     Ok(prompt)
 }
 
-pub(super) fn max_age(target: &Target, params: &Params) -> Result<Option<i64>, Refusal> {
-    let Some(text) = params.get("max_age") else { return Ok(None) };
+/// OIDC Core §3.1.2.1. Where the request says none, the client may have said it for all of them (OpenID Connect Registration §2).
+pub(super) fn max_age(target: &Target, client: &Client, params: &Params) -> Result<Option<i64>, Refusal> {
+    let Some(text) = params.get("max_age") else { return Ok(client.protocol.default_max_age) };
     match text.parse::<i64>() {
         Ok(seconds) if seconds >= 0 => Ok(Some(seconds)),
         _ => Err(Refusal::invalid(target, "max_age must be a number of seconds")),
@@ -224,8 +225,9 @@ pub(super) fn possession(
     audience: &Audience,
     response_type: ResponseType,
 ) -> Result<(), Refusal> {
-    let wanted =
-        client.must_prove_possession() || audience.api().is_some_and(|api| api.wants_proof_from(client));
+    let wanted = client.must_prove_possession()
+        || client.protocol.is_fapi2()
+        || audience.api().is_some_and(|api| api.wants_proof_from(client));
     if wanted && response_type.token {
         return Err(Refusal::invalid(
             target,

@@ -135,7 +135,7 @@ impl Request {
         let nonce = checks::nonce(&target, params, response_type)?;
         let challenge = checks::challenge(&target, params, &client, response_type)?;
         let prompt = checks::prompt(&target, params)?;
-        let max_age = checks::max_age(&target, params)?;
+        let max_age = checks::max_age(&target, &client, params)?;
         checks::source(visit, &target, &client, params).await?;
         checks::organization(&target, params)?;
         let dpop_jkt = checks::dpop_jkt(&target, params)?;

@@ -60,9 +60,12 @@ pub(super) fn target(
         (Some(uri), Some(target)) => Some(Relay { uri: uri.to_owned(), target: target.to_owned() }),
         _ => None,
     };
+    // auth0.js asks so for the answer of a window that it opened (`popup.authorize`); only what may stand in a fragment goes that way.
+    let opened = params.get("owp") == Some("true") && params.get("response_mode").is_none();
+    let opened = opened && default == ResponseMode::Fragment && origin(&redirect_uri).is_some();
     let mode = asked
         .filter(|mode| *mode != ResponseMode::Query || default == ResponseMode::Query)
-        .unwrap_or(default);
+        .unwrap_or(if opened { ResponseMode::Popup } else { default });
     let other = client.callbacks.iter().chain(&client.web_origins).flatten().map(String::as_str);
     let form_targets = FormTargets::new(&redirect_uri, other);
     Target {

@@ -48,6 +48,7 @@ async fn every_page_stays_alone_in_its_window() {
 async fn inline_content_is_what_the_policy_names() {
     let mut pages = all(HOSTILE).await;
     pages.push(render(web_message(HOSTILE)).await);
+    pages.push(render(popup(HOSTILE)).await);
     for page in pages {
         for element in ["style", "script"] {
             let Some(content) = between(&page.body, &format!("<{element}>"), &format!("</{element}>")) else {
@@ -325,6 +326,23 @@ async fn form_post_hands_on_every_byte_and_works_without_javascript() {
         .has("<noscript>")
         .has("<button class=\"button primary\" type=\"submit\">");
     assert!(page.policy().contains("form-action 'self' https://app.test;"));
+}
+
+fn popup(text: &str) -> PopupPage {
+    PopupPage {
+        target_origin: "https://app.test".into(),
+        response: [("state".to_owned(), text.into())].into_iter().collect(),
+        otherwise: format!("https://app.test/cb#state={text}"),
+    }
+}
+
+#[tokio::test]
+async fn the_answer_to_a_window_goes_to_one_origin_and_may_not_be_framed() {
+    let page = render(popup(HOSTILE)).await;
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    assert_eq!(page.header("cross-origin-opener-policy"), "");
+    assert_eq!(page.body.matches("<script").count(), 1);
+    page.lacks("'*'").lacks("\"*\"");
 }
 
 fn web_message(text: &str) -> WebMessagePage {

@@ -247,6 +247,22 @@ both_databases! {
     }
 }
 
+both_databases_at_once! {
+    async fn of_requests_at_once_no_more_wait_than_may(app: TestApp) {
+        let app = std::sync::Arc::new(ready(app).await);
+        let mut asking = tokio::task::JoinSet::new();
+        for _ in 0..16 {
+            let app = app.clone();
+            asking.spawn(async move { ask(&app, json!({})).await });
+        }
+        let answers = asking.join_all().await;
+        let taken = answers.iter().filter(|answer| answer.status == 200).count();
+        assert!(answers.iter().all(|answer| answer.status < 500), "{answers:?}");
+        let refused = |answer: &&Answer| answer.status == 429;
+        assert_eq!((taken, answers.iter().filter(refused).count()), (5, 11));
+    }
+}
+
 /// What the page says when its last form is sent once more.
 async fn say_again(browser: &mut Browser) -> String {
     browser.get(PATH).await.text

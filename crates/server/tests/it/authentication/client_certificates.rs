@@ -5,23 +5,28 @@ use rcgen::{CertificateParams, DnType, KeyPair};
 use serde_json::{Value, json};
 use server::peer::Proxies;
 
-use crate::security::exchange::grant_of;
-use crate::security::{API, claims, prepared};
-use crate::support::{Answer, Caller, Engine, TestApp};
+use crate::security::exchange::{Exchange, grant_of};
+use crate::security::{API, claims, prepared, signed_in};
+use crate::support::{Answer, Authorize, Caller, Engine, TestApp};
 
 const UNAUTHORIZED: &str = "access_denied";
 
 /// A certificate that names `name`, as PEM.
-fn certificate(name: &str) -> String {
+pub fn certificate(name: &str) -> String {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
     params.distinguished_name.push(DnType::CommonName, name);
     params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").pem()
 }
 
+/// Where 10.0.0.0/8 are proxies, whose word on certificates is taken.
+pub async fn behind_a_proxy(engine: Engine) -> TestApp {
+    let proxies = Proxies { trusted: ["10.0.0.0/8".parse().expect("is a network")].into(), only: false };
+    TestApp::with_proxies(engine, proxies).await
+}
+
 /// Behind a proxy, with clients that prove themselves by a certificate: `named` by the name in it, `known` by being the very one.
 async fn ready(engine: Engine, own: &str) -> TestApp {
-    let proxies = Proxies { trusted: ["10.0.0.0/8".parse().expect("is a network")].into(), only: false };
-    let app = prepared(TestApp::with_proxies(engine, proxies).await).await;
+    let app = prepared(behind_a_proxy(engine).await).await;
     let named = json!({ "credential_type": "cert_subject_dn", "subject_dn": "CN=named.test" });
     let known = json!({ "credential_type": "x509_cert", "pem": own });
     for (id, method, credential) in
@@ -42,7 +47,7 @@ async fn ready(engine: Engine, own: &str) -> TestApp {
 }
 
 /// The proxy, which says what a client proved to it.
-fn proxied(app: &TestApp, pem: &str, verified: &str) -> Caller {
+pub fn proxied(app: &TestApp, pem: &str, verified: &str) -> Caller {
     let encoded: String = pem.bytes().map(|byte| format!("%{byte:02X}")).collect();
     let caller = app.caller().from("10.0.0.1").with("client-certificate", &encoded);
     if verified.is_empty() { caller } else { caller.with("client-certificate-ca-verified", verified) }
@@ -112,6 +117,40 @@ both_databases! {
         let without = ask(&app.caller(), "m2m", &[("client_secret", "m2m-secret")]).await;
         let told: (u16, &Value) = (without.status, &without.body["error_description"]);
         assert_eq!(told, (400, &json!("A client certificate is required for the API")), "{without:?}");
+    }
+
+    /// RFC 8705 §3: what is bound to a certificate is nothing over a connection that proved another, or none.
+    async fn a_users_token_that_is_bound_is_taken_with_its_certificate_alone(engine: Engine) {
+        let own = certificate("known.test");
+        let app = ready(engine, &own).await;
+        let api = app.admin().get(&format!("/api/v2/resource-servers?identifiers={API}")).await.body;
+        let path = format!("/api/v2/resource-servers/{}", api[0]["id"].as_str().expect("an id"));
+        let bound = json!({ "proof_of_possession": { "mechanism": "mtls", "required": true } });
+        assert_eq!(app.admin().patch(&path, bound).await.status, 200);
+        let mut alice = signed_in(&app, "alice").await;
+        let request = Authorize::code("web").with("audience", API).with("scope", "openid email read:a");
+        let unbound = Exchange::code("web", &alice.get(&request.path()).await.param("code"));
+        let refused = unbound.send(&app).await;
+        assert_eq!((refused.status, &refused.body["error_description"]), (400, &json!("A client certificate is required for the API")));
+        let code = alice.get(&request.path()).await.param("code");
+        let shown = proxied(&app, &own, "NONE");
+        let token = grant_of(&Exchange::code("web", &code).send_as(&shown).await).access_token;
+        assert!(claims(&token)["cnf"]["x5t#S256"].is_string());
+        let ask = async |caller: Caller, scheme: &str| {
+            caller.with("authorization", &format!("{scheme} {token}")).get("/userinfo").await
+        };
+        let told = ask(shown.clone(), "Bearer").await;
+        assert_eq!((told.status, &told.body["email"]), (200, &json!("alice@example.com")), "{told:?}");
+        for (what, caller, scheme) in [
+            ("no certificate", app.caller().from("10.0.0.1"), "Bearer"),
+            ("another", proxied(&app, &certificate("known.test"), "SUCCESS"), "Bearer"),
+            ("not by the proxy's word", shown.clone().from("203.0.113.9"), "Bearer"),
+            ("as if it were bound to a key", shown, "DPoP"),
+        ] {
+            let answer = ask(caller, scheme).await;
+            assert_eq!((answer.status, answer.text.as_str()), (401, "Unauthorized"), "{what}");
+            assert!(answer.header("www-authenticate").contains("invalid_token"), "{what}: {answer:?}");
+        }
     }
 
     async fn discovery_tells_of_certificates_where_they_are_taken(engine: Engine) {

@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::client_certificates::{behind_a_proxy, certificate, proxied};
 use super::pushed_requests::{open, push, pushing, uri_of};
 use crate::security::exchange::{Exchange, assert_refused, grant_of};
-use crate::security::signed_in;
+use crate::security::{API, signed_in};
 use crate::support::browser::{CALLBACK, CHALLENGE};
 use crate::support::client_key::{ClientKey, assertion_claims, keyed_client};
 use crate::support::holder::Holder;
-use crate::support::{Answer, Authorize, TestApp};
+use crate::support::{Answer, Authorize, Caller, Engine, TestApp};
 
 const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const HELD: &str = "/api/v2/doorward/clients/bank";
@@ -55,6 +56,53 @@ both_databases! {
         assert_eq!((bought.status, &bought.body["token_type"]), (200, &json!("DPoP")), "{bought:?}");
         let token = grant_of(&bought).access_token;
         assert_eq!(holder.showing(&app, &token, "GET", "/userinfo").get("/userinfo").await.status, 200);
+    }
+
+    /// FAPI 2.0 Security Profile §5.3.2.1: tokens are bound to a key, or to a certificate.
+    async fn a_held_client_may_bind_its_tokens_to_a_certificate(engine: Engine) {
+        let app = held(behind_a_proxy(engine).await).await;
+        let mut alice = signed_in(&app, "alice").await;
+        let (own, other) = (certificate("bank.test"), certificate("bank.test"));
+        let shown = proxied(&app, &own, "NONE");
+        for audience in ["", API] {
+            let mut request = Authorize::code("bank").with("scope", "openid email offline_access");
+            if !audience.is_empty() {
+                request = request.with("audience", audience);
+            }
+            let code = open(&mut alice, "bank", &uri_of(&pushed(&app, &request).await)).await.param("code");
+            let bought = exchange(&app, &code).send_as(&shown).await;
+            assert_eq!((bought.status, &bought.body["token_type"]), (200, &json!("Bearer")), "{bought:?}");
+            let bought = grant_of(&bought);
+            let proven = assertion(&app, json!(app.tenant.issuer));
+            let renewal = Exchange::refresh("bank", &bought.refresh_token).without("client_secret");
+            let renewal = renewal.with("client_assertion_type", TYPE).with("client_assertion", &proven);
+            let renewed = grant_of(&renewal.send_as(&shown).await);
+            for token in [&bought.access_token, &renewed.access_token] {
+                let ask = async |caller: Caller| caller.with("authorization", &format!("Bearer {token}")).get("/userinfo").await;
+                assert_eq!(ask(shown.clone()).await.body["email"], "alice@example.com");
+                for caller in [app.caller().from("10.0.0.1"), proxied(&app, &other, "NONE")] {
+                    assert_eq!(ask(caller).await.status, 401, "{audience}");
+                }
+            }
+            assert_eq!(bought.access_token.contains('.'), !audience.is_empty());
+        }
+        // The Management API looks at the connection too.
+        let request = Authorize::code("bank").with("scope", "read:current_user").with("audience", &app.tenant.management_audience());
+        let away = open(&mut alice, "bank", &uri_of(&pushed(&app, &request).await)).await;
+        let asked = alice.open(away.location()).await;
+        let code = alice.submit(&asked, &[("action", "accept")]).await.param("code");
+        let token = grant_of(&exchange(&app, &code).send_as(&shown).await).access_token;
+        let ask = async |caller: Caller| caller.with("authorization", &format!("Bearer {token}")).get("/api/v2/users/auth0%7Calice").await;
+        assert_eq!(ask(shown.clone()).await.status, 200);
+        for caller in [app.caller().from("10.0.0.1"), proxied(&app, &other, "NONE")] {
+            let refused = ask(caller).await;
+            assert_eq!((refused.status, &refused.body["message"]), (401, &json!("Invalid token")));
+        }
+        // The client may insist on keys besides.
+        assert_eq!(app.admin().patch("/api/v2/clients/bank", json!({ "require_proof_of_possession": true })).await.status, 200);
+        let code = open(&mut alice, "bank", &uri_of(&pushed(&app, &Authorize::code("bank")).await)).await.param("code");
+        let refused = exchange(&app, &code).send_as(&shown).await;
+        assert_refused(&refused, 400, "invalid_dpop_proof", "DPoP proof is required for the client");
     }
 
     async fn a_held_client_must_push_with_pkce_and_for_a_code(app: TestApp) {

@@ -297,6 +297,34 @@ both_databases! {
         assert_eq!(bearer(&app, &proven.access_token).delete(&path).await.status, 204);
     }
 
+    async fn a_strict_client_is_refused_as_the_specifications_have_it(app: TestApp) {
+        let app = ready(app, &["otp"], &["all-applications"]).await;
+        app.add_totp("auth0|alice").await;
+        assert_eq!(app.admin().patch("/api/v2/doorward/clients/server", json!({ "strict": true })).await.status, 200);
+        let asked = password("alice").send(&app).await;
+        assert_eq!((asked.status, &asked.body["error"]), (400, &json!("mfa_required")), "{asked:?}");
+        let token = asked.body["mfa_token"].as_str().expect("a token").to_owned();
+        assert_refused(&give(OTP, &token).with("otp", "000000").send(&app).await, 400, "invalid_grant", "Invalid otp_code.");
+        assert_refused(&give(OTP, "nothing").with("otp", "000000").send(&app).await, 400, "invalid_grant", "Malformed mfa_token");
+        assert_refused(&challenge(&app, "nothing", json!({})).await, 400, "invalid_grant", "Malformed mfa_token");
+        let unproven = challenge(&app, &token, json!({ "client_secret": "wrong" })).await;
+        assert_refused(&unproven, 401, "invalid_client", "Unauthorized");
+        // One who has a factor enrols no second with the first missing.
+        let otp = json!({ "authenticator_types": ["otp"] });
+        let refused = associate(&app, &token, otp.clone()).await;
+        assert_eq!((refused.status, &refused.body["error"]), (400, &json!("access_denied")), "{refused:?}");
+        let unproven = associate(&app, &token, json!({ "authenticator_types": ["otp"], "client_secret": "wrong" })).await;
+        assert_refused(&unproven, 401, "invalid_client", "Unauthorized");
+        // Who shows a token alone names no client: there the tenant decides (RFC 6750 §3.1).
+        assert_refused(&bearer(&app, "nothing").get("/mfa/authenticators").await, 403, "invalid_grant", "Malformed mfa_token");
+        assert_eq!(app.admin().patch("/api/v2/doorward/protocol", json!({ "strict": true })).await.status, 200);
+        for answer in [bearer(&app, "nothing").get("/mfa/authenticators").await, bearer(&app, "nothing").delete("/mfa/authenticators/x").await, associate(&app, "nothing", otp).await] {
+            assert_refused(&answer, 401, "invalid_token", "Malformed mfa_token");
+            assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+        }
+        assert_eq!(bearer(&app, &token).get("/mfa/authenticators").await.status, 200);
+    }
+
     async fn a_user_without_a_way_and_a_client_without_the_grant_get_nothing(app: TestApp) {
         let app = ready(app, &["otp"], &["all-applications"]).await;
         app.add_factor(Factor::confirmed(&app.app, &"auth0|alice".into(), Kind::Phone).with_address("+440000009167")).await;

@@ -52,4 +52,26 @@ both_databases! {
         let second = browser.open(&Authorize::code("wide").with("prompt", "login").with("redirect_uri", "https://second.test/cb").path()).await;
         assert_eq!(form_action(&second)[..3], ["'self'", "https://second.test", "https://app.test"]);
     }
+
+    /// A window that auth0.js opened (`owp`) answers the page of the redirect URI's origin, and goes there itself where none opened it.
+    async fn a_window_that_was_opened_answers_the_apps_origin(app: TestApp) {
+        let app = prepared(app).await;
+        let request = Authorize::new("web", "token id_token").with("owp", "true");
+        let silent = browser(&app).get(&request.with("prompt", "none").path()).await;
+        assert_eq!((silent.status, silent.header("x-frame-options")), (200, "DENY"));
+        assert!(silent.text.contains("var message = {\"a\":\"response\",\"d\":{\"error\":\"login_required\""), "{}", silent.text);
+        let mut alice = signed_in(&app, "alice").await;
+        let answer = alice.get(&request.path()).await;
+        assert_eq!((answer.status, answer.header("cache-control"), answer.has("location")), (200, "no-cache, no-store", false));
+        for shown in ["var targetOrigin = \"https://app.test\";", "\"a\":\"response\"", "\"id_token\":", "\"access_token\":", &format!("var otherwise = \"{CALLBACK}#")] {
+            assert!(answer.text.contains(shown), "{shown}: {}", answer.text);
+        }
+        // Another mode that is named counts, and a code goes to the app.
+        for (name, value) in [("response_mode", "fragment"), ("response_type", "code"), ("owp", "false")] {
+            let answer = alice.get(&request.with(name, value).path()).await;
+            assert_eq!((answer.status, answer.location().starts_with(CALLBACK)), (302, true), "{name} {value}");
+        }
+        let elsewhere = alice.get(&request.with("redirect_uri", "https://evil.test/cb").path()).await;
+        assert!(elsewhere.status == 403 && !elsewhere.text.contains("postMessage"), "{elsewhere:?}");
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::registration::{PATH, assert_refused, metadata, open, registered};
 use crate::security::exchange::{Exchange, grant_of, userinfo};
-use crate::security::{browser, claims, prepared, signed_in};
+use crate::security::{API, browser, claims, prepared, signed_in};
 use crate::support::browser::CALLBACK;
 use crate::support::hook::Hook;
 use crate::support::{Authorize, Browser, TestApp};
@@ -53,6 +53,26 @@ both_databases! {
         assert_eq!(userinfo(&app, &bought.access_token).await.body["sub"], json!(own));
         let renewed = Exchange::refresh("web", &bought.refresh_token).send(&app).await;
         assert_eq!(claims(renewed.body["id_token"].as_str().expect("one"))["sub"], json!(own));
+    }
+
+    /// What is for an API names the user as the tenant knows them, whatever the client knows (docs/decisions/0013).
+    async fn an_api_is_told_who_the_user_is(app: TestApp) {
+        let app = prepared(app).await;
+        pairwise(&app, "web", json!({})).await;
+        let mut alice = signed_in(&app, "alice").await;
+        let known = sub(&mut alice, "web").await;
+        for audience in [API, &app.tenant.management_audience()] {
+            let request = Authorize::code("web").with("audience", audience).with("scope", "openid read:a read:current_user");
+            let mut landed = alice.open(&request.path()).await;
+            if landed.status == 200 {
+                landed = alice.submit(&landed, &[("action", "accept")]).await;
+            }
+            let answer = Exchange::code("web", &landed.param("code")).send(&app).await;
+            let bought = grant_of(&answer);
+            assert_eq!(claims(&bought.access_token)["sub"], "auth0|alice");
+            assert_eq!(claims(answer.body["id_token"].as_str().expect("one"))["sub"], json!(known));
+            assert_eq!(userinfo(&app, &bought.access_token).await.body["sub"], json!(known));
+        }
     }
 
     async fn a_hint_with_such_a_name_is_understood(app: TestApp) {

@@ -131,6 +131,17 @@ both_databases! {
         let body = json!({ "client_id": "phone", "connection": "email", "email": "ann@example.com", "verification_code": "000000" });
         let wrong = app.caller().post("/passwordless/verify", body).await;
         assert_eq!((wrong.status, &wrong.body["error"]), (400, &json!("invalid_grant")), "{wrong:?}");
+        let exchanged = give("000000").send(&app).await;
+        assert_refused(&exchanged, 400, "invalid_grant", WRONG);
+        // What is no code of the specifications' is told alike.
+        for (more, error) in [
+            (json!({ "connection": "nowhere" }), "bad.connection"),
+            (json!({ "email": "nobody" }), "bad.email"),
+            (json!({ "more": 1 }), "bad.request"),
+        ] {
+            let answer = start(&app, more).await;
+            assert_eq!((answer.status, &answer.body["error"]), (400, &json!(error)), "{answer:?}");
+        }
     }
 
     async fn a_code_signs_in_and_makes_its_user_once(app: TestApp) {

@@ -121,6 +121,35 @@ both_databases! {
         assert_eq!(caller.get(&path).await.body, replaced.body, "nothing of that was stored");
     }
 
+    /// RFC 7592 §2.2: it says of itself what a client may say, and not what its tenant says of it.
+    async fn what_its_tenant_says_of_it_it_cannot_take_back(app: TestApp) {
+        let app = open(app).await;
+        let made = registered(&app.caller(), with("token_endpoint_auth_method", json!("client_secret_post"))).await;
+        let (path, caller) = own(&app, &made);
+        let id = made.body["client_id"].as_str().expect("an id");
+        let (settings, doorward) = (format!("/api/v2/clients/{id}"), format!("/api/v2/doorward/clients/{id}"));
+        let held = json!({ "fapi2_security_profile": true, "strict": false });
+        assert_eq!(app.admin().patch(&doorward, held.clone()).await.status, 200);
+        let set = json!({ "client_metadata": { "ours": "yes" }, "is_token_endpoint_ip_header_trusted": false, "cross_origin_authentication": false });
+        assert_eq!(app.admin().patch(&settings, set).await.status, 200);
+        let before = app.admin().get(&settings).await.body;
+        let mut body = to_send(&made);
+        for (name, value) in [
+            ("fapi2_security_profile", json!(false)), ("strict", json!(true)), ("is_first_party", json!(true)), ("global", json!(true)),
+            ("tenant", json!("other")), ("client_metadata", json!({ "ours": "no" })), ("cross_origin_authentication", json!(true)),
+            ("is_token_endpoint_ip_header_trusted", json!(true)), ("client_name", json!("Renamed")),
+        ] {
+            body[name] = value;
+        }
+        let replaced = caller.put(&path, body).await;
+        assert_eq!((replaced.status, &replaced.body["client_name"]), (200, &json!("Renamed")), "{replaced:?}");
+        assert_eq!(app.admin().get(&doorward).await.body, held);
+        let mut after = app.admin().get(&settings).await.body;
+        assert_eq!(after["name"], "Renamed");
+        after["name"] = before["name"].clone();
+        assert_eq!(after, before);
+    }
+
     async fn a_client_that_removes_itself_is_gone(app: TestApp) {
         let app = open(app).await;
         let made = registered(&app.caller(), metadata()).await;

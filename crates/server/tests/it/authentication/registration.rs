@@ -110,6 +110,59 @@ both_databases! {
         assert!(["ES256", "PS256", "EdDSA"].iter().all(|name| keys.contains(name)), "{keys}");
     }
 
+    /// OpenID Connect Registration §2.
+    async fn a_client_registers_how_fresh_sign_ins_are_and_how_it_signs_requests(app: TestApp) {
+        let app = open(app).await;
+        let (key, mut wanted) = (ClientKey::number(0), metadata());
+        for (name, value) in [
+            ("default_max_age", json!(300)), ("require_auth_time", json!(true)), ("request_object_signing_alg", json!("PS256")),
+            ("jwks", json!({ "keys": [key.jwk()] })),
+        ] {
+            wanted[name] = value;
+        }
+        let answer = registered(&app.caller(), wanted).await;
+        assert_eq!([&answer.body["default_max_age"], &answer.body["require_auth_time"], &answer.body["request_object_signing_alg"]], [&json!(300), &json!(true), &json!("PS256")]);
+        let client = answer.body["client_id"].as_str().expect("has one").to_owned();
+        let own = format!("/api/v2/doorward/clients/{client}");
+        let known = json!({ "default_max_age": 300, "require_auth_time": true, "request_object_signing_alg": "PS256" });
+        assert_eq!(app.admin().get(&own).await.body, known);
+
+        let mut alice = browser(&app);
+        let began = app.app.clock.now().seconds();
+        let page = alice.open(&Authorize::code(&client).path()).await;
+        let asked = alice.submit(&page, &[("username", "alice@example.com"), ("password", crate::support::app::PASSWORD)]).await;
+        let landed = alice.submit(&asked, &[("action", "accept")]).await;
+        let secret = answer.body["client_secret"].as_str().expect("has one").to_owned();
+        let buy = async |code: String| {
+            let fields = [("grant_type", "authorization_code"), ("client_id", &*client), ("client_secret", &*secret), ("code", &*code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+            let bought = app.caller().form("/oauth/token", &fields).await;
+            claims(bought.body["id_token"].as_str().unwrap_or_else(|| panic!("{bought:?}")))
+        };
+        assert_eq!(buy(landed.param("code")).await["auth_time"], json!(began));
+        let silent = Authorize::code(&client).with("prompt", "none");
+        app.app.clock.advance(300);
+        assert_eq!(buy(alice.get(&silent.path()).await.param("code")).await["auth_time"], json!(began));
+        app.app.clock.advance(1);
+        assert_eq!(alice.get(&silent.path()).await.param("error"), "login_required", "the client said so for all its requests");
+        let said = silent.with("max_age", "600");
+        assert!(!alice.get(&said.path()).await.param("code").is_empty(), "a request says it for itself");
+        // Without it the sign-in is old enough, and its time is told all the same.
+        assert_eq!(app.admin().patch(&own, json!({ "default_max_age": null })).await.status, 200);
+        assert_eq!(buy(alice.get(&silent.path()).await.param("code")).await["auth_time"], json!(began));
+        assert_eq!(app.admin().patch(&own, json!({ "require_auth_time": null })).await.status, 200);
+        assert_eq!(buy(alice.get(&silent.path()).await.param("code")).await.get("auth_time"), None);
+
+        let object = key.assertion(&json!({ "iss": client, "aud": app.tenant.issuer, "client_id": client, "response_type": "code", "redirect_uri": CALLBACK, "scope": "openid", "state": "st", "prompt": "none" }));
+        let path = format!("/authorize?client_id={client}&request={object}");
+        let refused = alice.get(&path).await;
+        assert!(refused.status == 400 && refused.text.contains("it is not signed by the algorithm that the client registered"), "{refused:?}");
+        assert_eq!(app.admin().patch(&own, json!({ "request_object_signing_alg": "RS256" })).await.status, 200);
+        assert_eq!(alice.get(&path).await.param("state"), "st");
+        for wrong in [json!({ "default_max_age": -1 }), json!({ "request_object_signing_alg": "none" }), json!({ "require_auth_time": "yes" })] {
+            assert_eq!(app.admin().patch(&own, wrong).await.status, 400);
+        }
+    }
+
     async fn what_a_client_may_not_say_is_refused_and_nothing_stored(app: TestApp) {
         let app = open(app).await;
         let before = app.admin().get("/api/v2/clients?per_page=100").await.body;
@@ -143,6 +196,11 @@ both_databases! {
             ("initiate_login_uri", json!("javascript:alert(1)")),
             ("post_logout_redirect_uris", json!(["javascript:alert(1)"])),
             ("dpop_bound_access_tokens", json!("yes")),
+            ("default_max_age", json!(-1)),
+            ("default_max_age", json!("300")),
+            ("require_auth_time", json!("yes")),
+            ("request_object_signing_alg", json!("none")),
+            ("request_object_signing_alg", json!("ES256")),
         ] {
             let answer = app.caller().post(PATH, with(name, value.clone())).await;
             assert_refused(&answer, 400, "invalid_client_metadata");

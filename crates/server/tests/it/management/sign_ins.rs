@@ -75,6 +75,7 @@ impl SignIn {
             code_hash: None,
             family: None,
             jkt: None,
+            certificate: None,
             claims: None,
             expires_at: now.plus_seconds(3600),
         };
