@@ -200,3 +200,32 @@ test('a wrong password stays on the page, says so, and keeps the name', async ()
   assert.equal((await parseHash(page)).error, null);
   await page.context().close();
 });
+
+test('popup.authorize with owp: the window answers the page that opened it', async () => {
+  const user = await newUser();
+  const page = await visitor(browser);
+  await page.goto(home);
+  const options = settings({ audience: undefined, scope: 'openid email' });
+  const [popup] = await Promise.all([
+    page.waitForEvent('popup'),
+    page.evaluate((options) => {
+      window.answer = new Promise((resolve) => {
+        new window.auth0.WebAuth(options).popup.authorize({ owp: true }, (error, result) => resolve({ error, result }));
+      });
+    }, options),
+  ]);
+  await popup.locator('#username').waitFor();
+  await typePassword(popup, user);
+  const { error, result } = await page.evaluate(() => window.answer);
+  assert.equal(error, null);
+  const { claims } = await verified(result.idToken ?? result.id_token, { audience: client.client_id });
+  assert.deepEqual([claims.sub, claims.email], [user.user_id, user.email]);
+  // The next one needs nobody.
+  const again = await page.evaluate((options) => new Promise((resolve) => {
+    new window.auth0.WebAuth(options).popup.authorize({ owp: true, prompt: 'none' }, (error, result) => resolve({ error, result }));
+  }), options);
+  assert.equal(again.error, null);
+  assert.equal(popup.isClosed(), true);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
