@@ -275,4 +275,27 @@ both_databases! {
         let free = token(&mut browser, "buy:food").await;
         assert_eq!((&free["scope"], free.get("permissions")), (&json!("buy:food"), None));
     }
+
+    /// Authentication contract §2.1, §2.2; RFC 9068 §2.
+    async fn a_token_speaks_the_dialect_and_lasts_as_long_as_its_api_says(app: TestApp) {
+        let app = prepared(app).await;
+        shop(&app, "access_token").await;
+        let admin = app.admin();
+        let api = admin.get("/api/v2/resource-servers/https:%2F%2Fshop.test%2F").await.body;
+        let api = format!("/api/v2/resource-servers/{}", api["id"].as_str().expect("it has an id"));
+        let mut browser = browser(&app);
+        for (dialect, short, tells) in [("access_token", false, false), ("access_token_authz", false, true), ("rfc9068_profile", true, false), ("rfc9068_profile_authz", true, true)] {
+            let body = json!({ "token_dialect": dialect, "token_lifetime": 900, "token_lifetime_for_web": 600 });
+            assert_eq!(admin.patch(&api, body).await.status, 200);
+            let request = Authorize::new("page", "token").with("audience", SHOP).with("scope", "buy:food");
+            let landed = browser.sign_in(&request.path(), "alice@example.com").await;
+            let told = token(&mut browser, "buy:food").await;
+            assert_eq!(told["exp"].as_i64().zip(told["iat"].as_i64()).map(|(end, begin)| end - begin), Some(600), "{dialect}");
+            let named = ["azp", "client_id"].map(|name| told.get(name).cloned());
+            assert_eq!(named, if short { [None, Some(json!("page"))] } else { [Some(json!("page")), None] }, "{dialect}");
+            assert_eq!((told.get("jti").is_some(), told.get("permissions").is_some()), (short, tells), "{dialect}");
+            let header = landed.param("access_token").split('.').next().map(|part| claims(&format!(".{part}."))["typ"].clone());
+            assert_eq!(header, Some(json!(if short { "at+jwt" } else { "JWT" })), "{dialect}");
+        }
+    }
 }
