@@ -29,7 +29,14 @@ pub struct NewTenant {
 impl NewTenant {
     fn tenant(&self) -> Tenant {
         let host = self.host.to_ascii_lowercase();
-        Tenant { id: self.id.clone(), name: self.name.clone(), issuer: format!("https://{host}/"), host }
+        let issuer = format!("https://{host}/");
+        Tenant {
+            id: self.id.clone(),
+            name: self.name.clone(),
+            host,
+            canonical_issuer: issuer.clone(),
+            issuer,
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! `doorward admin …`: what has to be there before the Management API can be called at all (MG-11).
 
 use anyhow::{Context, bail};
+use db::Batch;
 use model::attack_protection::Breaches;
 use model::bootstrap::{self, Scopes};
+use model::clients::{self, Client};
 use model::tenants::{self, Tenant};
 use model::{App, Net};
 
-use crate::cli::{Admin, CreateClient, CreateTenant, Source, Target};
+use crate::cli::{Admin, CreateClient, CreateTenant, Domain, Source, Target};
 use crate::config::Issuer;
 use crate::program;
 
@@ -15,6 +17,8 @@ pub async fn run(command: Admin) -> anyhow::Result<()> {
     match command {
         Admin::CreateClient(command) => create_client(command).await,
         Admin::CreateTenant(command) => create_tenant(command).await,
+        Admin::AddDomain(command) => add_domain(command).await,
+        Admin::RemoveDomain(command) => remove_domain(command).await,
     }
 }
 
@@ -105,4 +109,80 @@ async fn create_tenant(command: CreateTenant) -> anyhow::Result<()> {
     println!("made the tenant {} at {}", tenant.id, tenant.issuer);
     program::close(app).await;
     Ok(())
+}
+
+async fn add_domain(command: Domain) -> anyhow::Result<()> {
+    let (app, tenant, further) = further_host(&command).await?;
+    if let Some(there) = tenants::load(&app, &further.host).await? {
+        bail!("{} is a host of the tenant {} already", there.host, there.id);
+    }
+    let decide = async || {
+        let mut batch = Batch::new();
+        tenants::insert_domain(&mut batch, &further, app.clock.now());
+        if let Some(mut client) = account_client(&app, &tenant).await? {
+            let page = account_page(&further);
+            client.callbacks.get_or_insert_default().push(page.clone());
+            client.allowed_logout_urls.get_or_insert_default().push(page);
+            client.web_origins.get_or_insert_default().push(origin(&further));
+            clients::save(&mut batch, &tenant.id, &mut client);
+        }
+        Ok::<_, db::Error>((batch, ()))
+    };
+    app.db.retry(decide).await?;
+    println!("the tenant {} is at {} too", tenant.id, further.issuer);
+    program::close(app).await;
+    Ok(())
+}
+
+async fn remove_domain(command: Domain) -> anyhow::Result<()> {
+    let (app, tenant, further) = further_host(&command).await?;
+    if further.host == tenant.host {
+        bail!("{} is the tenant's first host: its APIs are named after it", tenant.host);
+    }
+    if tenants::load(&app, &further.host).await?.is_none_or(|there| there.id != tenant.id) {
+        bail!("{} is no host of the tenant {}", further.host, tenant.id);
+    }
+    let decide = async || {
+        let mut batch = Batch::new();
+        tenants::remove_domain(&mut batch, &further);
+        if let Some(mut client) = account_client(&app, &tenant).await? {
+            let (page, origin) = (account_page(&further), origin(&further));
+            let lists = [&mut client.callbacks, &mut client.allowed_logout_urls, &mut client.web_origins];
+            for list in lists.into_iter().flatten() {
+                list.retain(|url| *url != page && *url != origin);
+            }
+            clients::save(&mut batch, &tenant.id, &mut client);
+        }
+        Ok::<_, db::Error>((batch, ()))
+    };
+    app.db.retry(decide).await?;
+    println!("the tenant {} is at {} no more", tenant.id, further.issuer);
+    program::close(app).await;
+    Ok(())
+}
+
+/// The data, the tenant by its first host, and the same at the host that the command names.
+async fn further_host(command: &Domain) -> anyhow::Result<(App, Tenant, Tenant)> {
+    let issuer = Issuer::parse(&command.issuer).map_err(|error| anyhow::anyhow!("--issuer: {error}"))?;
+    let app = open(&command.target.source).await?;
+    let named = tenant(&app, &command.target).await?;
+    let tenant = tenants::find(&app, &named.id).await?.context("the tenant is gone")?;
+    let further = Tenant { issuer: format!("https://{}/", issuer.host), host: issuer.host, ..tenant.clone() };
+    Ok((app, tenant, further))
+}
+
+/// The client of the account page, if some client lists it, to be changed.
+async fn account_client(app: &App, tenant: &Tenant) -> Result<Option<Client>, db::Error> {
+    match clients::find_by_callback(app, &tenant.id, &account_page(tenant)).await? {
+        Some(id) => clients::load(app, &tenant.id, id.as_str()).await,
+        None => Ok(None),
+    }
+}
+
+fn account_page(tenant: &Tenant) -> String {
+    format!("{}account/", tenant.issuer)
+}
+
+fn origin(tenant: &Tenant) -> String {
+    tenant.issuer.trim_end_matches('/').to_owned()
 }

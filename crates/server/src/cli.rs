@@ -252,6 +252,28 @@ pub enum Admin {
     #[command(after_help = "Example:\n  \
         doorward admin create-tenant --config doorward.toml --issuer https://id.example.com/")]
     CreateTenant(CreateTenant),
+    /// Let a tenant be reached at a further host, whose tokens name it as their issuer
+    #[command(after_help = "Example:\n  \
+        doorward admin add-domain --config doorward.toml --issuer https://login.example.com/\n\n\
+        Its name has to lead here, and the certificate has to be good for it. Apps are pointed at the host that they \
+        shall use; the APIs keep their identifiers, the Management API too.")]
+    AddDomain(Domain),
+    /// Stop answering at a further host of a tenant
+    #[command(after_help = "Example:\n  \
+        doorward admin remove-domain --config doorward.toml --issuer https://login.example.com/\n\n\
+        The tokens of that host are good nowhere from then on.")]
+    RemoveDomain(Domain),
+}
+
+/// `doorward admin add-domain` and `remove-domain`.
+#[derive(Args, Debug)]
+pub struct Domain {
+    /// Whose host it is.
+    #[command(flatten)]
+    pub target: Target,
+    /// Where the tenant is reached too: an https origin
+    #[arg(long, value_name = "URL")]
+    pub issuer: String,
 }
 
 /// `doorward admin create-client`.

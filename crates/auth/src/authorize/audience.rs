@@ -165,7 +165,7 @@ impl Audience {
     ) -> Result<Vec<String>, AudienceError> {
         let denied = || AudienceError::Denied(api.identifier.clone());
         if api.is_system {
-            // Third parties never get a system API, and nobody one of another host of the tenant.
+            // Third parties never get a system API.
             let ours = |audience: String| client.is_first_party && api.identifier == audience;
             if ours(tenant.management_audience()) {
                 return Ok(CURRENT_USER_SCOPES.map(str::to_owned).to_vec());

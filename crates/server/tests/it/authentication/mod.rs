@@ -12,6 +12,7 @@ mod connections;
 pub mod cross_origin;
 mod dbconnections;
 pub mod device;
+mod domains;
 mod error_pages;
 mod factor_steps;
 mod factors;

@@ -105,6 +105,25 @@ both_databases! {
         assert_eq!(complaint(&unknown), "doorward: the Management API has no scope read:everything\n");
     }
 
+    /// A further host answers, and its account page knows where it is.
+    async fn a_tenant_is_given_a_further_host_and_loses_it(engine: Engine) {
+        let site = Site::new(engine).await;
+        let domain = |command: &str, issuer: &str| site.command(&["admin", command, "--issuer", issuer]);
+        assert!(domain("add-domain", "https://login.test").status.success());
+        let again = domain("add-domain", "https://login.test");
+        assert_eq!(complaint(&again), "doorward: login.test is a host of the tenant id-test already\n");
+        {
+            let server = site.serve();
+            let config = server.json("GET", "/account/config.json", "x-forwarded-host: login.test\r\n", "").await;
+            assert_eq!((&config["domain"], &config["audience"]), (&json!("login.test"), &json!("https://id.test/api/v2/")));
+        }
+        let first = domain("remove-domain", "https://id.test");
+        assert_eq!(complaint(&first), "doorward: id.test is the tenant's first host: its APIs are named after it\n");
+        assert!(domain("remove-domain", "https://login.test").status.success());
+        let unknown = domain("remove-domain", "https://login.test");
+        assert_eq!(complaint(&unknown), "doorward: login.test is no host of the tenant id-test\n");
+    }
+
     async fn keys_are_listed_rotated_and_revoked(engine: Engine) {
         let site = Site::new(engine).await;
         let list = || {
