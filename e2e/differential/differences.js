@@ -62,9 +62,9 @@ export const REASONS = [
     requests: ['token: password', 'token: client credentials of a client that has none', 'token: a code of a client that has none', 'token: client credentials with a scope that there is not'],
   },
   {
-    why: '**`/userinfo` takes a token from one `Authorization` header and nowhere else**, which RFC 6750 §2 allows; every refusal is 401, and tells a reason where a token was tried.',
+    why: '**`/userinfo` takes a token from one `Authorization` header or from a form, and nowhere else**, which RFC 6750 §2 allows; every refusal is 401, and tells a reason where a token was tried.',
     requests: [
-      'userinfo: a token in a form', 'userinfo: a token in the query', 'userinfo: a token in header and query', 'userinfo: a token as a bound one', 'userinfo: an empty token', 'userinfo: another scheme', 'userinfo: a token with a space',
+      'userinfo: a token in the query', 'userinfo: a token in header and query', 'userinfo: a token as a bound one', 'userinfo: an empty token', 'userinfo: another scheme', 'userinfo: a token with a space',
     ],
   },
   {

@@ -166,6 +166,7 @@ const MOST: usize = 100;
 
 /// The parameters that mean something here: these may not be repeated, and must be text.
 const KNOWN: &[&str] = &[
+    "access_token",
     "acr_values",
     "audience",
     "auth_req_id",

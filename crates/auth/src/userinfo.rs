@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,13 +17,20 @@ use model::{App, UserId, subjects};
 use serde_json::{Map, Value};
 
 use crate::issue::as_specified;
+use crate::params::Params;
 use crate::possession::only;
 use crate::scopes::Scopes;
 use crate::visit::Visit;
 
 /// `GET|POST /userinfo`: the claims that the token's scopes allow. Every refusal is 401.
-pub async fn userinfo(State(_): State<App>, visit: Visit, method: Method, headers: HeaderMap) -> Response {
-    match claims(&visit, &method, &headers).await {
+pub async fn userinfo(
+    State(_): State<App>,
+    visit: Visit,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    match claims(&visit, &method, &headers, &body).await {
         Ok(Granted { user, scopes, named, client, strict }) => {
             let mut body = Map::new();
             match subjects::of(&visit.app, &visit.tenant.id, &client, &user.id).await {
@@ -120,10 +128,19 @@ struct Granted {
 }
 
 /// The user and scopes of the token: opaque, or a JWT for an API that names this endpoint too.
-async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<Granted, Unopened> {
+async fn claims(
+    visit: &Visit,
+    method: &Method,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Granted, Unopened> {
     let untried =
         || if headers.contains_key(header::AUTHORIZATION) { Unopened::Token } else { Unopened::NoToken };
-    let (scheme, token) = shown(headers).ok_or_else(untried)?;
+    let posted = posted(method, headers, body);
+    let (scheme, token) = match &posted {
+        Some(token) if !headers.contains_key(header::AUTHORIZATION) => (Scheme::Bearer, token.as_str()),
+        _ => shown(headers).ok_or_else(untried)?,
+    };
     let (app, tenant) = (&visit.app, &visit.tenant);
     let (opened, issued_at) = if token.contains('.') {
         let verified = match app.keys.verify(app, &tenant.id, token).await {
@@ -155,9 +172,15 @@ async fn claims(visit: &Visit, method: &Method, headers: &HeaderMap) -> Result<G
     let scopes = Scopes::parse(&opened.scope);
     let client = clients::find(app, &tenant.id, opened.client_id.as_str()).await?;
     let client = client.filter(|_| scopes.has("openid")).ok_or(Unopened::Token)?;
+    let strict = visit.is_strict_for(&client).await?;
+    match (&posted, headers.contains_key(header::AUTHORIZATION)) {
+        (Some(_), false) if !strict => return Err(Unopened::NoToken),
+        // RFC 6750 §2: a client shows its token in one way.
+        (Some(_), true) if strict => return Err(Unopened::Token),
+        _ => {}
+    }
     certified(visit, opened.certificate.as_deref())?;
     possession(visit, method, headers, (scheme, token), opened.jkt.as_deref()).await?;
-    let strict = visit.is_strict_for(&client).await?;
     let user = users::find(&app.db, &tenant.id, &opened.user_id).await?;
     // A token older than its user is another user's who had the same id.
     let living = user
@@ -219,7 +242,15 @@ enum Scheme {
     Bound,
 }
 
-/// The token of the one `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). Query and body are not looked at.
+/// The token that a form brings (RFC 6750 §2.2): of strict clients alone, as Auth0 looks at the header and nowhere else.
+fn posted(method: &Method, headers: &HeaderMap, body: &[u8]) -> Option<String> {
+    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
+    let is_form = method == Method::POST && kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let params = is_form.then(|| Params::parse_form(std::str::from_utf8(body).ok()?).ok())??;
+    params.get("access_token").map(str::to_owned)
+}
+
+/// The token of the one `Authorization` header (RFC 6750 §2.1, RFC 9449 §7.1). The query is not looked at.
 fn shown(headers: &HeaderMap) -> Option<(Scheme, &str)> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (first, None) = (values.next()?, values.next()) else { return None };

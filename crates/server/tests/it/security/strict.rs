@@ -8,19 +8,19 @@ use super::{API, browser, claims, prepared, signed_in};
 use crate::support::browser::CALLBACK;
 use crate::support::{Answer, Authorize, Browser, TestApp};
 
-const ISSUER: &str = "https://id.test/";
-const INVALID_CODE: &str = "Invalid authorization code";
-const INVALID_REFRESH: &str = "Unknown or invalid refresh token.";
+pub const ISSUER: &str = "https://id.test/";
+pub const INVALID_CODE: &str = "Invalid authorization code";
+pub const INVALID_REFRESH: &str = "Unknown or invalid refresh token.";
 
 /// Where the whole tenant is strict.
-async fn strict(app: TestApp) -> TestApp {
+pub async fn strict(app: TestApp) -> TestApp {
     let app = prepared(app).await;
     let set = app.admin().patch("/api/v2/doorward/protocol", json!({ "strict": true })).await;
     assert_eq!(set.status, 200, "{}", set.text);
     app
 }
 
-async fn code(browser: &mut Browser, request: &Authorize) -> String {
+pub async fn code(browser: &mut Browser, request: &Authorize) -> String {
     let answer = browser.get(&request.path()).await;
     let code = answer.param("code");
     assert!(!code.is_empty(), "{answer:?}");
@@ -29,14 +29,14 @@ async fn code(browser: &mut Browser, request: &Authorize) -> String {
 
 /// The names of what came back, and that its `iss` is the issuer's.
 #[track_caller]
-fn names(answer: &Answer) -> Vec<String> {
+pub fn names(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.param("iss"), ISSUER, "{answer:?}");
     answer.returned().into_keys().collect()
 }
 
 /// Exactly this error, with the state of the request and who refuses.
 #[track_caller]
-fn assert_told(answer: &Answer, error: &str) {
+pub fn assert_told(answer: &Answer, error: &str) {
     assert_eq!(names(answer), ["error", "error_description", "iss", "state"], "{answer:?}");
     assert_eq!((answer.param("error").as_str(), answer.param("state").as_str()), (error, "st"));
 }
@@ -236,5 +236,33 @@ both_databases! {
         assert_eq!(app.admin().patch("/api/v2/doorward/clients/web", json!({ "strict": false })).await.status, 200);
         let lax = userinfo(&app, bought.body["access_token"].as_str().expect("is there")).await;
         assert!(matches!(&lax.body["updated_at"], Value::String(_)), "{lax:?}");
+    }
+
+    /// RFC 6750 §2.2: a form may bring the token, once and alone.
+    async fn a_strict_client_may_post_its_token_to_userinfo(app: TestApp) {
+        let app = strict(app).await;
+        let mut alice = signed_in(&app, "alice").await;
+        let request = Authorize::code("web");
+        let token = grant_of(&Exchange::code("web", &code(&mut alice, &request).await).send(&app).await).access_token;
+        let form: [(&str, &str); 1] = [("access_token", &token)];
+        let told = app.caller().form("/userinfo", &form).await;
+        assert_eq!((told.status, &told.body), (200, &json!({ "sub": "auth0|alice" })), "{told:?}");
+        let refused = |answer: Answer, challenge: &str| {
+            assert_eq!((answer.status, answer.text.as_str()), (401, "Unauthorized"), "{answer:?}");
+            assert_eq!(answer.header("www-authenticate"), challenge);
+        };
+        let (none, invalid) = (
+            "Bearer realm=\"Users\"",
+            "Bearer realm=\"Users\", error=\"invalid_token\", error_description=\"The access token is not valid\"",
+        );
+        let header = app.caller().with("authorization", &format!("Bearer {token}"));
+        refused(header.form("/userinfo", &form).await, invalid);
+        refused(app.caller().form("/userinfo", &[("access_token", "other")]).await, invalid);
+        refused(app.caller().form("/userinfo", &[("access_token", &*token), ("access_token", &*token)]).await, none);
+        refused(app.caller().post("/userinfo", json!({ "access_token": token })).await, none);
+        refused(app.caller().get(&format!("/userinfo?access_token={token}")).await, none);
+        assert_eq!(app.admin().patch("/api/v2/doorward/clients/web", json!({ "strict": false })).await.status, 200);
+        refused(app.caller().form("/userinfo", &form).await, none);
+        assert_eq!(header.form("/userinfo", &form).await.status, 200);
     }
 }
