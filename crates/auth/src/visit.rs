@@ -303,19 +303,19 @@ fn set_cookie(name: &'static str, value: &str, max_age: Option<i64>) -> HeaderVa
     HeaderValue::from_str(&text).expect("names and values are plain ASCII")
 }
 
-/// The value of cookie `name`, if it is one that we could have set.
+/// The value of cookie `name`, if it is one that we could have set. What else a browser brings to this host is others': it need not even be
+/// text.
 fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    let ours = |value: &str| {
-        value.len() == 43 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    let ours = |value: &[u8]| {
+        value.len() == 43 && value.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
     };
     headers
         .get_all(header::COOKIE)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(known, value)| *known == name && ours(value))
-        .map(|(_, value)| value.to_owned())
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .find(|value| ours(value))
+        .and_then(|value| String::from_utf8(value.to_vec()).ok())
 }
 
 /// `response` with `cookie` set, if there is one.

@@ -50,6 +50,16 @@ pub fn fields<'a>(
 }
 
 both_databases! {
+    /// What other programs of the domain set is in the same header, in whatever bytes.
+    async fn a_cookie_of_somebody_else_hides_none_of_ours(app: TestApp) {
+        let app = prepared(app).await;
+        let mut alice = browser(&app);
+        alice.cookies.insert("A".to_owned(), "bl\u{e4}u".to_owned());
+        let landed = alice.sign_in(&Authorize::code("web").path(), "alice@example.com").await;
+        assert_signed_in(&landed);
+        assert_signed_in(&silent(&alice).await);
+    }
+
     async fn ls_01_each_sign_in_has_a_cookie_of_its_own(app: TestApp) {
         let app = prepared(app).await;
         let mut alice = browser(&app);
