@@ -16,7 +16,7 @@ use crate::support::{Answer, Authorize, TestApp};
 const MISMATCH: &str = "The provided redirect_uri is not in the list of allowed callback URLs.";
 
 /// What an attacker would have run.
-const HOSTILE: &str = "\"><script>alert(1)</script>'&amp;<img src=x onerror=alert(2)>\u{2028}%00\\";
+pub const HOSTILE: &str = "\"><script>alert(1)</script>'&amp;<img src=x onerror=alert(2)>\u{2028}%00\\";
 
 /// Whatever the redirect URI, somebody who is signed in stays here, and no code is made.
 async fn assert_no_redirect(app: &TestApp, client: &str, redirect_uris: &[&str]) {
@@ -422,7 +422,7 @@ both_databases! {
 }
 
 /// The message that a `web_message` page posts.
-fn message_of(page: &Answer) -> Value {
+pub fn message_of(page: &Answer) -> Value {
     let (_, rest) =
         page.text.split_once("var authorizationResponse = ").unwrap_or_else(|| panic!("{page:?}"));
     let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
@@ -431,7 +431,7 @@ fn message_of(page: &Answer) -> Value {
 
 /// Nothing of the page is markup that somebody else wrote, and its policy would not run any.
 #[track_caller]
-fn assert_runs_nothing_but_its_own(page: &Answer, scripts: usize) {
+pub fn assert_runs_nothing_but_its_own(page: &Answer, scripts: usize) {
     assert!(!page.text.contains("alert(1)</script>") && !page.text.contains("<img src=x"), "{}", page.text);
     assert_eq!(page.text.matches("<script").count(), scripts, "{}", page.text);
     let policy = page.header("content-security-policy");

@@ -20,6 +20,8 @@ pub mod refusals;
 mod rights;
 mod sessions;
 mod strict;
+mod strict_authorize;
+mod strict_token;
 mod token;
 
 use db::{FromValue, Value as Stored, params};

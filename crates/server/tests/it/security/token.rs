@@ -297,7 +297,7 @@ both_databases_at_once! {
 }
 
 /// A token cut, lengthened, and in other case.
-fn mangle(token: &str) -> Vec<String> {
+pub fn mangle(token: &str) -> Vec<String> {
     let other_case =
         |c: char| if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     vec![
