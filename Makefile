@@ -1,6 +1,6 @@
 # The same on a laptop and in CI. Needs Rust, Node (20.19 or newer) and a C compiler; .ci/needs gets or asks for the rest.
 
-.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench bench-scale torture once acme package package-try help
+.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench bench-scale torture once fuzz acme package package-try help
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -18,9 +18,11 @@ test: needs fmt-check web lint unit e2e ## Everything that CI runs
 
 fmt: ## Format the Rust code
 	$(CARGO) fmt --all
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml
 
 fmt-check:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 
 lint: web ## Clippy without warnings, types of the web app, licences and advisories where cargo-deny is installed
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
@@ -52,6 +54,12 @@ torture: web ## Kills, outages, a full disk, jumping clocks, stops and upgrades,
 
 once: web ## Races for what is good once, long (ROUNDS=10000 by default)
 	DOORWARD_REQUIRE_ACCOUNT=1 ROUNDS=$(or $(ROUNDS),10000) $(CARGO) test --locked --release -p server --test it storage::once -- --nocapture --test-threads=1
+
+fuzz: ## Feed every parser of what strangers send, ten minutes each (needs cargo-fuzz and a nightly toolchain; TARGETS="jwt dpop" for some, SECONDS_EACH=60)
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+	@cd fuzz && for target in $(or $(TARGETS),$(notdir $(wildcard fuzz/seeds/*))); do mkdir -p corpus/$$target && \
+		$(CARGO) +nightly fuzz run $$target corpus/$$target seeds/$$target -- -dict=words.dict -max_len=4096 -rss_limit_mb=2048 \
+		-max_total_time=$(or $(SECONDS_EACH),600) || exit 1; done
 
 acme: web ## Certificates from a test authority (needs Go, which builds it)
 	@command -v go >/dev/null || { echo "go is missing: it builds the authority, pebble" >&2; exit 1; }

@@ -8,6 +8,7 @@ mod device;
 mod documented;
 pub mod exchange;
 mod factors;
+mod fuzzed;
 mod guessing;
 mod jwt;
 mod linking;
