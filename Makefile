@@ -1,6 +1,6 @@
 # The same on a laptop and in CI. Needs Rust, Node (20.19 or newer) and a C compiler; .ci/needs gets or asks for the rest.
 
-.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench bench-scale torture once fuzz acme package package-try help
+.PHONY: run test needs fmt fmt-check lint unit web e2e e2e-sdks bench bench-scale torture once otel fuzz acme package package-try help
 .DEFAULT_GOAL := help
 
 CARGO ?= cargo
@@ -26,6 +26,7 @@ fmt-check:
 
 lint: web ## Clippy without warnings, types of the web app, licences and advisories where cargo-deny is installed
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) clippy --locked --workspace --features server/otel -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check; else echo "cargo-deny is not installed: licences and advisories are not checked"; fi
 
 unit: web ## Unit and integration tests, on SQLite and PostgreSQL
@@ -54,6 +55,9 @@ torture: web ## Kills, outages, a full disk, jumping clocks, stops and upgrades,
 
 once: web ## Races for what is good once, long (ROUNDS=10000 by default)
 	DOORWARD_REQUIRE_ACCOUNT=1 ROUNDS=$(or $(ROUNDS),10000) $(CARGO) test --locked --release -p server --test it storage::once -- --nocapture --test-threads=1
+
+otel: web ## Traces for OpenTelemetry: builds the feature and runs its tests
+	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) test --locked --workspace --features server/otel --test it program::traces
 
 fuzz: ## Feed every parser of what strangers send, ten minutes each (needs cargo-fuzz and a nightly toolchain; TARGETS="jwt dpop" for some, SECONDS_EACH=60)
 	@$(CARGO) fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }

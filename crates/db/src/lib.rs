@@ -11,6 +11,7 @@ mod health;
 mod migrations;
 mod postgres;
 mod retry;
+mod spans;
 mod sqlite;
 mod stats;
 #[cfg(any(test, feature = "testing"))]
@@ -32,6 +33,7 @@ pub use value::{FromValue, Row, Value};
 
 use cache::{Cache, Key};
 use postgres::Postgres;
+use spans::Asked;
 use sqlite::Sqlite;
 use stats::Tally;
 
@@ -102,9 +104,10 @@ impl Db {
         let sql = sql.into();
         batch::check_query(&sql, &params)?;
         self.note([&sql]);
+        let asked = Asked::query(&self.0.engine, "read", &sql);
         match &self.0.engine {
-            Engine::Sqlite(sqlite) => sqlite.read(&sql, &params),
-            Engine::Postgres(postgres) => Box::pin(postgres.read(&sql, &params)).await,
+            Engine::Sqlite(sqlite) => asked.here(|| sqlite.read(&sql, &params)),
+            Engine::Postgres(postgres) => asked.wait(Box::pin(postgres.read(&sql, &params))).await,
         }
     }
 
@@ -118,9 +121,10 @@ impl Db {
         let sql = sql.into();
         batch::check_query(&sql, &params)?;
         self.note([&sql]);
+        let asked = Asked::query(&self.0.engine, "scan", &sql);
         match &self.0.engine {
-            Engine::Sqlite(sqlite) => sqlite.scan(sql, params).await,
-            Engine::Postgres(postgres) => Box::pin(postgres.read(&sql, &params)).await,
+            Engine::Sqlite(sqlite) => asked.wait(sqlite.scan(sql, params)).await,
+            Engine::Postgres(postgres) => asked.wait(Box::pin(postgres.read(&sql, &params))).await,
         }
     }
 
@@ -133,7 +137,8 @@ impl Db {
             Engine::Postgres(postgres) => {
                 batch::check_query(&sql, &params)?;
                 self.note([&sql]);
-                Box::pin(postgres.list(&sql, &params)).await
+                let asked = Asked::query(&self.0.engine, "list", &sql);
+                asked.wait(Box::pin(postgres.list(&sql, &params))).await
             }
         }
     }
@@ -142,9 +147,10 @@ impl Db {
     pub async fn snapshot(&self, queries: Vec<(Sql, Vec<Value>)>) -> Result<Vec<Vec<Row>>, Error> {
         queries.iter().try_for_each(|(sql, params)| batch::check_query(sql, params))?;
         self.note(queries.iter().map(|(sql, _)| sql));
+        let asked = Asked::several(&self.0.engine, "snapshot", queries.iter().map(|(sql, _)| sql));
         match &self.0.engine {
-            Engine::Sqlite(sqlite) => sqlite.snapshot(&queries),
-            Engine::Postgres(postgres) => Box::pin(postgres.snapshot(&queries)).await,
+            Engine::Sqlite(sqlite) => asked.here(|| sqlite.snapshot(&queries)),
+            Engine::Postgres(postgres) => asked.wait(Box::pin(postgres.snapshot(&queries))).await,
         }
     }
 
@@ -158,9 +164,11 @@ impl Db {
         let own = batch.statements.len();
         batch.log_changes();
         self.note(batch.statements.iter().map(|statement| &statement.sql));
+        let statements = batch.statements.iter().map(|statement| &statement.sql);
+        let asked = Asked::several(&self.0.engine, "commit", statements);
         let mut outcome = match &self.0.engine {
-            Engine::Sqlite(sqlite) => sqlite.commit(batch).await?,
-            Engine::Postgres(postgres) => Box::pin(postgres.commit(batch)).await?,
+            Engine::Sqlite(sqlite) => asked.wait(sqlite.commit(batch)).await?,
+            Engine::Postgres(postgres) => asked.wait(Box::pin(postgres.commit(batch))).await?,
         };
         outcome.affected.truncate(own);
         outcome.rows.truncate(own);

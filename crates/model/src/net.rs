@@ -21,6 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+use tracing::Instrument;
+use tracing::field::Empty;
 use url::{Host, Url};
 
 /// How long a whole request may take, from the name to the end of the answer.
@@ -46,6 +48,19 @@ pub enum NetError {
     /// It took too long.
     #[error("no answer came within 10 seconds")]
     Late,
+}
+
+impl NetError {
+    /// One word for it.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Url => "url",
+            Self::Unknown(_) => "unknown_name",
+            Self::Refused(_) => "refused_address",
+            Self::Failed(_) => "failed",
+            Self::Late => "timeout",
+        }
+    }
 }
 
 type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
@@ -173,8 +188,24 @@ impl Net {
         body: Bytes,
     ) -> Result<Answer, NetError> {
         let url = self.check(url)?;
-        let asked = self.send(method, &url, headers, body);
-        tokio::time::timeout(LONGEST, asked).await.unwrap_or(Err(NetError::Late))
+        // For traces; paths and queries may hold secrets of their owners.
+        let span = tracing::debug_span!(
+            target: "traces",
+            "call",
+            otel.name = method.as_str(),
+            otel.kind = "client",
+            "http.request.method" = method.as_str(),
+            "server.address" = url.host_str(),
+            "http.response.status_code" = Empty,
+            "error.type" = Empty,
+        );
+        let asked = self.send(method, &url, headers, body).instrument(span.clone());
+        let answer = tokio::time::timeout(LONGEST, asked).await.unwrap_or(Err(NetError::Late));
+        match &answer {
+            Ok((status, ..)) => span.record("http.response.status_code", status.as_u16()),
+            Err(error) => span.record("error.type", error.kind()),
+        };
+        answer
     }
 
     /// Gets a JSON document, and answers the status and the body that came back; of one that is too long none.

@@ -131,11 +131,17 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     headers_seconds = 30                                # for a request's headers\n  \
     request_seconds = 30                                # for a whole request and its answer\n  \
     [outbound]                                          # optional: networks beside the Internet that log streams and mail may go to\n  \
-    allow = [\"10.0.0.25\"]\n\n\
+    allow = [\"10.0.0.25\"]\n  \
+    [traces]                                            # optional, in programs with the feature otel\n  \
+    collector = \"http://127.0.0.1:4318/v1/traces\"\n  \
+    share = 1.0                                         # of what begins a trace\n  \
+    headers = { x-api-key = \"…\" }\n  \
+    from_proxies = false                                # go on with what trusted proxies began\n\n\
     Each key can be overridden by a variable: DOORWARD_DATABASE, DOORWARD_DATABASE_REPLICA, DOORWARD_LISTEN, DOORWARD_ISSUER, \
     DOORWARD_MASTER_KEY_FILE, DOORWARD_BREACHED_PASSWORDS_FILE, DOORWARD_LOG, DOORWARD_TRUSTED_PROXIES (with commas), DOORWARD_TLS_CERTIFICATE, \
     DOORWARD_TLS_KEY, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST, DOORWARD_MONITORING_LISTEN, DOORWARD_STOPPING_ANNOUNCE_SECONDS, DOORWARD_STOPPING_DRAIN_SECONDS, DOORWARD_LIMITS_PLAN, DOORWARD_LIMITS_CONNECTIONS, DOORWARD_LIMITS_HEADERS_SECONDS, \
-    DOORWARD_LIMITS_REQUEST_SECONDS, DOORWARD_OUTBOUND_ALLOW. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
+    DOORWARD_LIMITS_REQUEST_SECONDS, DOORWARD_OUTBOUND_ALLOW, DOORWARD_TRACES_COLLECTOR, DOORWARD_TRACES_SHARE, DOORWARD_TRACES_HEADERS (name=value, with commas), \
+    DOORWARD_TRACES_FROM_PROXIES. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
     SIGTERM and SIGINT finish the requests in flight, within 30 seconds unless told. SIGHUP reads the certificate again.";
 
 const BACKUP: &str = "Copy the SQLite database into one file as it is at this moment, while the server runs and writes: every change that was \

@@ -65,6 +65,8 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     listener(&mut report, &config).await;
     descriptors(&mut report, &config);
     database(&mut report, &config, &keys).await;
+    #[cfg(feature = "otel")]
+    collector(&mut report, &config).await;
     report.end()
 }
 
@@ -316,6 +318,19 @@ async fn name(report: &mut Report, tenant: &Tenant) {
             &tenant.host,
             "has no address that this machine knows",
             "point its DNS name at the server or its proxy",
+        ),
+    }
+}
+
+#[cfg(feature = "otel")]
+async fn collector(report: &mut Report, config: &Config) {
+    let Some(traces) = &config.traces else { return };
+    match crate::traces::try_out(traces).await {
+        Ok(()) => report.good("traces", "the collector takes them"),
+        Err(error) => report.wrong(
+            "traces",
+            format!("the collector does not take them: {error}"),
+            "requests are answered all the same, and their traces are lost: look at `[traces]` and at the collector",
         ),
     }
 }

@@ -33,3 +33,5 @@ pub mod router;
 pub mod security_headers;
 pub mod serve;
 pub mod tls;
+#[cfg(feature = "otel")]
+pub mod traces;

@@ -4,8 +4,9 @@ use anyhow::Context;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Libraries that see headers and bodies before we do: what they would say in detail holds tokens.
-const KEPT_SHORT: [&str; 4] = ["h2=info", "hyper=info", "hyper_util=info", "rustls=info"];
+/// Libraries that see headers and bodies before we do: what they would say in detail holds tokens. And the spans of traces, which are
+/// for a collector.
+const KEPT_SHORT: [&str; 5] = ["h2=info", "hyper=info", "hyper_util=info", "rustls=info", "traces=off"];
 
 fn discreet(filter: EnvFilter) -> EnvFilter {
     KEPT_SHORT.iter().fold(filter, |filter, directive| {
@@ -13,19 +14,38 @@ fn discreet(filter: EnvFilter) -> EnvFilter {
     })
 }
 
-/// JSON lines at `filter` (`info`, `warn,server=debug`, …).
-pub fn structured(filter: &str) -> anyhow::Result<()> {
+fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
     let filter =
         EnvFilter::try_new(filter).context("`log` is no filter: write \"info\" or \"warn,server=debug\"")?;
+    Ok(discreet(filter))
+}
+
+/// JSON lines at `filter` (`info`, `warn,server=debug`, …).
+pub fn structured(filter: &str) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_span_list(false)
         .with_writer(std::io::stderr)
-        .with_env_filter(discreet(filter))
+        .with_env_filter(parse(filter)?)
         .finish()
         .try_init()
         .context("logging was started before")
+}
+
+/// [`structured`], and spans to a collector.
+#[cfg(feature = "otel")]
+pub fn traced(filter: &str, tracer: opentelemetry_sdk::trace::SdkTracer) -> anyhow::Result<()> {
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::SubscriberExt;
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_span_list(false)
+        .with_writer(std::io::stderr)
+        .with_filter(parse(filter)?);
+    let all = tracing_subscriber::registry().with(lines).with(crate::traces::spans(tracer));
+    all.try_init().context("logging was started before")
 }
 
 /// Lines for a person; `RUST_LOG` overrides the level.

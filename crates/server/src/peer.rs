@@ -27,11 +27,20 @@ pub struct Proxies {
     pub trusted: Arc<[IpNet]>,
     /// Whether nobody else may connect: plain HTTP behind a proxy.
     pub only: bool,
+    /// Whether the traces that they have begun go on here.
+    pub begin_traces: bool,
 }
 
 impl Proxies {
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(&address))
+    }
+
+    /// Whether the trace that a request tells of goes on here: strangers do not decide what is traced.
+    #[cfg(feature = "otel")]
+    pub fn began_trace(&self, request: &Request) -> bool {
+        let remote = request.extensions().get::<RemoteAddress>();
+        self.begin_traces && remote.is_some_and(|remote| self.trusts(remote.0.ip().to_canonical()))
     }
 
     /// The rightmost address that no trusted proxy stands behind: what lies left of it anybody can write.
@@ -111,7 +120,7 @@ mod tests {
 
     fn client(forwarded: &[&str]) -> String {
         let trusted = ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()];
-        let proxies = Proxies { trusted: Arc::new(trusted), only: false };
+        let proxies = Proxies { trusted: Arc::new(trusted), ..Proxies::default() };
         let mut headers = HeaderMap::new();
         for line in forwarded {
             headers.append("x-forwarded-for", HeaderValue::from_bytes(line.as_bytes()).unwrap());

@@ -11,7 +11,8 @@ use axum::response::Response;
 use model::Random;
 use tracing::{Level, Span};
 
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
+use crate::peer::Proxies;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,6 +44,7 @@ impl Counter {
 pub struct Entry {
     id: String,
     span: Span,
+    traced: Span,
     started: Instant,
     method: Method,
     route: Option<MatchedPath>,
@@ -50,8 +52,9 @@ pub struct Entry {
 
 impl Entry {
     /// Gives the request its id. What is logged in the span carries it.
-    pub fn begin(counter: &Counter, request: &Request) -> Self {
+    pub fn begin(counter: &Counter, proxies: &Proxies, request: &Request) -> Self {
         let id = counter.next();
+        let traced = trace(&id, proxies, request);
         let span = tracing::info_span!(
             "request",
             id,
@@ -61,12 +64,17 @@ impl Entry {
             tenant = tracing::field::Empty,
         );
         let route = request.extensions().get().cloned();
-        Self { id, span, started: Instant::now(), method: request.method().clone(), route }
+        Self { id, span, traced, started: Instant::now(), method: request.method().clone(), route }
     }
 
-    /// In which the request is to be answered.
+    /// In which the request is to be answered: what is logged there names it.
     pub fn span(&self) -> Span {
         self.span.clone()
+    }
+
+    /// The span around that one, which a collector gets.
+    pub fn traced(&self) -> Span {
+        self.traced.clone()
     }
 
     /// Logs and counts what came of it, and puts the id on the answer.
@@ -75,6 +83,10 @@ impl Entry {
         metrics.request(self.route.as_ref().map_or("", MatchedPath::as_str), &self.method, status, took);
         if let Some(GrantType(grant)) = response.extensions().get() {
             metrics.grant(grant, status, took);
+        }
+        self.traced.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            self.traced.record("otel.status_code", "ERROR");
         }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.span.in_scope(|| match status {
@@ -91,4 +103,28 @@ impl Entry {
             response.headers_mut().insert(REQUEST_ID, id);
         }
     }
+}
+
+/// The span for traces, by OpenTelemetry's names. It holds no more of what the caller said than a log line does, and not their address.
+fn trace(id: &str, proxies: &Proxies, request: &Request) -> Span {
+    let route = request.extensions().get().map_or("", MatchedPath::as_str);
+    let method = metrics::method(request.method());
+    let span = tracing::debug_span!(
+        target: "traces",
+        "request",
+        otel.name = format!("{method} {route}").trim_end(),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        "http.request.method" = method,
+        "http.route" = route,
+        "http.response.status_code" = tracing::field::Empty,
+        "doorward.request_id" = id,
+    );
+    #[cfg(feature = "otel")]
+    if proxies.began_trace(request) {
+        crate::traces::go_on(&span, request.headers());
+    }
+    #[cfg(not(feature = "otel"))]
+    let _ = proxies;
+    span
 }

@@ -70,8 +70,9 @@ struct Way {
 
 /// From the socket to the handler and back. Whoever refuses the request on its way, the answer has its headers and its line in the log.
 async fn go(State(way): State<Arc<Way>>, request: Request, next: Next) -> Response {
-    let entry = Entry::begin(&way.counter, &request);
-    let mut response = enter(&way, request, next).instrument(entry.span()).await;
+    let entry = Entry::begin(&way.counter, &way.proxies, &request);
+    let answered = enter(&way, request, next).instrument(entry.span());
+    let mut response = answered.instrument(entry.traced()).await;
     security_headers::add(&mut response);
     entry.end(&way.metrics, &mut response);
     response

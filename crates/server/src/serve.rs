@@ -16,12 +16,15 @@ use crate::metrics::Metrics;
 use crate::monitoring::Monitoring;
 use crate::peer::Proxies;
 use crate::tls::Certificate;
-use crate::{jobs, logging, panics, program, router};
+use crate::{jobs, panics, program, router};
 
 /// Runs until SIGTERM or SIGINT. Everything that can be refused is refused before the first connection is accepted.
 pub async fn run(path: &Path) -> anyhow::Result<()> {
     let config = program::configuration(path)?;
-    logging::structured(&config.log)?;
+    #[cfg(not(feature = "otel"))]
+    crate::logging::structured(&config.log)?;
+    #[cfg(feature = "otel")]
+    let traces = crate::traces::begin(&config)?;
     panics::log_them();
     let mut certificate = match &config.transport {
         Transport::Tls { certificate, key } => Some(Certificate::new(Certificate::read(certificate, key)?)),
@@ -70,7 +73,8 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
             }
         });
     }
-    let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into() };
+    let begin_traces = config.traces.is_some_and(|traces| traces.from_proxies);
+    let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into(), begin_traces };
     let router = router::counted(app.clone(), proxies, config.self_service, metrics, |routes| routes);
     let jobs = jobs::start(&app, Delivery::Provider);
     let renewal = renewal.map(|renewal| tokio::spawn(renewal.run()));
@@ -95,5 +99,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     jobs.stop().await;
     program::close(app).await;
     tracing::info!("stopped");
+    #[cfg(feature = "otel")]
+    traces.end().await;
     Ok(())
 }

@@ -8,6 +8,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use tracing::Instrument;
 
 use super::providers::Provider;
 use super::render::Mail;
@@ -106,7 +107,10 @@ pub(super) async fn send(
     let provider = able(provider)?;
     let message = message(mail, id, host)?;
     let transport = transport(net, provider, host).await?;
-    match tokio::time::timeout(LONGEST, transport.send(message)).await {
+    let server = provider.credential("smtp_host");
+    let span =
+        tracing::debug_span!(target: "traces", "mail", otel.kind = "client", "server.address" = server);
+    match tokio::time::timeout(LONGEST, transport.send(message).instrument(span)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => {
             // RFC 5321 §4.2.3: these speak of the recipient, not of us.

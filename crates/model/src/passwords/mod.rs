@@ -17,6 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
 use zeroize::Zeroizing;
 
 use formats::Engine;
@@ -82,13 +83,19 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<Asked>,
     closed: bool,
+}
+
+/// A job, and the span of whoever waits for it.
+struct Asked {
+    job: Job,
+    span: Span,
 }
 
 /// What a thread of the pool does next.
 enum Next {
-    Work(Job),
+    Work(Asked),
     /// Nothing came for a while: its memory is of use to others.
     Rest,
     End,
@@ -155,8 +162,8 @@ impl Hasher {
     /// `TooLong`, or `Busy` when the queue is full.
     pub async fn hash(&self, password: String) -> Result<String, HashError> {
         let (answer, hashed) = oneshot::channel();
-        self.enqueue(password, |password| Job::Hash { password, answer })?;
-        hashed.await.map_err(|_| HashError::Busy)
+        let span = self.enqueue(password, |password| Job::Hash { password, answer })?;
+        hashed.instrument(span).await.map_err(|_| HashError::Busy)
     }
 
     /// Compares a password with a stored hash. With `None`, for a user that is not there or has no password, it does
@@ -169,8 +176,8 @@ impl Hasher {
     /// `TooLong`, or `Busy` when the queue is full.
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<Verdict, HashError> {
         let (answer, verdict) = oneshot::channel();
-        self.enqueue(password, |password| Job::Verify { password, hash, answer })?;
-        verdict.await.map_err(|_| HashError::Busy)
+        let span = self.enqueue(password, |password| Job::Verify { password, hash, answer })?;
+        verdict.instrument(span).await.map_err(|_| HashError::Busy)
     }
 
     /// How many hashes have been done, of either kind, since the start.
@@ -188,7 +195,12 @@ impl Hasher {
         self.shared.refused.load(Ordering::Relaxed)
     }
 
-    fn enqueue(&self, password: String, job: impl FnOnce(Zeroizing<String>) -> Job) -> Result<(), HashError> {
+    /// The span that is answered is the traces', and lasts until the answer.
+    fn enqueue(
+        &self,
+        password: String,
+        job: impl FnOnce(Zeroizing<String>) -> Job,
+    ) -> Result<Span, HashError> {
         let password = Zeroizing::new(password);
         if password.len() > LONGEST {
             return Err(HashError::TooLong);
@@ -196,16 +208,18 @@ impl Hasher {
         let mut queue = self.shared.lock();
         if queue.waiting.len() >= self.shared.capacity {
             // Those who have gone away do not count.
-            queue.waiting.retain(|job| !job.is_abandoned());
+            queue.waiting.retain(|asked| !asked.job.is_abandoned());
         }
         if queue.waiting.len() >= self.shared.capacity {
             self.shared.refused.fetch_add(1, Ordering::Relaxed);
             return Err(HashError::Busy);
         }
-        queue.waiting.push_back(job(password));
+        let ahead = queue.waiting.len() as u64;
+        let span = tracing::debug_span!(target: "traces", "password", "doorward.waiting" = ahead);
+        queue.waiting.push_back(Asked { job: job(password), span: span.clone() });
         drop(queue);
         self.shared.arrived.notify_one();
-        Ok(())
+        Ok(span)
     }
 }
 
@@ -237,8 +251,8 @@ impl Shared {
         let mut late = false;
         loop {
             match queue.waiting.pop_front() {
-                Some(job) if job.is_abandoned() => {}
-                Some(job) => return Next::Work(job),
+                Some(asked) if asked.job.is_abandoned() => {}
+                Some(asked) => return Next::Work(asked),
                 None if queue.closed => return Next::End,
                 None if rested => queue = self.arrived.wait(queue).unwrap_or_else(PoisonError::into_inner),
                 None if late => return Next::Rest,
@@ -270,16 +284,26 @@ fn work(shared: &Shared, mut engine: Engine) {
         match shared.next(engine.is_rested()) {
             Next::End => return,
             Next::Rest => engine.rest(),
-            Next::Work(Job::Hash { password, answer }) => {
-                let hash = engine.hash(password.as_bytes());
-                shared.done.fetch_add(1, Ordering::Relaxed);
-                let _ = answer.send(hash);
+            Next::Work(Asked { job, span }) => {
+                // Inside the other, so that a trace shows how long it waited.
+                let hashing = tracing::debug_span!(target: "traces", parent: &span, "hash");
+                hashing.in_scope(|| answer(job, &mut engine, &shared.done));
             }
-            Next::Work(Job::Verify { password, hash, answer }) => {
-                let verdict = engine.verify(&password, hash.as_deref());
-                shared.done.fetch_add(1, Ordering::Relaxed);
-                let _ = answer.send(verdict);
-            }
+        }
+    }
+}
+
+fn answer(job: Job, engine: &mut Engine, done: &AtomicU64) {
+    match job {
+        Job::Hash { password, answer } => {
+            let hash = engine.hash(password.as_bytes());
+            done.fetch_add(1, Ordering::Relaxed);
+            let _ = answer.send(hash);
+        }
+        Job::Verify { password, hash, answer } => {
+            let verdict = engine.verify(&password, hash.as_deref());
+            done.fetch_add(1, Ordering::Relaxed);
+            let _ = answer.send(verdict);
         }
     }
 }

@@ -16,6 +16,9 @@ use serde::Deserialize;
 use crate::listener::Bounds;
 
 mod acme;
+mod traces;
+
+pub use traces::Traces;
 
 /// The variables that override a key, in the order of the file's documentation.
 const VARIABLES: &[&str] = &[
@@ -41,6 +44,10 @@ const VARIABLES: &[&str] = &[
     "DOORWARD_LIMITS_HEADERS_SECONDS",
     "DOORWARD_LIMITS_REQUEST_SECONDS",
     "DOORWARD_LOG",
+    "DOORWARD_TRACES_COLLECTOR",
+    "DOORWARD_TRACES_FROM_PROXIES",
+    "DOORWARD_TRACES_HEADERS",
+    "DOORWARD_TRACES_SHARE",
 ];
 
 /// Read by the build and by a command; they may be left over in the environment.
@@ -79,6 +86,8 @@ pub struct Config {
     pub outbound: Vec<IpNet>,
     /// The log filter, `info` by default.
     pub log: String,
+    /// Where spans go, if anywhere. Never anywhere without the feature `otel`.
+    pub traces: Option<Traces>,
 }
 
 /// Who ends TLS.
@@ -165,6 +174,7 @@ struct File {
     limits: Option<LimitsTable>,
     outbound: Option<Outbound>,
     log: Option<String>,
+    traces: Option<traces::Table>,
 }
 
 #[derive(Default, Deserialize)]
@@ -304,6 +314,7 @@ impl Config {
         let self_service = Limits { import: largest.map_or(self_service.import, u64::from), ..self_service };
         let limits = file.limits.unwrap_or_default();
         let bounds = bounds(&mut calls, file.stopping.unwrap_or_default(), &limits)?;
+        let traces = Traces::check(file.traces, &mut |name| variables.take(name))?;
         let plan = plan(variables.take("DOORWARD_LIMITS_PLAN").or(limits.plan))?;
         let self_service = Limits { plan, ..self_service };
         Ok(Self {
@@ -322,6 +333,7 @@ impl Config {
             breached_passwords,
             self_service,
             log,
+            traces,
         })
     }
 }

@@ -25,6 +25,11 @@ const METHODS: [Method; 7] =
     [Method::GET, Method::POST, Method::PATCH, Method::PUT, Method::DELETE, Method::OPTIONS, Method::HEAD];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
+/// The method, or `_OTHER` for one that a stranger made up.
+pub fn method(method: &Method) -> &str {
+    if METHODS.contains(method) { method.as_str() } else { "_OTHER" }
+}
+
 /// The counters of one process. Clones are handles to the same ones.
 #[derive(Clone, Default)]
 pub struct Metrics(Arc<Counters>);

@@ -20,7 +20,8 @@ pub fn certificate(name: &str) -> String {
 
 /// Where 10.0.0.0/8 are proxies, whose word on certificates is taken.
 pub async fn behind_a_proxy(engine: Engine) -> TestApp {
-    let proxies = Proxies { trusted: ["10.0.0.0/8".parse().expect("is a network")].into(), only: false };
+    let proxies =
+        Proxies { trusted: ["10.0.0.0/8".parse().expect("is a network")].into(), ..Proxies::default() };
     TestApp::with_proxies(engine, proxies).await
 }
 

@@ -34,7 +34,7 @@ async fn logged_ip(app: &TestApp, caller: &Caller) -> String {
 }
 
 fn proxied(only: bool) -> Proxies {
-    Proxies { trusted: ["10.0.0.0/8".parse().expect("is a network")].into(), only }
+    Proxies { trusted: ["10.0.0.0/8".parse().expect("is a network")].into(), only, ..Proxies::default() }
 }
 
 both_databases! {

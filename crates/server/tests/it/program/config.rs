@@ -108,6 +108,12 @@ fn up_04_settings_that_contradict_each_other_or_are_unsafe() {
         ),
         (GOOD.to_owned(), &[("DOORWARD_LISTEN", "443")], "`listen` is not an address and port: "),
         (GOOD.to_owned(), &[("DOORWARD_LOG", "info,[")], "`log` is no filter: "),
+        #[cfg(not(feature = "otel"))]
+        (
+            format!("{GOOD}[traces]\ncollector = \"http://127.0.0.1:4318/v1/traces\"\n"),
+            &[],
+            "`[traces]` needs a program that is built with the feature `otel`",
+        ),
     ] {
         let refused = files.refusal(&text, variables);
         assert!(refused.starts_with(said), "{refused}, not {said}");

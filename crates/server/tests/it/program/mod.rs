@@ -8,3 +8,5 @@ mod doctor;
 mod first_setup;
 mod monitoring;
 mod process;
+#[cfg(feature = "otel")]
+mod traces;
