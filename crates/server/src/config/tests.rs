@@ -66,7 +66,7 @@ fn unknown_keys_and_variables_are_refused() {
         refusal("databse = \"sqlite:x\"", &[]),
         "/etc/doorward/doorward.toml:1: unknown field `databse`, expected one of `database`, \
          `database_replica`, `listen`, `issuer`, `tls`, `acme`, `trusted_proxies`, `master_key_file`, \
-         `breached_passwords_file`, `self_service`, `imports`, `monitoring`, `stopping`, `limits`, `outbound`, `log`"
+         `breached_passwords_file`, `self_service`, `imports`, `monitoring`, `stopping`, `limits`, `outbound`, `log`, `traces`"
     );
     assert!(
         refusal(GOOD, &[("DOORWARD_LISTN", "x")]).starts_with("unknown environment variable DOORWARD_LISTN;")
