@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use crate::{Db, Sql};
 
@@ -155,7 +156,15 @@ impl Pair {
         let script =
             format!("CREATE DATABASE {name} ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
         Postgres::execute(&addresses("postgres")[0], &script).await;
-        addresses(&name)
+        let both = addresses(&name);
+        // The standby has heard of it by now, and yet may have to copy its files.
+        for _ in 0..600 {
+            if crate::postgres::Postgres::execute_script(&both[1], "SELECT 1").await.is_ok() {
+                return both;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the standby does not come to have {name}");
     }
 
     /// An address that leads to whichever of the two takes writes.
