@@ -182,8 +182,9 @@ pub async fn complete(
 impl Assurance {
     /// What the session and the request tell (authentication contract §2.4).
     fn of(request: &Request, session: &Session) -> Self {
-        let acr = request.multi_factor.then(|| MULTI_FACTOR.to_owned());
-        Self { multi_factor: session.mfa_at.is_some(), acr }
+        let multi_factor = session.mfa_at.is_some();
+        let acr = (request.multi_factor && multi_factor).then(|| MULTI_FACTOR.to_owned());
+        Self { multi_factor, acr }
     }
 }
 
@@ -207,7 +208,7 @@ fn code(
         audience: request.audience.identifier().to_owned(),
         auth_time,
         mfa: session.mfa_at.is_some(),
-        acr: request.multi_factor.then(|| MULTI_FACTOR.to_owned()),
+        acr: Assurance::of(request, session).acr,
         jkt: request.dpop_jkt.clone(),
         claims: request.named_claims(),
         details: request.details.clone(),

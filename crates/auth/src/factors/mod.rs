@@ -80,11 +80,15 @@ pub async fn missing(
             return Ok(Some(next(&guardian, &factors, user)));
         }
     }
-    if !request.multi_factor && (!guardian.asks_everywhere() || is_remembered(visit, user).await?) {
+    let policy = guardian.asks_everywhere() && !is_remembered(visit, user).await?;
+    if !request.multi_factor && !policy {
         return Ok(None);
     }
     let factors = factors::list(&app.db, tenant, &user.id).await?;
-    Ok(Some(next(&guardian, &factors, user)))
+    Ok(match next(&guardian, &factors, user) {
+        Missing::Impossible if !policy && request.takes_less() => None,
+        missing => Some(missing),
+    })
 }
 
 /// [`missing`] for a proof that came to the token endpoint: no browser is remembered there. Who has a factor gives it in any case

@@ -173,6 +173,13 @@ impl Request {
 }
 
 impl Request {
+    /// Whether the client is answered without the second factor that it asked for, where its user can give none: `acr_values` is a wish (OIDC Core
+    /// §3.1.2.1), and `acr` tells whether it was met. Auth0 refuses, and what is essential is no wish.
+    pub fn takes_less(&self) -> bool {
+        let essential = self.claims.id_token.iter().any(|claim| claim.name == "acr" && claim.essential);
+        self.target.is_strict() && !essential
+    }
+
     /// The request of a device that waits, as if it were one of its client's: whatever comes of it stays on pages of ours.
     pub async fn for_device(visit: &Visit, code: &DeviceCode) -> Result<Self, Refusal> {
         let (app, tenant) = (&visit.app, &*visit.tenant);

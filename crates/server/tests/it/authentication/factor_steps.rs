@@ -2,11 +2,12 @@
 
 use db::{Batch, params};
 use model::factors::{Factor, Kind, codes};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::security::{browser, prepared, signed_in};
+use crate::security::exchange::Exchange;
+use crate::security::{browser, claims, prepared, signed_in};
 use crate::support::browser::{CALLBACK, Form};
-use crate::support::factors::{page_of, shown};
+use crate::support::factors::{MULTI_FACTOR, page_of, shown};
 use crate::support::{Authorize, Browser, TestApp};
 
 const CHALLENGE: &str = "/u/mfa-otp-challenge";
@@ -151,6 +152,26 @@ both_databases! {
         app.add_recovery_code("auth0|alice").await;
         let refused = browser(&app).sign_in(&Authorize::code("web").multi_factor().path(), "alice@example.com").await;
         assert_eq!(refused.param("error"), "unmet_authentication_requirements", "{refused:?}");
+    }
+
+    /// OIDC Core §3.1.2.1: `acr_values` is a wish where the specifications count, and `acr` does not say what did not happen.
+    async fn a_strict_client_takes_less_where_its_user_can_give_no_factor(app: TestApp) {
+        let app = prepared(app).await;
+        let wish = Authorize::code("web").multi_factor();
+        let refused = browser(&app).sign_in(&wish.path(), "alice@example.com").await;
+        assert_eq!(refused.param("error"), "unmet_authentication_requirements", "{refused:?}");
+        let strict = app.admin().patch("/api/v2/doorward/clients/web", json!({ "strict": true })).await;
+        assert_eq!(strict.status, 200, "{}", strict.text);
+        let landed = browser(&app).sign_in(&wish.path(), "alice@example.com").await;
+        let bought = Exchange::code("web", &landed.param("code")).send(&app).await;
+        let told = claims(bought.body["id_token"].as_str().unwrap_or_else(|| panic!("{bought:?}")));
+        assert_eq!((&told["sub"], &told["acr"], &told["amr"]), (&json!("auth0|alice"), &Value::Null, &Value::Null));
+        let essential = json!({ "id_token": { "acr": { "essential": true, "value": MULTI_FACTOR } } }).to_string();
+        let refused = browser(&app).sign_in(&Authorize::code("web").with("claims", &essential).path(), "alice@example.com").await;
+        assert_eq!(refused.param("error"), "unmet_authentication_requirements", "{refused:?}");
+        app.guard(&["otp"], &[]).await;
+        let page = browser(&app).sign_in(&wish.path(), "alice@example.com").await;
+        assert!(page.text.contains("/u/mfa-otp-enrollment"), "who can enrol is asked to: {page:?}");
     }
 
     async fn a_page_of_another_step_leads_back_to_this_one(app: TestApp) {

@@ -39,6 +39,7 @@ both_databases! {
 
     async fn az_08_a_strict_prompt_none_never_shows_a_page(app: TestApp) {
         let app = strict(app).await;
+        app.guard(&["otp"], &[]).await;
         let silent = Authorize::code("web").with("prompt", "none");
         let management = app.tenant.management_audience();
         let consent = silent.with("audience", &management).with("scope", "openid read:current_user");
