@@ -267,7 +267,7 @@ pub enum Admin {
     /// Stop answering at a further host of a tenant
     #[command(after_help = "Example:\n  \
         doorward admin remove-domain --config doorward.toml --issuer https://login.example.com/\n\n\
-        The tokens of that host are good nowhere from then on.")]
+        JWTs of that host are good nowhere from then on.")]
     RemoveDomain(Domain),
 }
 

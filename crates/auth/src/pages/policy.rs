@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use model::seal::digest;
 use url::{Host, Url};
 
+use super::Texts;
+
 /// A page on its way out, with the headers that keep it alone in its window.
 ///
 /// Nothing may frame it or be loaded into it but our own assets and images; forms go to us and to `form_targets`.
@@ -27,6 +29,26 @@ pub struct Html {
     pub frame: Option<String>,
     /// Whether other sites may frame the page: only `web_message` answers, which show nothing.
     pub framed: bool,
+}
+
+impl Html {
+    /// A page that shows nothing and runs one script.
+    pub fn of_script(script: String, framed: bool) -> Self {
+        let body = format!(
+            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\
+             <body><script>{script}</script></body></html>",
+            Texts::of("en").get("redirect/web-message/pageTitle"),
+        );
+        Self {
+            status: StatusCode::OK,
+            body,
+            form_targets: FormTargets::default(),
+            style: None,
+            script: Some(script),
+            frame: None,
+            framed,
+        }
+    }
 }
 
 impl IntoResponse for Html {

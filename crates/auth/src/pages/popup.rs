@@ -1,10 +1,9 @@
 //! The answer to a window that auth0.js opened (`owp`): a message to the page that opened it, in the words of WinChan, the library that waits for it.
 
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
-use super::{FormTargets, Html, Texts, in_script};
+use super::{Html, in_script};
 
 /// Hands the response to the page that opened the window, and to no other origin; where there is none, the window goes to the app.
 #[derive(Debug)]
@@ -36,21 +35,6 @@ impl PopupPage {
 
 impl IntoResponse for PopupPage {
     fn into_response(self) -> Response {
-        let script = self.script();
-        let body = format!(
-            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\
-             <body><script>{script}</script></body></html>",
-            Texts::of("en").get("redirect/web-message/pageTitle"),
-        );
-        Html {
-            status: StatusCode::OK,
-            body,
-            form_targets: FormTargets::default(),
-            style: None,
-            script: Some(script),
-            frame: None,
-            framed: false,
-        }
-        .into_response()
+        Html::of_script(self.script(), false).into_response()
     }
 }

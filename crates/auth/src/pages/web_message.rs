@@ -1,11 +1,10 @@
 //! The answer of `response_mode=web_message`: a message to the window that opened or framed us.
 
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{FormTargets, Html, Texts};
+use super::Html;
 
 /// Hands the response to the app's window, and to no other origin. It may be framed and shows nothing.
 #[derive(Debug)]
@@ -85,22 +84,7 @@ pub fn in_script(value: &Value) -> String {
 
 impl IntoResponse for WebMessagePage {
     fn into_response(self) -> Response {
-        let script = self.script();
-        let body = format!(
-            "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\
-             <body><script>{script}</script></body></html>",
-            Texts::of("en").get("redirect/web-message/pageTitle"),
-        );
-        Html {
-            status: StatusCode::OK,
-            body,
-            form_targets: FormTargets::default(),
-            style: None,
-            script: Some(script),
-            frame: None,
-            framed: true,
-        }
-        .into_response()
+        Html::of_script(self.script(), true).into_response()
     }
 }
 

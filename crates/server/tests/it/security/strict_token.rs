@@ -1,12 +1,11 @@
 //! TK once more, where the specifications count: the same rules, with 400 and the errors of RFC 6749 §5.2 and RFC 8628 §3.5.
 
-use axum::http::Method;
 use serde_json::json;
 
 use super::exchange::{Exchange, assert_refused, at_once, grant_of, userinfo};
 use super::refresh::{add_rotating, bought};
 use super::strict::{INVALID_CODE, INVALID_REFRESH, code, strict};
-use super::token::mangle;
+use super::token::{assert_takes_single_strings, mangle};
 use super::{API, codes, signed_in};
 use crate::authentication::device::{GRANT, begin, poll, ready};
 use crate::support::{Answer, Authorize, TestApp};
@@ -101,18 +100,7 @@ both_databases! {
         for mangled in mangle(&whole) {
             assert_invalid(&Exchange::code("web", &mangled).send(&app).await, INVALID_CODE);
         }
-        let good = serde_json::to_value(Exchange::code("web", &whole).object()).expect("is JSON");
-        for name in ["code", "grant_type", "client_id", "client_secret", "redirect_uri", "code_verifier"] {
-            for value in [json!([whole]), json!({ "$ne": "" }), json!(7)] {
-                let mut body = good.clone();
-                body[name] = value;
-                let answer = app.caller().post("/oauth/token", body).await;
-                assert_refused(&answer, 400, "invalid_request", &format!("Parameter {name} must be a string"));
-            }
-            let twice = good.to_string().replacen('{', &format!("{{\"{name}\":{},", good[name]), 1);
-            let answer = app.caller().send(Method::POST, "/oauth/token", Some("application/json"), twice).await;
-            assert_refused(&answer, 400, "invalid_request", &format!("Parameter {name} must not be repeated"));
-        }
+        assert_takes_single_strings(&app, &whole).await;
         assert_eq!(codes(&app).await, before, "the code is as it was");
         let own = grant_of(&Exchange::code("web", &whole).send(&app).await);
         for mangled in mangle(&own.refresh_token) {

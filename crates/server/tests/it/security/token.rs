@@ -243,29 +243,14 @@ both_databases! {
             let answer = Exchange::code("web", &mangled).send(&app).await;
             assert_refused(&answer, 403, "invalid_grant", INVALID);
         }
-        let good = serde_json::to_value(Exchange::code("web", &code).object()).expect("is JSON");
-        for name in ["code", "grant_type", "client_id", "client_secret", "redirect_uri", "code_verifier"] {
-            for value in [json!([code]), json!({ "$ne": "" }), json!(7), json!(true), json!([])] {
-                let mut body = good.clone();
-                body[name] = value;
-                let answer = app.caller().post("/oauth/token", body).await;
-                assert_refused(&answer, 400, "invalid_request", &format!("Parameter {name} must be a string"));
-            }
-            let twice = good.to_string().replacen('{', &format!("{{\"{name}\":{},", good[name]), 1);
-            let answer = app.caller().send(Method::POST, "/oauth/token", Some("application/json"), twice).await;
-            assert_refused(&answer, 400, "invalid_request", &format!("Parameter {name} must not be repeated"));
-            let listed = Exchange::code("web", &code).renamed(name, &format!("{name}[]"));
-            assert_refused(&listed.send(&app).await, 400, "invalid_request", &format!("Parameter {name} must be a string"));
-            let doubled = Exchange::code("web", &code).adding(name, "x");
-            assert_refused(&doubled.send(&app).await, 400, "invalid_request", &format!("Parameter {name} must not be repeated"));
-        }
+        assert_takes_single_strings(&app, &code).await;
         for (kind, body) in [("application/json", "[]"), ("application/json", "{"), ("application/json", "null")] {
             let answer = app.caller().send(Method::POST, "/oauth/token", Some(kind), body.to_owned()).await;
             assert_refused(&answer, 400, "invalid_request", "The request body is neither a form nor a JSON object");
         }
         assert_eq!((codes(&app).await, families(&app).await), (before, 0));
 
-        let bought = grant_of(&app.caller().post("/oauth/token", good).await);
+        let bought = grant_of(&Exchange::code("web", &code).send(&app).await);
         for mangled in mangle(&bought.refresh_token) {
             let answer = Exchange::refresh("web", &mangled).send(&app).await;
             assert_refused(&answer, 403, "invalid_grant", "Unknown or invalid refresh token.");
@@ -293,6 +278,28 @@ both_databases_at_once! {
             }
             assert_eq!(families(&app).await, 0, "what the one bought is taken back");
         }
+    }
+}
+
+/// Each parameter of the exchange of `code` is one string, or is refused and changes nothing.
+pub async fn assert_takes_single_strings(app: &TestApp, code: &str) {
+    let good = serde_json::to_value(Exchange::code("web", code).object()).expect("is JSON");
+    for name in ["code", "grant_type", "client_id", "client_secret", "redirect_uri", "code_verifier"] {
+        let (no_string, repeated) =
+            (format!("Parameter {name} must be a string"), format!("Parameter {name} must not be repeated"));
+        for value in [json!([code]), json!({ "$ne": "" }), json!(7), json!(true), json!([])] {
+            let mut body = good.clone();
+            body[name] = value;
+            let answer = app.caller().post("/oauth/token", body).await;
+            assert_refused(&answer, 400, "invalid_request", &no_string);
+        }
+        let twice = good.to_string().replacen('{', &format!("{{\"{name}\":{},", good[name]), 1);
+        let answer = app.caller().send(Method::POST, "/oauth/token", Some("application/json"), twice).await;
+        assert_refused(&answer, 400, "invalid_request", &repeated);
+        let listed = Exchange::code("web", code).renamed(name, &format!("{name}[]"));
+        assert_refused(&listed.send(app).await, 400, "invalid_request", &no_string);
+        let doubled = Exchange::code("web", code).adding(name, "x");
+        assert_refused(&doubled.send(app).await, 400, "invalid_request", &repeated);
     }
 }
 
