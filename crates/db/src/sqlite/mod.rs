@@ -185,13 +185,24 @@ async fn tidy(queue: mpsc::WeakSender<Job>) {
     }
 }
 
+/// This process's claim on a database file. It ends with this, even if a program that is being started has a copy of the handle just then.
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of the database file ends with the process");
+        }
+    }
+}
+
 /// Takes `PATH.lock` for this process: two processes on one file would each have a writer and a cache.
-pub(crate) fn lock(path: &Path) -> Result<File, Error> {
+pub(crate) fn lock(path: &Path) -> Result<Lock, Error> {
     let beside = beside(path, ".lock");
     let cannot = |error: &dyn std::fmt::Display| Error::Failed(format!("{}: {error}", beside.display()));
     let file = create(&beside).map_err(|error| cannot(&error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Failed(format!(
             "{} is in use by another process; only one may open it",
             path.display()
@@ -290,6 +301,19 @@ mod tests {
     use rusqlite::StatementStatus;
 
     use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_holder() {
+        let address = crate::testing::sqlite();
+        let path = Path::new(address.trim_start_matches("sqlite:"));
+        let held = lock(path).unwrap();
+        // As a child process has it between its fork and its start.
+        let copy = held.0.try_clone().unwrap();
+        assert!(lock(path).is_err());
+        drop(held);
+        assert!(lock(path).is_ok());
+        drop(copy);
+    }
 
     #[test]
     fn a_kept_statement_is_planned_once() {

@@ -1,6 +1,5 @@
 //! The one thread that writes: it takes what is queued, runs each batch in a savepoint, commits once, and answers all.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,9 +8,9 @@ use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::oneshot::Sender;
 
-use super::Broken;
 use super::migrate::migrate;
 use super::statements::{Failure, run};
+use super::{Broken, Lock};
 use crate::cache::Cache;
 use crate::stats::Tally;
 use crate::{Batch, Error, Migration, Outcome};
@@ -57,7 +56,7 @@ pub(super) struct Writer {
     pub tally: Arc<Tally>,
     pub broken: Arc<Broken>,
     /// Held as long as the connection is open.
-    pub lock: File,
+    pub lock: Lock,
 }
 
 /// Why a group cannot go on as it is.
