@@ -10,8 +10,8 @@ use auth::pages::{
     FormPostPage, FormTargets, LoggedOutPage, LoginError, LoginOptionsPage, LoginPage, LoginWay,
     LogoutConfirmPage, Look, Message, MessagePage, OtpEnrollmentPage, PasswordHint, PasswordlessCodePage,
     PasswordlessLinkPage, PasswordlessPage, RecoveryCodePage, ResetError, ResetPasswordPage,
-    ResetRequestPage, ScopeLine, SignupError, SignupPage, Unblock, UnblockPage, VerifyEmailPage,
-    WebMessagePage, assets,
+    ResetRequestPage, ScopeLine, SignupError, SignupPage, SmsEnrollmentPage, Unblock, UnblockPage,
+    VerifyEmailPage, WebMessagePage, assets,
 };
 use axum::Router;
 use axum::extract::{Path, Query};
@@ -100,6 +100,18 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
             signup(look, vec![SignupError::InvalidEmail, SignupError::WeakPassword]).into_response()
         }
         "mfa-otp-challenge" => code(look, LoginWay::Otp, None).into_response(),
+        "mfa-sms-challenge" => code(look, LoginWay::Sms, None).into_response(),
+        "mfa-sms-enrollment" => SmsEnrollmentPage {
+            look,
+            path: "/u/mfa-sms-enrollment",
+            number: String::new(),
+            state: "state".to_owned(),
+            csrf: "csrf".to_owned(),
+            error: None,
+            options_url: Some("/mfa-login-options".to_owned()),
+            form_targets: FormTargets::default(),
+        }
+        .into_response(),
         "mfa-email-challenge" => code(look, LoginWay::Email, None).into_response(),
         "mfa-recovery-code-challenge" => {
             code(look, LoginWay::RecoveryCode, Some(CodeError::Wrong)).into_response()
@@ -112,6 +124,7 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
             state: "state".to_owned(),
             csrf: "csrf".to_owned(),
             error: None,
+            options_url: None,
             form_targets: FormTargets::default(),
         }
         .into_response(),
@@ -125,9 +138,10 @@ async fn page(Path(name): Path<String>, Query(colours): Query<Colours>) -> Respo
         .into_response(),
         "mfa-login-options" => LoginOptionsPage {
             look,
-            ways: [LoginWay::Otp, LoginWay::Email, LoginWay::RecoveryCode]
+            ways: [LoginWay::Otp, LoginWay::Sms, LoginWay::Email, LoginWay::RecoveryCode]
                 .map(|way| (way, "/mfa-otp-challenge".to_owned()))
                 .to_vec(),
+            enrolling: false,
         }
         .into_response(),
         "reset-request" => ResetRequestPage {
@@ -363,10 +377,13 @@ fn code(look: Look, way: LoginWay, error: Option<CodeError>) -> CodePage {
     CodePage {
         look,
         way,
-        address: "al***@example.com".to_owned(),
+        path: "/u/mfa-otp-challenge",
+        address: if way == LoginWay::Sms { "XXXXXXXXX9167" } else { "al***@example.com" }.to_owned(),
         state: "state".to_owned(),
         csrf: "csrf".to_owned(),
         pause: 20,
+        remembers: way != LoginWay::RecoveryCode,
+        edit_url: None,
         error,
         options_url: Some("/mfa-login-options".to_owned()),
         form_targets: FormTargets::default(),

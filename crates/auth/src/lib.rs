@@ -66,14 +66,25 @@ pub fn routes() -> Router<App> {
         .route("/u/consent", get(consent::show).post(consent::submit))
         .route("/u/mfa-otp-challenge", get(factors::otp::show).post(factors::otp::submit))
         .route("/u/mfa-otp-enrollment", get(factors::enrollment::show).post(factors::enrollment::submit))
-        .route("/u/mfa-email-challenge", get(factors::email::show).post(factors::email::submit))
+        .route("/u/mfa-email-challenge", get(factors::sent::show_email).post(factors::sent::submit_email))
+        .route("/u/mfa-sms-challenge", get(factors::sent::show_sms).post(factors::sent::submit_sms))
+        .route("/u/mfa-sms-enrollment", get(factors::phone::show).post(factors::phone::submit))
         .route("/u/mfa-recovery-code-challenge", get(factors::recovery::show).post(factors::recovery::submit))
         .route(
             "/u/mfa-recovery-code-enrollment",
             get(factors::recovery::show_new).post(factors::recovery::saved),
         )
         .route("/u/mfa-login-options", get(factors::options::show))
-        .route("/mfa/enrollment", get(factors::tickets::show).post(factors::tickets::submit))
+        .route("/u/mfa-enroll-options", get(factors::options::show_enrollable))
+        .route("/mfa/enrollment", get(factors::tickets::otp::show).post(factors::tickets::otp::submit))
+        .route(
+            "/mfa/enrollment/phone",
+            get(factors::tickets::phone::show).post(factors::tickets::phone::submit),
+        )
+        .route(
+            "/mfa/enrollment/code",
+            get(factors::tickets::phone::show_code).post(factors::tickets::phone::submit_code),
+        )
         .route("/activate", get(device::activate::show).post(device::activate::submit))
         .route("/u/device-confirmation", get(device::confirm::show).post(device::confirm::submit))
         .route("/u/passwordless", get(passwordless::hosted::show).post(passwordless::hosted::submit))

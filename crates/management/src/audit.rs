@@ -64,6 +64,11 @@ impl Call {
         self.bearer.get_or_init(|| bearer)
     }
 
+    /// Who is at the other end of the connection.
+    pub fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
     /// Who calls, once their token was found good.
     pub fn bearer(&self) -> Option<&Bearer> {
         self.bearer.get()

@@ -47,3 +47,10 @@ pub struct Peer {
     /// The `User-Agent` header, cut at 512 characters.
     pub user_agent: Option<String>,
 }
+
+impl Peer {
+    /// Who it is, as a gateway is told that wants to know who asks: `ip`, `user_agent`.
+    pub fn told(&self) -> serde_json::Value {
+        serde_json::json!({ "ip": self.ip.to_string(), "user_agent": self.user_agent })
+    }
+}

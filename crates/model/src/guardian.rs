@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::factors::Kind;
 use crate::ids::TenantId;
 use crate::seal::context;
-use crate::{Model, document};
+use crate::{Model, document, sms};
 
 /// The factors that a tenant can have, in the order in which they are listed (management contract §4.11).
 pub const FACTORS: [&str; 8] = [
@@ -47,6 +47,9 @@ pub struct Guardian {
     /// The settings of services by name: sealed, and read only with [`load`].
     #[serde(skip)]
     providers: Map<String, Json>,
+    /// Whether there is a gateway that takes messages to phones; told by [`find`] alone.
+    #[serde(skip)]
+    reaches_phones: bool,
     /// The row's version; 0 when there is none.
     #[serde(skip)]
     pub version: i64,
@@ -69,18 +72,24 @@ impl Guardian {
         !self.policies.is_empty() && self.can_ask()
     }
 
-    /// Whether there is a factor that can be asked for: an authenticator app, or e-mail.
+    /// Whether there is a factor that can be asked for: an authenticator app, a phone, or e-mail.
     pub fn can_ask(&self) -> bool {
-        self.offers(Kind::Totp) || self.offers(Kind::Email)
+        [Kind::Totp, Kind::Phone, Kind::Email].into_iter().any(|kind| self.offers(kind))
     }
 
-    /// Whether this kind of factor is enabled, and one that is asked for here.
+    /// Whether the tenant wants codes by SMS: the factor is enabled, and calls are not the only way to a phone.
+    pub fn wants_sms(&self) -> bool {
+        let way = |name: &str| self.message_types.iter().any(|known| known == name);
+        self.enables("sms") && (self.message_types.is_empty() || way("sms"))
+    }
+
+    /// Whether this kind of factor is enabled, and one that can be asked for: codes for phones need a gateway that takes them.
     pub fn offers(&self, kind: Kind) -> bool {
         match kind {
             Kind::Totp => self.enables("otp"),
             Kind::Email => self.enables("email"),
             Kind::RecoveryCode => self.enables("recovery-code"),
-            Kind::Phone => false,
+            Kind::Phone => self.wants_sms() && self.reaches_phones,
         }
     }
 
@@ -96,23 +105,35 @@ impl Guardian {
 
     /// The texts of messages to phones; the published ones when unset.
     pub fn templates(&self) -> Map<String, Json> {
-        self.phone_templates.clone().unwrap_or_else(|| {
-            let verification = "{{code}} is your verification code for {{tenant.friendly_name}}";
-            let enrollment = format!("{verification}. Please enter this code to verify your enrollment.");
-            document::object(
-                &json!({ "enrollment_message": enrollment, "verification_message": verification }),
-            )
-        })
+        self.phone_templates.clone().unwrap_or_else(|| document::object(&published_templates()))
+    }
+
+    /// The text of a message with a code, in Liquid: the tenant's own, and the published one.
+    pub fn message(&self, enrolling: bool) -> (Option<&str>, String) {
+        let name = if enrolling { "enrollment_message" } else { "verification_message" };
+        let own = self.phone_templates.as_ref().and_then(|own| own.get(name)?.as_str());
+        (own, published_templates()[name].as_str().unwrap_or_default().to_owned())
     }
 }
 
-/// What the tenant has set, without the settings of services. Cached.
+fn published_templates() -> Json {
+    let verification = "{{code}} is your verification code for {{tenant.friendly_name}}";
+    let enrollment = format!("{verification}. Please enter this code to verify your enrollment.");
+    json!({ "enrollment_message": enrollment, "verification_message": verification })
+}
+
+/// What the tenant has set, without the settings of services, and whether messages reach phones. Cached.
 pub async fn find(app: &Model, tenant: &TenantId) -> Result<Arc<Guardian>, db::Error> {
     let without = async {
         let found = load(app, tenant).await?;
         Ok(Some(Guardian { providers: Map::new(), ..found }))
     };
-    Ok(app.db.cached("guardian", tenant.as_str(), "", without).await?.unwrap_or_default())
+    let found = app.db.cached("guardian", tenant.as_str(), "", without).await?.unwrap_or_default();
+    // The gateway is a connection's, and changes with that.
+    if !found.wants_sms() || sms::gateway(app, tenant).await?.is_none() {
+        return Ok(found);
+    }
+    Ok(Arc::new(Guardian { reaches_phones: true, ..Guardian::clone(&found) }))
 }
 
 /// All of it as it stands in the database: what a change begins with.
@@ -176,6 +197,20 @@ mod tests {
         assert!(guardian.asks_everywhere());
         guardian.policies.clear();
         assert!(!guardian.asks_everywhere() && guardian.can_ask());
+    }
+
+    #[test]
+    fn codes_by_sms_need_the_factor_the_way_and_a_gateway() {
+        let mut guardian = Guardian { reaches_phones: true, ..Guardian::default() };
+        assert!(!guardian.offers(Kind::Phone));
+        guardian.enable("sms", true);
+        for (types, offers) in
+            [(&[] as &[&str], true), (&["sms"], true), (&["voice"], false), (&["voice", "sms"], true)]
+        {
+            guardian.message_types = types.iter().map(|way| (*way).to_owned()).collect();
+            assert_eq!((guardian.offers(Kind::Phone), guardian.can_ask()), (offers, offers), "{types:?}");
+        }
+        assert!(!Guardian { reaches_phones: false, ..guardian }.can_ask());
     }
 
     #[tokio::test]

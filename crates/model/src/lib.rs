@@ -51,6 +51,7 @@ pub mod roles;
 pub mod seal;
 pub mod self_service;
 pub mod sessions;
+pub mod sms;
 pub mod spent_ids;
 pub mod subjects;
 pub mod tenant_documents;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::bail;
 use db::{Db, Health};
 use model::attack_protection::Breaches;
+use model::factors::Kind;
 use model::migrations::MIGRATIONS;
 use model::seal::{MasterKey, opens};
 use model::tenants::{self, Tenant};
-use model::{App, Clock, Net, mail};
+use model::{App, Clock, Net, guardian, mail};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::{CertificateError, RootCertStore};
@@ -288,6 +289,7 @@ async fn within(report: &mut Report, app: &App) -> Result<(), db::Error> {
     }
     for tenant in &tenants {
         name(report, tenant).await;
+        phones(report, app, tenant).await?;
         let what = format!("mail of {}", tenant.host);
         match mail::try_out(app, tenant).await? {
             Ok(()) => report.good(&what, "the server lets us in"),
@@ -304,6 +306,22 @@ async fn within(report: &mut Report, app: &App) -> Result<(), db::Error> {
                 "letters wait a day and are given up: `PATCH /api/v2/emails/provider`",
             ),
         }
+    }
+    Ok(())
+}
+
+/// Whether codes by SMS, where a tenant wants them as second factor, have a way to its users.
+async fn phones(report: &mut Report, app: &App, tenant: &Tenant) -> Result<(), db::Error> {
+    let guardian = guardian::find(app, &tenant.id).await?;
+    let what = format!("SMS of {}", tenant.host);
+    if guardian.offers(Kind::Phone) {
+        report.good(&what, "a connection names a gateway");
+    } else if guardian.wants_sms() {
+        report.doubtful(
+            &what,
+            "the factor is enabled, and no connection of strategy sms names a gateway",
+            "it is not offered, and whoever has a phone alone cannot sign in: set `gateway_url` of such a connection",
+        );
     }
     Ok(())
 }

@@ -10,7 +10,6 @@ use model::tenants::Tenant;
 use model::users::User;
 use model::{App, Model, logs, mail, users};
 
-use super::Missing;
 use super::step::{Passed, Step, Told};
 use crate::pages::{CodeError, Look, OtpEnrollmentPage};
 use crate::visit::Visit;
@@ -18,7 +17,7 @@ use crate::visit::Visit;
 /// `GET /u/mfa-otp-enrollment?state=…`: a new seed, as QR code and as text. A reload shows the same one.
 pub async fn show(State(_): State<App>, visit: Visit, RawQuery(query): RawQuery) -> Response {
     match Step::open(visit, query.as_deref()).await {
-        Ok(step) if step.missing == Missing::Enrollment => page(&step, None).await,
+        Ok(step) if step.enrollable().contains(&Kind::Totp) => page(&step, None).await,
         Ok(step) => step.back(),
         Err(response) => response,
     }
@@ -36,7 +35,7 @@ pub async fn submit(
         Ok(posted) => posted,
         Err(response) => return response,
     };
-    if step.missing != Missing::Enrollment {
+    if !step.enrollable().contains(&Kind::Totp) {
         return step.back();
     }
     let told = match step.attempt(totp::typed(params.get("code").unwrap_or_default())).await {
@@ -55,11 +54,7 @@ async fn confirm(step: &Step, code: &str) -> Result<Option<Passed>, db::Error> {
         let nothing = (Batch::new(), None);
         let Some(mut step) = step.again().await? else { return Ok(nothing) };
         let (tenant, now) = (&step.visit.tenant.id, app.clock.now());
-        let purpose = &step.transaction.id;
-        let pending = step.factors.iter().find(|factor| factor.is_pending_for(purpose));
-        let Some(factor) = pending.filter(|_| step.missing == Missing::Enrollment).cloned() else {
-            return Ok(nothing);
-        };
+        let Some(factor) = step.pending(Kind::Totp).cloned() else { return Ok(nothing) };
         let seed = factor.seed(app, tenant)?;
         let Some(at) = factor.step_of(&seed, code, now) else { return Ok(nothing) };
         let mut batch = Batch::new();
@@ -79,7 +74,8 @@ async fn confirm(step: &Step, code: &str) -> Result<Option<Passed>, db::Error> {
 pub async fn seed(app: &Model, tenant: &Tenant, user: &User, purpose: &str) -> Result<Vec<u8>, db::Error> {
     let decide = async || {
         let all = factors::list(&app.db, &tenant.id, &user.id).await?;
-        if let Some(pending) = all.iter().find(|factor| factor.is_pending_for(purpose)) {
+        let pending = |factor: &&Factor| factor.kind == Kind::Totp && factor.is_pending_for(purpose);
+        if let Some(pending) = all.iter().find(pending) {
             return Ok::<_, db::Error>((Batch::new(), pending.seed(app, &tenant.id)?));
         }
         let seed = totp::new_seed(&app.random);
@@ -102,6 +98,7 @@ pub fn page_of(look: Look, user: &User, seed: &[u8], path: &'static str, state: 
         state: state.to_owned(),
         csrf: String::new(),
         error: None,
+        options_url: None,
         form_targets: Default::default(),
     }
 }
@@ -115,6 +112,7 @@ async fn page(step: &Step, error: Option<CodeError>) -> Response {
     OtpEnrollmentPage {
         csrf: step.csrf(),
         error,
+        options_url: step.other_ways(Kind::Totp),
         form_targets: step.request.target.form_targets.clone(),
         ..page_of(step.visit.look().await, &step.user, &seed, "/u/mfa-otp-enrollment", &step.state)
     }

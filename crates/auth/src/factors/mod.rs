@@ -3,11 +3,12 @@
 //! [`missing`] decides. A page asks for a code, and a right one goes through [`step::Step::passed`], which gives the session
 //! another token; then the browser goes back through `/authorize/resume` as after every page.
 
-pub mod email;
 pub mod enrollment;
 pub mod options;
 pub mod otp;
+pub mod phone;
 pub mod recovery;
+pub mod sent;
 mod step;
 pub mod tickets;
 
@@ -26,8 +27,8 @@ use crate::visit::Visit;
 pub enum Missing {
     /// A code of this kind, or of another that the user has.
     Challenge(Kind),
-    /// The user has nothing yet, and sets up an authenticator app.
-    Enrollment,
+    /// The user has nothing yet, and sets up a factor: of this kind, or of another that is offered.
+    Enrollment(Kind),
     /// The user has yet to see their new recovery code.
     RecoveryCode,
     /// A factor that the user has none of and cannot get here.
@@ -39,7 +40,7 @@ impl Missing {
     pub fn page(self) -> &'static str {
         match self {
             Self::Challenge(kind) => challenge_page(kind),
-            Self::Enrollment => "/u/mfa-otp-enrollment",
+            Self::Enrollment(kind) => enrollment_page(kind),
             Self::RecoveryCode => "/u/mfa-recovery-code-enrollment",
             Self::Impossible => "/authorize/resume",
         }
@@ -49,10 +50,24 @@ impl Missing {
 /// The page that asks for a code of this kind.
 fn challenge_page(kind: Kind) -> &'static str {
     match kind {
+        Kind::Totp => "/u/mfa-otp-challenge",
+        Kind::Phone => "/u/mfa-sms-challenge",
         Kind::Email => "/u/mfa-email-challenge",
         Kind::RecoveryCode => "/u/mfa-recovery-code-challenge",
-        Kind::Totp | Kind::Phone => "/u/mfa-otp-challenge",
     }
+}
+
+/// The page that sets up a factor of this kind.
+fn enrollment_page(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Phone => "/u/mfa-sms-enrollment",
+        _ => "/u/mfa-otp-enrollment",
+    }
+}
+
+/// The kinds that are set up on our pages, as far as the tenant offers them, the best first.
+fn enrollable(guardian: &Guardian) -> Vec<Kind> {
+    [Kind::Totp, Kind::Phone].into_iter().filter(|kind| guardian.offers(*kind)).collect()
 }
 
 /// Decides whether the user of `session` must give a second factor before `request` is answered, and which.
@@ -80,7 +95,7 @@ pub async fn missing(
             return Ok(Some(next(&guardian, &factors, user)));
         }
     }
-    let policy = guardian.asks_everywhere() && !is_remembered(visit, user).await?;
+    let policy = is_asked(visit, &guardian, user).await? && !is_remembered(visit, user).await?;
     if !request.multi_factor && !policy {
         return Ok(None);
     }
@@ -102,7 +117,18 @@ pub async fn missing_for_grant(
     let guardian = guardian::find(app, tenant).await?;
     let factors = factors::list(&app.db, tenant, &user.id).await?;
     let changes = audience.is_mfa(&visit.tenant) && factors.iter().any(Factor::protects);
-    Ok((changes || guardian.asks_everywhere()).then(|| next(&guardian, &factors, user)))
+    let asked = changes || is_asked(visit, &guardian, user).await?;
+    Ok(asked.then(|| next(&guardian, &factors, user)))
+}
+
+/// Whether the tenant's policy asks this user for a second factor. Where nothing takes messages to phones any more, whoever has given a
+/// number is asked all the same, and let in by another factor or not at all: a gateway that has gone opens no account.
+async fn is_asked(visit: &Visit, guardian: &Guardian, user: &User) -> Result<bool, db::Error> {
+    if guardian.asks_everywhere() || guardian.policies.is_empty() || !guardian.wants_sms() {
+        return Ok(guardian.asks_everywhere());
+    }
+    let factors = factors::list(&visit.app.db, &visit.tenant.id, &user.id).await?;
+    Ok(factors.iter().any(|factor| factor.kind == Kind::Phone && factor.is_confirmed()))
 }
 
 /// [`missing`] for a page that comes after the second factor.
@@ -132,9 +158,11 @@ pub fn next(guardian: &Guardian, factors: &[Factor], user: &User) -> Missing {
     match ways.first() {
         Some(way) if protected => Missing::Challenge(*way),
         None if protected => Missing::Impossible,
-        _ if guardian.offers(Kind::Totp) => Missing::Enrollment,
-        Some(way) => Missing::Challenge(*way),
-        None => Missing::Impossible,
+        way => match (enrollable(guardian).first(), way) {
+            (Some(kind), _) => Missing::Enrollment(*kind),
+            (None, Some(way)) => Missing::Challenge(*way),
+            (None, None) => Missing::Impossible,
+        },
     }
 }
 
@@ -144,30 +172,36 @@ pub fn ways(guardian: &Guardian, factors: &[Factor], user: &User) -> Vec<Kind> {
     let has = |kind: Kind| factors.iter().any(|factor| factor.kind == kind && factor.is_confirmed());
     let is_there = |kind: &Kind| match kind {
         Kind::Totp => has(Kind::Totp),
-        Kind::Email => address(factors, user).is_some(),
-        Kind::Phone => false,
+        Kind::Email | Kind::Phone => address(*kind, factors, user).is_some(),
         Kind::RecoveryCode => {
             factors.iter().any(Factor::protects) && factors.iter().any(Factor::is_good_recovery_code)
         }
     };
-    let all = [Kind::Totp, Kind::Email, Kind::RecoveryCode];
+    let all = [Kind::Totp, Kind::Phone, Kind::Email, Kind::RecoveryCode];
     all.into_iter().filter(|kind| guardian.offers(*kind) && is_there(kind)).collect()
 }
 
-/// Where codes by e-mail go: to the address that was enrolled, else to the user's own, once it is verified.
-pub fn address(factors: &[Factor], user: &User) -> Option<String> {
-    let enrolled = factors.iter().find(|factor| factor.kind == Kind::Email && factor.is_confirmed());
+/// Where codes of this kind go: to the first address or number that was enrolled; by e-mail else to the user's own, once it is verified.
+pub fn address(kind: Kind, factors: &[Factor], user: &User) -> Option<String> {
+    let enrolled = factors.iter().find(|factor| factor.kind == kind && factor.is_confirmed());
     match enrolled.and_then(|factor| factor.address.clone()) {
         Some(address) => Some(address),
-        None => user.email.clone().filter(|_| user.email_verified),
+        None => user.email.clone().filter(|_| kind == Kind::Email && user.email_verified),
     }
 }
 
-/// An address of which only as much shows as its owner needs to know it by: `al***@example.com`.
+/// An address or a number of which only as much shows as its owner needs to know it by: `al***@example.com`, `XXXXXXXXX9167`.
 fn masked(address: &str) -> String {
-    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let Some((local, domain)) = address.rsplit_once('@') else { return masked_number(address) };
     let shown: String = local.chars().take(if local.chars().count() > 3 { 2 } else { 1 }).collect();
     format!("{shown}***@{domain}")
+}
+
+/// A number of which the last four digits show (authentication contract §3.6).
+pub fn masked_number(number: &str) -> String {
+    let hidden = number.chars().count().saturating_sub(4);
+    let hide = |(at, char): (usize, char)| if at < hidden { 'X' } else { char };
+    number.chars().enumerate().map(hide).collect()
 }
 
 #[cfg(test)]
@@ -179,5 +213,6 @@ mod tests {
         assert_eq!(masked("alice@example.com"), "al***@example.com");
         assert_eq!(masked("bob@example.com"), "b***@example.com");
         assert_eq!(masked("é@example.com"), "é***@example.com");
+        assert_eq!(masked("+440000009167"), "XXXXXXXXX9167");
     }
 }

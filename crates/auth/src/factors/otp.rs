@@ -72,10 +72,13 @@ async fn page(step: &Step, error: Option<CodeError>) -> Response {
     CodePage {
         look: step.visit.look().await,
         way: LoginWay::Otp,
+        path: "/u/mfa-otp-challenge",
         address: String::new(),
         state: step.state.clone(),
         csrf: step.csrf(),
         pause: 0,
+        remembers: true,
+        edit_url: None,
         error,
         options_url: step.other_ways(Kind::Totp),
         form_targets: step.request.target.form_targets.clone(),

@@ -70,10 +70,13 @@ async fn page(step: &Step, error: Option<CodeError>) -> Response {
     CodePage {
         look: step.visit.look().await,
         way: LoginWay::RecoveryCode,
+        path: "/u/mfa-recovery-code-challenge",
         address: String::new(),
         state: step.state.clone(),
         csrf: step.csrf(),
         pause: 0,
+        remembers: false,
+        edit_url: None,
         error,
         options_url: step.other_ways(Kind::RecoveryCode),
         form_targets: step.request.target.form_targets.clone(),

@@ -6,6 +6,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::factors::attempts::{self, Limited};
+use model::factors::sending::Destination;
 use model::factors::{self, Factor, Kind, recovery_code, remembered};
 use model::guardian::{self, Guardian};
 use model::logs;
@@ -13,7 +14,7 @@ use model::sessions::{self, Session};
 use model::transactions::{self, Progress, Transaction};
 use model::users::User;
 
-use super::{Missing, missing, ways};
+use super::{Missing, address, enrollable, missing, ways};
 use crate::authorize::request::Request;
 use crate::authorize::response::redirect;
 use crate::authorize::{self, page_url};
@@ -176,16 +177,58 @@ impl Step {
         self.visit.csrf(self.visit.browser().unwrap_or_default(), &subject(&self.state, Some(&self.session)))
     }
 
-    /// The other ways than `kind`, as links.
-    pub fn other_ways(&self, kind: Kind) -> Option<String> {
-        let other = self.ways().into_iter().any(|way| way != kind);
-        other.then(|| page_url("/u/mfa-login-options", &self.state))
+    /// The kinds that can be set up here, the best first.
+    pub fn enrollable(&self) -> Vec<Kind> {
+        match self.missing {
+            Missing::Enrollment(_) => enrollable(&self.guardian),
+            _ => Vec::new(),
+        }
     }
 
-    /// Every way, as links.
+    /// What an enrolment of this kind and a code that is sent are bound to: this sign-in, and each kind of sent code apart.
+    pub fn purpose(&self, kind: Kind) -> String {
+        match kind {
+            Kind::Phone => format!("{}\nphone", self.transaction.id),
+            _ => self.transaction.id.clone(),
+        }
+    }
+
+    /// The enrolment of this kind that is under way here.
+    pub fn pending(&self, kind: Kind) -> Option<&Factor> {
+        let purpose = self.purpose(kind);
+        let pending = |factor: &&Factor| factor.kind == kind && factor.is_pending_for(&purpose);
+        self.factors.iter().find(pending).filter(|_| self.enrollable().contains(&kind))
+    }
+
+    /// Where a code of this kind goes here: to what the user has, or is about to enrol.
+    pub fn destination(&self, kind: Kind) -> Option<Destination> {
+        let (address, enrolling) = match self.pending(kind) {
+            Some(factor) => (factor.address.clone()?, true),
+            None if self.ways().contains(&kind) => (address(kind, &self.factors, &self.user)?, false),
+            None => return None,
+        };
+        Some(Destination { kind, address, enrolling })
+    }
+
+    /// The page of the other ways than `kind`, where there are any: of giving a factor, or of setting one up.
+    pub fn other_ways(&self, kind: Kind) -> Option<String> {
+        let (ways, page) = match self.missing {
+            Missing::Enrollment(_) => (self.enrollable(), "/u/mfa-enroll-options"),
+            _ => (self.ways(), "/u/mfa-login-options"),
+        };
+        ways.into_iter().any(|way| way != kind).then(|| page_url(page, &self.state))
+    }
+
+    /// Every way to give a factor, as links.
     pub fn all_ways(&self) -> Vec<(LoginWay, String)> {
         let ways = self.ways().into_iter();
         ways.map(|kind| (LoginWay::of(kind), page_url(super::challenge_page(kind), &self.state))).collect()
+    }
+
+    /// Every way to set one up, as links.
+    pub fn all_enrollable(&self) -> Vec<(LoginWay, String)> {
+        let kinds = self.enrollable().into_iter();
+        kinds.map(|kind| (LoginWay::of(kind), page_url(super::enrollment_page(kind), &self.state))).collect()
     }
 
     /// The code that was typed, once one of the user's attempts is taken for it: without one no code is looked at.

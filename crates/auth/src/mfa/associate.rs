@@ -7,13 +7,14 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use db::Batch;
 use model::clients::{self, Client};
+use model::factors::sending::Destination;
 use model::factors::{self, Factor, Kind, recovery_code, totp};
 use model::guardian::{self, Guardian};
-use model::{App, tenants, users};
+use model::{App, sms, tenants, users};
 use serde_json::{Map, Value, json};
 
 use super::bearer::{Bearer, Proof};
-use super::{oob_purpose, send_code};
+use super::{oob_channel, oob_purpose, send_code};
 use crate::client_authentication;
 use crate::errors::{NoStore, OAuthError};
 use crate::params::Params;
@@ -66,20 +67,21 @@ async fn associated(
         [Some(factor), code].into_iter().flatten().collect::<Vec<_>>()
     };
     let mut answer = match (kind, address) {
-        (Kind::Email, Some(address)) => {
+        (kind, Some(address)) => {
             let oob_code = app.random.token();
             let purpose = oob_purpose(&bearer.token, &oob_code);
-            let factor = Factor::begin(app, &bearer.user.id, Kind::Email, &purpose).with_address(&address);
+            let factor = Factor::begin(app, &bearer.user.id, kind, &purpose).with_address(&address);
             let begun = begun(factor, &purpose);
-            send_code(visit, client, bearer, &address, &oob_code, &begun).await?;
+            let to = Destination { kind, address, enrolling: true };
+            send_code(visit, client, bearer, &to, &oob_code, &begun).await?;
             json!({
                 "authenticator_type": "oob",
                 "binding_method": "prompt",
-                "oob_channel": "email",
+                "oob_channel": oob_channel(kind),
                 "oob_code": oob_code,
             })
         }
-        _ => {
+        (_, None) => {
             let seed = totp::new_seed(&app.random);
             let factor = Factor::begin(app, &bearer.user.id, Kind::Totp, &bearer.token);
             let factor = factor.with_seed(app, tenant, &seed);
@@ -139,20 +141,28 @@ fn wanted(
     if types.contains(&"otp") && guardian.offers(Kind::Totp) {
         return Ok((Kind::Totp, None));
     }
-    if !types.contains(&"oob") || !guardian.offers(Kind::Email) {
+    let sent = [Kind::Phone, Kind::Email];
+    if !types.contains(&"oob") || !sent.iter().any(|kind| guardian.offers(*kind)) {
         return invalid("None of the authenticator_types is supported");
     }
-    if !channels.contains(&"email") {
+    let asked = |kind: &&Kind| guardian.offers(**kind) && channels.contains(&oob_channel(**kind));
+    let Some(kind) = sent.iter().find(asked) else {
         return invalid("None of the oob_channels is supported");
-    }
-    let address = match body.get("email") {
-        None | Some(Value::Null) => bearer.user.email.clone(),
-        Some(Value::String(email)) if users::is_email(email.trim()) => Some(email.trim().to_lowercase()),
-        Some(_) => return invalid("email must be an e-mail address"),
+    };
+    let (name, known) = match kind {
+        Kind::Phone => ("phone_number", None),
+        _ => ("email", bearer.user.email.clone()),
+    };
+    let address = match (body.get(name), kind) {
+        (None | Some(Value::Null), _) => known,
+        (Some(Value::String(number)), Kind::Phone) if sms::typed(number).is_some() => sms::typed(number),
+        (Some(_), Kind::Phone) => return invalid("phone_number must be a number with its country code"),
+        (Some(Value::String(email)), _) if users::is_email(email.trim()) => Some(email.trim().to_lowercase()),
+        (Some(_), _) => return invalid("email must be an e-mail address"),
     };
     match address {
-        Some(address) => Ok((Kind::Email, Some(address))),
-        None => Err(OAuthError::missing("email")),
+        Some(address) => Ok((*kind, Some(address))),
+        None => Err(OAuthError::missing(name)),
     }
 }
 

@@ -14,6 +14,7 @@ use super::bearer::{Bearer, Proof};
 use super::wire_type;
 use crate::errors::{NoStore, OAuthError};
 use crate::events;
+use crate::factors::masked_number;
 use crate::visit::Visit;
 
 /// `GET /mfa/authenticators`: each of them, those whose enrolment is under way as inactive.
@@ -39,11 +40,11 @@ fn to_wire(factor: &Factor) -> Value {
     let (kind, channel) = match factor.kind {
         Kind::Totp => ("otp", None),
         Kind::Email => ("oob", Some("email")),
-        Kind::Phone => ("oob", Some(factor.preferred.as_deref().unwrap_or("sms"))),
+        Kind::Phone => ("oob", Some("sms")),
         Kind::RecoveryCode => ("recovery-code", None),
     };
     let mut wire = Map::from_iter([
-        ("id".to_owned(), Value::from(factor.method_id())),
+        ("id".to_owned(), Value::from(factor.authenticator_id())),
         ("authenticator_type".to_owned(), kind.into()),
         ("active".to_owned(), factor.is_confirmed().into()),
     ]);
@@ -64,11 +65,7 @@ fn masked(address: &str) -> String {
             let domain: String = domain.chars().enumerate().map(hide).collect();
             format!("{}@{domain}", "*".repeat(local.chars().count().min(64)))
         }
-        None => {
-            let hidden = address.chars().count().saturating_sub(4);
-            let hide = |(at, char): (usize, char)| if at < hidden { 'X' } else { char };
-            address.chars().enumerate().map(hide).collect()
-        }
+        None => masked_number(address),
     }
 }
 
@@ -112,7 +109,9 @@ async fn end(visit: &Visit, headers: &HeaderMap, id: &str) -> Result<(), OAuthEr
         };
         let all = factors::list(&app.db, tenant, &user.id).await?;
         // Another's is as little there as one that never was.
-        let Some(factor) = all.iter().find(|factor| factor.method_id() == id) else { return Ok(nothing) };
+        let Some(factor) = all.iter().find(|factor| factor.authenticator_id() == id) else {
+            return Ok(nothing);
+        };
         let mut batch = Batch::new();
         factors::ended(&mut batch, &mut user, &all, &[factor], app.clock.now());
         if user.multifactor.is_empty() {

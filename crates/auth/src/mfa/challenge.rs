@@ -4,12 +4,13 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use model::clients::Client;
+use model::factors::sending::Destination;
 use model::factors::{self, Kind};
 use model::{App, guardian, logs};
 use serde_json::{Value, json};
 
 use super::bearer::Bearer;
-use super::send_code;
+use super::{oob_channel, send_code};
 use crate::client_authentication;
 use crate::errors::{NoStore, OAuthError};
 use crate::events;
@@ -57,19 +58,19 @@ async fn challenged(visit: &Visit, client: &Client, params: &Params) -> Result<V
     let named = match params.get("authenticator_id") {
         None => None,
         Some(id) => {
-            let factor = all.iter().find(|factor| factor.is_confirmed() && factor.method_id() == id);
-            Some(factor.ok_or_else(unsupported)?.kind)
+            let factor = all.iter().find(|factor| factor.is_confirmed() && factor.authenticator_id() == id);
+            Some(factor.ok_or_else(unsupported)?)
         }
     };
     let types = params.get("challenge_type").unwrap_or("otp oob");
     let asked = |kind: &Kind| {
-        let wanted = named.is_none_or(|named| named == *kind);
-        let channel = params.get("oob_channel").is_none_or(|channel| channel == "email");
+        let wanted = named.is_none_or(|named| named.kind == *kind);
+        let channel = params.get("oob_channel").is_none_or(|channel| channel == oob_channel(*kind));
         wanted
             && types.split_ascii_whitespace().any(|name| match kind {
                 Kind::Totp => name == "otp",
-                Kind::Email => name == "oob" && channel,
-                Kind::Phone | Kind::RecoveryCode => false,
+                Kind::Email | Kind::Phone => name == "oob" && channel,
+                Kind::RecoveryCode => false,
             })
     };
     match ways(&guardian, &all, user).into_iter().find(asked) {
@@ -78,13 +79,16 @@ async fn challenged(visit: &Visit, client: &Client, params: &Params) -> Result<V
             app.audit.push(event.client(client));
             Ok(json!({ "challenge_type": "otp" }))
         }
-        Some(Kind::Email) => {
-            let address = address(&all, user).ok_or_else(unsupported)?;
+        Some(kind) => {
+            // Of several numbers the one that was named.
+            let named = named.and_then(|factor| factor.address.clone());
+            let address = named.or_else(|| address(kind, &all, user)).ok_or_else(unsupported)?;
             let oob_code = app.random.token();
-            send_code(visit, client, &bearer, &address, &oob_code, &[]).await?;
+            let to = Destination { kind, address, enrolling: false };
+            send_code(visit, client, &bearer, &to, &oob_code, &[]).await?;
             Ok(json!({ "challenge_type": "oob", "oob_code": oob_code, "binding_method": "prompt" }))
         }
-        _ => Err(unsupported()),
+        None => Err(unsupported()),
     }
 }
 

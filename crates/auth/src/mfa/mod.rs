@@ -8,19 +8,16 @@ pub mod authenticators;
 pub mod bearer;
 pub mod challenge;
 
-use db::Batch;
 use model::clients::Client;
-use model::factors::attempts::{self, Limited};
-use model::factors::{self, Factor, Kind, codes};
-use model::mail::{self, Letter};
-use model::{logs, users};
+use model::factors::sending::{Destination, Sending, Wish};
+use model::factors::{Factor, Kind};
 
 use crate::errors::OAuthError;
 use crate::events;
 use crate::visit::Visit;
 use bearer::Bearer;
 
-/// What a code by e-mail is bound to: who asked for it, and the `oob_code` that they were told.
+/// What a code that is sent is bound to: who asked for it, and the `oob_code` that they were told.
 pub fn oob_purpose(token: &str, oob_code: &str) -> String {
     format!("{token}\n{oob_code}")
 }
@@ -35,34 +32,40 @@ pub fn wire_type(kind: Kind) -> &'static str {
     }
 }
 
-/// Sends a code by e-mail that is bound to `oob_code`, and begins in the same batch what is `begun` with it.
+/// The channel by which codes of a kind are sent; empty for kinds that are not.
+pub fn oob_channel(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Email => "email",
+        Kind::Phone => "sms",
+        Kind::Totp | Kind::RecoveryCode => "",
+    }
+}
+
+/// Sends a code that is bound to `oob_code`, and begins in the same batch what is `begun` with it.
 ///
 /// # Errors
-/// 429 when the user was sent too many.
+/// 429 when too many were sent.
 async fn send_code(
     visit: &Visit,
     client: &Client,
     bearer: &Bearer,
-    address: &str,
+    to: &Destination,
     oob_code: &str,
     begun: &[Factor],
 ) -> Result<(), OAuthError> {
-    let (app, tenant, user) = (&visit.app, &visit.tenant.id, &bearer.user);
-    let event = |kind| events::factor(visit, kind, None, user, Kind::Email.as_str()).client(client);
-    if !attempts::take(app, tenant, &user.id, Limited::Mail).await? {
-        app.audit.push(event(logs::Kind::FactorLimited));
-        return Err(OAuthError::too_many("Too many codes were sent. Please try again later."));
+    let user = &bearer.user;
+    let event = |kind| events::factor(visit, kind, None, user, to.kind.as_str()).client(client);
+    let wish = Wish {
+        user,
+        purpose: &oob_purpose(&bearer.token, oob_code),
+        peer: &visit.peer,
+        client_id: Some(&client.client_id),
+        begun,
+    };
+    match to.send(&visit.app, wish, event).await? {
+        Sending::Sent => Ok(()),
+        Sending::TooSoon | Sending::TooMany => {
+            Err(OAuthError::too_many("Too many codes were sent. Please try again later."))
+        }
     }
-    let purpose = oob_purpose(&bearer.token, oob_code);
-    let mut batch = Batch::new();
-    users::unchanged(&mut batch, user);
-    let code = codes::send(&mut batch, app, tenant, &purpose, &user.id, address);
-    for factor in begun {
-        factors::begin(&mut batch, tenant, factor);
-    }
-    let letter = Letter::new(mail::Kind::MfaOobCode, address).about(user);
-    mail::queue(&mut batch, app, tenant, letter.client(&client.client_id).with("code", code));
-    logs::record(&mut batch, event(logs::Kind::FactorMail));
-    app.db.commit(batch).await?;
-    Ok(())
 }

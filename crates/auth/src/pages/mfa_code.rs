@@ -1,16 +1,17 @@
-//! The pages that ask for the code of a second factor: of an authenticator app, by e-mail, or a recovery code.
+//! The pages that ask for the code of a second factor: of an authenticator app, by e-mail or SMS, or a recovery code.
 
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use model::factors::Kind;
+use model::factors::sending::Sending;
 
 use super::{FormTargets, ICON, Look, Page, SCRIPT, STYLE, form_url};
 
 /// Asks for a code.
 ///
 /// Posts `code`, `rememberBrowser`, `state`, `_csrf` and `action` to the page's own address; `action=resend` asks for another
-/// e-mail.
+/// one to be sent.
 #[derive(Template, Debug)]
 #[template(path = "mfa_code.html")]
 pub struct CodePage {
@@ -18,14 +19,20 @@ pub struct CodePage {
     pub look: Look,
     /// What the code is of.
     pub way: LoginWay,
+    /// The page's own path.
+    pub path: &'static str,
     /// Where the code was sent, masked; empty where none is sent.
     pub address: String,
-    /// The login transaction.
+    /// The login transaction, or the ticket.
     pub state: String,
     /// The token that proves the form is ours.
     pub csrf: String,
     /// Seconds until another code may be sent.
     pub pause: i64,
+    /// Whether the browser can be remembered.
+    pub remembers: bool,
+    /// The page that takes another number, of an enrolment.
+    pub edit_url: Option<String>,
     /// What went wrong with the last try.
     pub error: Option<CodeError>,
     /// The other ways to go on, where there are any.
@@ -39,6 +46,8 @@ pub struct CodePage {
 pub enum LoginWay {
     /// The code of an authenticator app.
     Otp,
+    /// A code by SMS.
+    Sms,
     /// A code by e-mail.
     Email,
     /// A recovery code.
@@ -49,9 +58,10 @@ impl LoginWay {
     /// The way in which codes of this kind are given.
     pub fn of(kind: Kind) -> Self {
         match kind {
+            Kind::Totp => Self::Otp,
+            Kind::Phone => Self::Sms,
             Kind::Email => Self::Email,
             Kind::RecoveryCode => Self::RecoveryCode,
-            Kind::Totp | Kind::Phone => Self::Otp,
         }
     }
 
@@ -64,6 +74,13 @@ impl LoginWay {
                 "mfa-otp/mfa-otp-challenge/description",
                 "mfa-otp/mfa-otp-challenge/placeholder",
                 "mfa/mfa-login-options/authenticatorNamesOTP",
+            ],
+            Self::Sms => [
+                "mfa-sms/mfa-sms-challenge/pageTitle",
+                "mfa-sms/mfa-sms-challenge/title",
+                "mfa-sms/mfa-sms-challenge/description",
+                "mfa-sms/mfa-sms-challenge/placeholder",
+                "mfa/mfa-login-options/authenticatorNamesSMS",
             ],
             Self::Email => [
                 "mfa-email/mfa-email-challenge/pageTitle",
@@ -87,11 +104,12 @@ impl LoginWay {
         self.text_keys()[4]
     }
 
-    fn path(self) -> &'static str {
+    /// The key of what asks for another code, where codes are sent.
+    fn resend(self) -> Option<&'static str> {
         match self {
-            Self::Otp => "/u/mfa-otp-challenge",
-            Self::Email => "/u/mfa-email-challenge",
-            Self::RecoveryCode => "/u/mfa-recovery-code-challenge",
+            Self::Sms => Some("mfa-sms/mfa-sms-challenge/resendText"),
+            Self::Email => Some("mfa-email/mfa-email-challenge/resendText"),
+            Self::Otp | Self::RecoveryCode => None,
         }
     }
 }
@@ -108,10 +126,19 @@ pub enum CodeError {
     /// Another code was asked for too soon.
     TooSoon,
     /// Too many codes were sent.
-    TooManyMails,
+    TooManySent,
 }
 
 impl CodeError {
+    /// Why none was sent.
+    pub fn of(sending: Sending) -> Option<Self> {
+        match sending {
+            Sending::Sent => None,
+            Sending::TooSoon => Some(Self::TooSoon),
+            Sending::TooMany => Some(Self::TooManySent),
+        }
+    }
+
     /// The key of its text.
     pub(super) fn text_key(self, way: LoginWay) -> &'static str {
         match (self, way) {
@@ -120,11 +147,12 @@ impl CodeError {
                 "mfa-recovery-code/mfa-recovery-code-challenge/invalid-code"
             }
             (Self::NoCode, _) => "mfa-otp/mfa-otp-challenge/no-code",
+            (Self::Wrong, LoginWay::Sms) => "mfa-sms/mfa-sms-challenge/invalid-code",
             (Self::Wrong, LoginWay::Email) => "mfa-email/mfa-email-challenge/invalid-code",
             (Self::Wrong, _) => "mfa-otp/mfa-otp-challenge/invalid-code",
             (Self::TooMany, _) => "mfa-otp/mfa-otp-challenge/too-many-failures",
             (Self::TooSoon, _) => "mfa-email/mfa-email-challenge/too-soon",
-            (Self::TooManyMails, _) => "mfa-email/mfa-email-challenge/too-many-email",
+            (Self::TooManySent, _) => "mfa-email/mfa-email-challenge/too-many-email",
         }
     }
 
@@ -132,7 +160,7 @@ impl CodeError {
     pub fn status(self) -> StatusCode {
         match self {
             Self::NoCode | Self::Wrong => StatusCode::BAD_REQUEST,
-            Self::TooMany | Self::TooSoon | Self::TooManyMails => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooMany | Self::TooSoon | Self::TooManySent => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -144,7 +172,7 @@ impl CodeError {
 
 impl CodePage {
     fn form_url(&self) -> String {
-        form_url(self.way.path(), &self.state)
+        form_url(self.path, &self.state)
     }
 
     fn text(&self, at: usize) -> String {
@@ -174,7 +202,7 @@ impl Page for CodePage {
     }
 
     fn values(&self) -> Vec<(&'static str, &str)> {
-        vec![("email", &self.address)]
+        vec![("email", &self.address), ("phone", &self.address)]
     }
 }
 

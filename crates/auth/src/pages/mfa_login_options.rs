@@ -1,4 +1,4 @@
-//! The page that lets a user choose how to give their second factor.
+//! The page that lets a user choose how to give their second factor, or which to set up.
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -14,6 +14,26 @@ pub struct LoginOptionsPage {
     pub look: Look,
     /// The ways and their pages.
     pub ways: Vec<(LoginWay, String)>,
+    /// Whether one is to be set up.
+    pub enrolling: bool,
+}
+
+impl LoginOptionsPage {
+    /// The keys of the page's title in the window, title and lead.
+    fn text_keys(&self) -> [&'static str; 3] {
+        match self.enrolling {
+            true => [
+                "mfa/mfa-enroll-options/pageTitle",
+                "mfa/mfa-enroll-options/title",
+                "mfa/mfa-enroll-options/description",
+            ],
+            false => [
+                "mfa/mfa-login-options/pageTitle",
+                "mfa/mfa-login-options/title",
+                "mfa/mfa-login-options/description",
+            ],
+        }
+    }
 }
 
 impl Page for LoginOptionsPage {
@@ -22,7 +42,7 @@ impl Page for LoginOptionsPage {
     }
 
     fn page_title(&self) -> &'static str {
-        "mfa/mfa-login-options/pageTitle"
+        self.text_keys()[0]
     }
 }
 

@@ -32,6 +32,8 @@ pub struct OtpEnrollmentPage {
     pub csrf: String,
     /// What went wrong with the last try.
     pub error: Option<CodeError>,
+    /// The page that sets up something else, where there is a choice.
+    pub options_url: Option<String>,
     /// Where the form may lead in the end: to the redirect URI, or on from there.
     pub form_targets: FormTargets,
 }

@@ -17,6 +17,7 @@ mod mfa_code;
 mod mfa_login_options;
 mod mfa_otp_enrollment;
 mod mfa_recovery_code;
+mod mfa_sms_enrollment;
 mod passwordless;
 mod policy;
 mod popup;
@@ -46,6 +47,7 @@ pub use mfa_code::{CodeError, CodePage, LoginWay};
 pub use mfa_login_options::LoginOptionsPage;
 pub use mfa_otp_enrollment::OtpEnrollmentPage;
 pub use mfa_recovery_code::RecoveryCodePage;
+pub use mfa_sms_enrollment::{PhoneError, SmsEnrollmentPage};
 pub use passwordless::{
     CodeProblem, LinkError, PasswordlessCodePage, PasswordlessLinkPage, PasswordlessPage, StartProblem,
 };

@@ -7,8 +7,8 @@ use model::clients::Client;
 use model::connections::Connection;
 use model::factors::codes;
 use model::mail::{self, Kind, Letter};
-use model::passwordless::sms::{self, Message};
 use model::passwordless::{self, CODE_LIFETIME, LINK_LIFETIME};
+use model::sms::{self, Message};
 use model::tickets::email_of;
 use model::users::Found;
 use model::{logs, users};
@@ -74,7 +74,8 @@ pub async fn send(
         Err(error) => return Err(error),
     }
     if goes_out && connection.sends_codes_by_sms() {
-        let message = Message { to: &address.given, code: &code, app: &client.name, peer: &visit.peer };
+        let text = sms::words(connection, &address.given, &code, &client.name);
+        let message = Message { to: &address.given, text: &text, asked_by: visit.peer.told() };
         if let Err(error) = sms::send(app, &visit.tenant.issuer, connection, message).await {
             app.audit.push(events::code_not_sent(
                 visit,

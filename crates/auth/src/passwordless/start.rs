@@ -7,10 +7,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
-use model::App;
 use model::clients::{self, Client};
 use model::connections::{self, Connection};
-use model::passwordless::{self, sms};
+use model::{App, passwordless, sms};
 use serde_json::{Map, Value, json};
 
 use super::sending::{self, Sending};

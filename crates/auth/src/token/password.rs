@@ -204,7 +204,7 @@ pub async fn factor_required(
             ("challenge", factors::ways(&guardian, &factors, user))
         }
         _ => {
-            let enrolled = [Kind::Totp, Kind::Email].into_iter();
+            let enrolled = [Kind::Totp, Kind::Phone, Kind::Email].into_iter();
             ("enroll", enrolled.filter(|kind| guardian.offers(*kind)).collect())
         }
     };

@@ -41,16 +41,20 @@ pub async fn otp(visit: &Visit, client: &Client, params: &Params) -> Result<Toke
     attempt.give().await
 }
 
-/// `oob_code` and `binding_code`: a code that was sent by e-mail.
+/// `oob_code` and `binding_code`: a code that was sent, by e-mail or SMS.
 pub async fn oob(visit: &Visit, client: &Client, params: &Params) -> Result<Tokens, OAuthError> {
     let bearer = bearer(visit, client, params).await?;
     let oob_code = params.get("oob_code").ok_or_else(|| OAuthError::missing("oob_code"))?;
     let typed = params.get("binding_code").ok_or_else(|| OAuthError::missing("binding_code"))?;
     let purpose = oob_purpose(&bearer.token, oob_code);
-    let code = Code::Oob { purpose: purpose.clone(), code: totp::typed(typed) };
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let sent = codes::find(&app.db, tenant, &purpose).await?;
+    // An `oob_code` that is nobody's tells no kind.
+    let kind = sent.map_or(Kind::Email, |sent| sent.kind());
+    let code = Code::Oob { kind, purpose: purpose.clone(), code: totp::typed(typed) };
     let attempt = Attempt { visit, client, bearer, code };
     attempt.take().await?;
-    match codes::try_once(&visit.app, &visit.tenant.id, &purpose).await? {
+    match codes::try_once(app, tenant, &purpose).await? {
         true => attempt.give().await,
         false => Err(attempt.wrong()),
     }
@@ -77,7 +81,7 @@ async fn bearer(visit: &Visit, client: &Client, params: &Params) -> Result<Beare
 /// A code as it was typed; `None` where it cannot be one.
 enum Code {
     Otp(Option<String>),
-    Oob { purpose: String, code: Option<String> },
+    Oob { kind: Kind, purpose: String, code: Option<String> },
     Recovery(Option<String>),
 }
 
@@ -85,7 +89,7 @@ impl Code {
     fn kind(&self) -> Kind {
         match self {
             Self::Otp(_) => Kind::Totp,
-            Self::Oob { .. } => Kind::Email,
+            Self::Oob { kind, .. } => *kind,
             Self::Recovery(_) => Kind::RecoveryCode,
         }
     }
@@ -234,7 +238,9 @@ impl Attempt<'_> {
     async fn prove(&self, now: &Now, batch: &mut Batch) -> Result<Option<How>, db::Error> {
         match &self.code {
             Code::Otp(Some(code)) => self.prove_otp(now, batch, code),
-            Code::Oob { purpose, code: Some(code) } => self.prove_oob(now, batch, purpose, code).await,
+            Code::Oob { kind, purpose, code: Some(code) } => {
+                self.prove_oob(now, batch, *kind, (purpose, code)).await
+            }
             Code::Recovery(Some(code)) => self.prove_recovery(now, batch, code).await,
             _ => Ok(None),
         }
@@ -260,28 +266,27 @@ impl Attempt<'_> {
         &self,
         now: &Now,
         batch: &mut Batch,
-        purpose: &str,
-        code: &str,
+        kind: Kind,
+        (purpose, code): (&str, &str),
     ) -> Result<Option<How>, db::Error> {
         let (app, tenant) = (&self.visit.app, &self.visit.tenant.id);
         let sent = codes::find(&app.db, tenant, purpose).await?;
         let right = sent.filter(|sent| sent.user_id == now.user.id && sent.is(purpose, code, now.at));
         let Some(sent) = right else { return Ok(None) };
-        let pending = now
-            .factors
-            .iter()
-            .find(|factor| factor.kind == Kind::Email && factor.is_pending_for(purpose) && now.may_enroll);
-        if let Some(factor) = pending {
+        let there = |factor: &&Factor| factor.kind == kind && factor.address.as_ref() == Some(&sent.address);
+        let pending = now.factors.iter().filter(there).find(|factor| factor.is_pending_for(purpose));
+        if let Some(factor) = pending.filter(|_| now.may_enroll) {
             codes::spend(batch, tenant, purpose, &sent);
             return Ok(Some(How::Enrolled { factor: Box::new(factor.clone()), step: 0 }));
         }
-        // To an address that is still theirs.
-        let theirs = address(&now.factors, &now.user).as_ref() == Some(&sent.address);
-        if !theirs || !now.ways.contains(&Kind::Email) {
+        // To an address or a number that is still theirs.
+        let enrolled = now.factors.iter().filter(there).find(|factor| factor.is_confirmed());
+        let theirs =
+            enrolled.is_some() || address(kind, &now.factors, &now.user).as_ref() == Some(&sent.address);
+        if !theirs || !now.ways.contains(&kind) {
             return Ok(None);
         }
-        let enrolled = |factor: &&Factor| factor.kind == Kind::Email && factor.is_confirmed();
-        if let Some(factor) = now.factors.iter().find(enrolled) {
+        if let Some(factor) = enrolled {
             factors::used(batch, tenant, factor, now.at);
         }
         codes::spend(batch, tenant, purpose, &sent);

@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::guardian::{self, FACTORS, Guardian};
-use model::{App, document};
+use model::{App, document, sms};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
@@ -75,7 +75,8 @@ pub async fn list_factors(State(app): State<App>, grant: Grant) -> Result<Answer
     Ok(Answer(FACTORS.into_iter().map(shown).collect()))
 }
 
-/// `PUT /guardian/factors/{name}`: enables a factor, or disables it.
+/// `PUT /guardian/factors/{name}`: enables a factor, or disables it. Codes by SMS are offered once a connection of strategy `sms` names a
+/// gateway; until then the log and `doctor` say so.
 ///
 /// # Errors
 /// 400 `invalid_uri`, `invalid_body`.
@@ -85,11 +86,18 @@ pub async fn set_factor(
     Path(FactorName(name)): Path<FactorName>,
     Json(body): Json<EnableFactor>,
 ) -> Result<Answer<Map<String, Value>>, Error> {
-    change(&app, &grant, |guardian| {
+    let answer = change(&app, &grant, |guardian| {
         guardian.enable(name, body.enabled);
         document::object(&body)
     })
-    .await
+    .await?;
+    if name == "sms" && body.enabled && sms::gateway(&app, &grant.tenant.id).await?.is_none() {
+        tracing::warn!(
+            tenant = %grant.tenant.id,
+            "codes by SMS are not offered as second factor: no connection of strategy sms names a gateway"
+        );
+    }
+    Ok(answer)
 }
 
 /// `GET /guardian/policies`: when a second factor is asked for.

@@ -1,4 +1,5 @@
-//! The services that deliver messages, and their texts: kept as they are given. Nothing is delivered through them yet.
+//! The services that deliver messages, and their texts. The texts are those of messages to phones, which leave by the gateway of the tenant's
+//! `sms` connection; the services are kept as they are given, and nothing is delivered through them.
 
 use axum::extract::State;
 use model::App;

@@ -13,7 +13,8 @@ use serde_json::{Map, Value as Json, json};
 
 pub use enabled::{enabled_for, list_clients, list_for_client, set_client, set_clients};
 pub use store::{
-    Filter, all, clear_users, domain_level, exists, find, find_by_name, insert, list, load, remove, save,
+    Filter, all, clear_users, domain_level, exists, find, find_by_name, insert, list, load, of_phones,
+    remove, save,
 };
 
 use crate::clock::Timestamp;

@@ -68,6 +68,16 @@ pub async fn find_by_name(
     }
 }
 
+/// The ids of the connections of strategy `sms`, oldest first: twenty at most. Cached.
+pub async fn of_phones(app: &Model, tenant: &TenantId) -> Result<Arc<Vec<String>>, db::Error> {
+    let found = app.db.cached("connections_of_phones", tenant.as_str(), "", async {
+        let sql = "SELECT id FROM connections WHERE tenant = $1 AND strategy = 'sms' ORDER BY created_at, id LIMIT 20";
+        let rows = app.db.read(sql, params![tenant]).await?;
+        rows.into_iter().map(|mut row| row.take()).collect::<Result<Vec<String>, _>>().map(Some)
+    });
+    Ok(found.await?.unwrap_or_default())
+}
+
 /// The connection as it stands in the database: what a change begins with.
 pub async fn load(app: &Model, tenant: &TenantId, id: &str) -> Result<Option<Connection>, db::Error> {
     let sql = "SELECT id, options, doc, created_at, version FROM connections WHERE tenant = $1 AND id = $2";
@@ -137,6 +147,9 @@ pub fn insert(app: &Model, batch: &mut Batch, tenant: &TenantId, connection: &Co
         super::set_client(batch, tenant, &connection.id, client_id, true, now);
     }
     batch.changed("connection_names", tenant.as_str(), &connection.name);
+    if connection.sends_codes_by_sms() {
+        batch.changed("connections_of_phones", tenant.as_str(), "");
+    }
     batch.changed("connections", tenant.as_str(), &connection.id);
 }
 
@@ -213,6 +226,9 @@ pub fn remove(batch: &mut Batch, tenant: &TenantId, connection: &Connection) {
         params![tenant, &connection.name],
     );
     batch.changed("connection_names", tenant.as_str(), &connection.name);
+    if connection.sends_codes_by_sms() {
+        batch.changed("connections_of_phones", tenant.as_str(), "");
+    }
     batch.changed("connections", tenant.as_str(), &connection.id);
     for client_id in &connection.enabled_clients {
         batch.changed("enabled_connections", tenant.as_str(), client_id.as_str());

@@ -13,14 +13,15 @@ pub enum Limited {
     /// Trying a code.
     Check,
     /// Being sent one.
-    Mail,
+    Sending,
 }
 
 impl Limited {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Check => "check",
-            Self::Mail => "mail",
+            // As rows know it.
+            Self::Sending => "mail",
         }
     }
 }
@@ -91,14 +92,14 @@ mod tests {
             let user = app.add_user().await.id;
             let taken = async |what| take(&app, &app.tenant, &user, what).await.unwrap();
             let spent = async || {
-                for what in [Limited::Check, Limited::Mail] {
+                for what in [Limited::Check, Limited::Sending] {
                     while taken(what).await {}
                 }
             };
             for place in 0..MOST {
                 assert!(taken(Limited::Check).await, "{place}");
             }
-            assert!(!taken(Limited::Check).await && taken(Limited::Mail).await);
+            assert!(!taken(Limited::Check).await && taken(Limited::Sending).await);
             app.clock.advance(EVERY);
             assert!(taken(Limited::Check).await && !taken(Limited::Check).await);
 
@@ -106,13 +107,13 @@ mod tests {
             let mut batch = Batch::new();
             forgive(&mut batch, &app.tenant, &user);
             app.db.commit(batch).await.unwrap();
-            assert!(taken(Limited::Check).await && !taken(Limited::Mail).await);
+            assert!(taken(Limited::Check).await && !taken(Limited::Sending).await);
 
             spent().await;
             let mut batch = Batch::new();
             reset(&mut batch, &app.tenant, &user);
             app.db.commit(batch).await.unwrap();
-            assert!(taken(Limited::Check).await && taken(Limited::Mail).await);
+            assert!(taken(Limited::Check).await && taken(Limited::Sending).await);
         }
     }
 }

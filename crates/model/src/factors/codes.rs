@@ -2,6 +2,7 @@
 
 use db::{Batch, Db, params};
 
+use super::Kind;
 use crate::app::Model;
 use crate::clock::Timestamp;
 use crate::ids::{TenantId, UserId};
@@ -36,6 +37,16 @@ impl Sent {
     /// Whether `code` is the one that was sent for `purpose`, and still good.
     pub fn is(&self, purpose: &str, code: &str, now: Timestamp) -> bool {
         same(&self.hash, &hash(purpose, code)) && self.expires_at > now
+    }
+
+    /// Whether it was sent to this user, and there.
+    pub fn went_to(&self, user_id: &UserId, address: &str) -> bool {
+        self.user_id == *user_id && self.address == address
+    }
+
+    /// What it was sent to: an e-mail address, or a number, which has no `@`.
+    pub fn kind(&self) -> Kind {
+        if self.address.contains('@') { Kind::Email } else { Kind::Phone }
     }
 
     /// Seconds until another may be sent; 0 when it may be now.

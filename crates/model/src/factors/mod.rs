@@ -7,6 +7,7 @@ pub mod attempts;
 pub mod codes;
 pub mod recovery_code;
 pub mod remembered;
+pub mod sending;
 pub mod tickets;
 pub mod totp;
 
@@ -33,7 +34,7 @@ pub enum Kind {
     Totp,
     /// Codes by e-mail.
     Email,
-    /// Codes by SMS or call. Kept for whoever reads it back: nothing delivers to a phone yet.
+    /// Codes to a phone: by SMS. A preferred call is kept for whoever reads it back, and nothing calls.
     Phone,
     /// One code for the day that every other factor is lost.
     RecoveryCode,
@@ -141,9 +142,12 @@ impl Factor {
         self
     }
 
-    /// With an e-mail address or a phone number.
+    /// With an e-mail address, or a phone number, which is written to unless another way is preferred.
     #[must_use]
     pub fn with_address(mut self, address: &str) -> Self {
+        if self.kind == Kind::Phone {
+            self.preferred.get_or_insert_with(|| "sms".to_owned());
+        }
         self.address = Some(address.to_owned());
         self
     }
@@ -162,6 +166,14 @@ impl Factor {
     /// The id as an authentication method has it: `totp|dev_…`.
     pub fn method_id(&self) -> String {
         format!("{}|{}", self.kind.as_str(), self.id)
+    }
+
+    /// The id as an authenticator has it, which names the way of a phone: `sms|dev_…`.
+    pub fn authenticator_id(&self) -> String {
+        match self.kind {
+            Kind::Phone => format!("sms|{}", self.id),
+            _ => self.method_id(),
+        }
     }
 
     /// Whether a right code has ended the enrolment.

@@ -1,7 +1,8 @@
 //! The mail job's step: what is due is leased, rendered, sent and noted.
 //!
 //! A letter is sent at least once: when the program ends between the sending and the note, the lease runs out and the letter
-//! goes again. While a tenant's server does not answer its letters are put off, longer each time; other tenants do not wait.
+//! goes again. While a tenant's server does not answer its letters are put off, longer each time; other tenants do not wait, and neither do
+//! its messages to phones, which have a way of their own.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use super::queue::{self, Queued};
 use super::render::{self, Mail};
-use super::{SendError, providers, smtp};
+use super::{Kind, Letter, SendError, message, providers, smtp};
 use crate::Model;
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
@@ -39,14 +40,15 @@ const PAUSES: [i64; 10] = [30, 120, 600, 1_800, 3_600, 7_200, 10_800, 14_400, 21
 /// # Errors
 /// When the database fails; what was leased then goes later.
 pub async fn deliver(app: &Model, delivery: Delivery) -> Result<usize, db::Error> {
-    let mut by_tenant: BTreeMap<TenantId, Vec<Queued>> = BTreeMap::new();
+    let mut by_way: BTreeMap<(TenantId, bool), Vec<Queued>> = BTreeMap::new();
     for letter in queue::due(app, app.clock.now(), AT_A_TIME).await? {
-        by_tenant.entry(letter.tenant.clone()).or_default().push(letter);
+        let to_phone = Kind::from_name(&letter.kind).is_some_and(Kind::is_message);
+        by_way.entry((letter.tenant.clone(), to_phone)).or_default().push(letter);
     }
-    let tenants = by_tenant.into_iter().map(|(id, letters)| deliver_for(app, delivery, id, letters));
+    let ways = by_way.into_iter().map(|((id, _), letters)| deliver_for(app, delivery, id, letters));
     let mut gone = 0;
-    for tenant in join_all(tenants).await {
-        gone += tenant?;
+    for way in join_all(ways).await {
+        gone += way?;
     }
     Ok(gone)
 }
@@ -60,7 +62,7 @@ pub async fn try_out(app: &Model, tenant: &Tenant) -> Result<Result<(), SendErro
     Ok(smtp::try_out(&app.net, provider.as_deref(), &tenant.host).await)
 }
 
-/// Delivers the letters of one tenant, until its server fails.
+/// Delivers the letters of one tenant that go one way, until its server fails.
 async fn deliver_for(
     app: &Model,
     delivery: Delivery,
@@ -78,8 +80,8 @@ async fn deliver_for(
             Err(db::Error::Conflict { .. }) => continue,
             Err(error) => return Err(error),
         }
-        let mail = match written(app, &tenant, &letter).await? {
-            Ok(mail) => mail,
+        let (said, mail) = match written(app, &tenant, &letter).await? {
+            Ok(written) => written,
             // It is this letter's fault, and keeps no other.
             Err(error) => {
                 note(app, &tenant, &letter, Err(error)).await?;
@@ -88,6 +90,9 @@ async fn deliver_for(
         };
         let sent = match delivery {
             Delivery::Outbox => Ok(Some(&mail)),
+            Delivery::Provider if said.kind.is_message() => {
+                message::send(app, &tenant, &said, &mail).await?.map(|()| None)
+            }
             Delivery::Provider => {
                 let provider = providers::find(app, &id).await?;
                 smtp::send(&app.net, provider.as_deref(), &mail, &letter.id, &tenant.host)
@@ -105,18 +110,23 @@ async fn deliver_for(
     Ok(gone)
 }
 
-/// A letter as the mail that goes out, or why there is none.
+/// A letter, and the mail or the message that goes out; or why there is none.
 async fn written(
     app: &Model,
     tenant: &Tenant,
     queued: &Queued,
-) -> Result<Result<Mail, SendError>, db::Error> {
+) -> Result<Result<(Letter, Mail), SendError>, db::Error> {
     let letter = match queued.open(app) {
         Ok(letter) => letter,
         Err(error) => return Ok(Err(error)),
     };
-    let rendered = render::render(app, tenant, &letter, queued.created_at).await?;
-    Ok(rendered.map_err(|error| SendError::lasting(format!("the letter cannot be rendered: {error}"))))
+    let rendered = match letter.kind.is_message() {
+        true => message::render(app, tenant, &letter, queued.created_at).await?,
+        false => render::render(app, tenant, &letter, queued.created_at)
+            .await?
+            .map_err(|error| SendError::lasting(format!("the letter cannot be rendered: {error}"))),
+    };
+    Ok(rendered.map(|mail| (letter, mail)))
 }
 
 /// Notes what became of a leased letter: it is sent, in the outbox, or not delivered.
@@ -181,7 +191,7 @@ fn given_up(app: &Model, tenant: &Tenant, letter: &Queued, error: &SendError) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{Kind, Letter, find, newest, queue as add};
+    use crate::mail::{find, newest, queue as add};
     use crate::testing::TestModel;
     use db::params;
 

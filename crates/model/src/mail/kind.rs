@@ -48,6 +48,10 @@ kinds! {
     EnrollmentEmail = "enrollment_email", true;
     /// A one-time code as second factor. Variable: `code`.
     MfaOobCode = "mfa_oob_code", true;
+    /// A message to a phone: a code as second factor. Variables: `code`, `req`.
+    SmsVerification = "sms_verification", false;
+    /// A message to a phone: a code that proves the number theirs. Variables: `code`, `req`.
+    SmsEnrollment = "sms_enrollment", false;
     /// Invites somebody to an organization. Variable: `url`.
     UserInvitation = "user_invitation", true;
     /// The older name of `reset_email`, whose template is used where only this one is there.
@@ -81,6 +85,11 @@ kinds! {
 }
 
 impl Kind {
+    /// Whether it is a message to a phone, and no mail.
+    pub const fn is_message(self) -> bool {
+        matches!(self, Self::SmsVerification | Self::SmsEnrollment)
+    }
+
     /// The kind of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)

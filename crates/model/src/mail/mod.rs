@@ -12,12 +12,15 @@
 //! link. The variables are sealed from the start. Nothing is rendered or sent in the batch: a mail server that is down delays
 //! the letter, and nobody's sign-in. Doorward's own notices have built-in texts; the kinds that Auth0 has templates for
 //! can be given others with `email-templates`.
+//!
+//! Messages to phones wait in the same queue ([`Kind::is_message`]), and leave by the tenant's gateway ([`crate::sms`]).
 
 mod builtin;
 mod deliver;
 mod kind;
 mod letter;
 pub mod liquid;
+mod message;
 pub mod providers;
 mod queue;
 mod render;

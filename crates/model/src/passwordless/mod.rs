@@ -2,7 +2,6 @@
 //! (authentication contract §3.4, §8.3, §8.4).
 
 mod codes;
-pub mod sms;
 mod users;
 
 use crate::Model;

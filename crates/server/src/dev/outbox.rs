@@ -49,7 +49,7 @@ async fn list(State(app): State<App>, Extension(tools): Extension<Tools>, reques
     page(
         "Outbox",
         &format!(
-            "<h1>Outbox</h1><p>A development server sends no mail: it keeps each letter here.</p>{content}"
+            "<h1>Outbox</h1><p>A development server sends no mail, and no codes to phones as second factor: it keeps each letter and message here.</p>{content}"
         ),
     )
 }

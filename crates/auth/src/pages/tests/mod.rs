@@ -102,7 +102,7 @@ async fn a_failed_login_says_so_and_keeps_what_was_typed() {
 #[tokio::test]
 async fn a_code_is_typed_into_one_field_that_phones_fill_in() {
     let field = "id=\"code\" name=\"code\" type=\"text\" class=\"code\"";
-    for way in [LoginWay::Otp, LoginWay::Email] {
+    for way in [LoginWay::Otp, LoginWay::Sms, LoginWay::Email] {
         let page = render(code("s", way)).await;
         assert_eq!(page.status, StatusCode::OK);
         page.has(&format!("{field} inputmode=\"numeric\" autocomplete=\"one-time-code\""))
@@ -117,6 +117,27 @@ async fn a_code_is_typed_into_one_field_that_phones_fill_in() {
         .has("We sent a code to a***@example.com.")
         .has("name=\"action\" value=\"resend\"")
         .has("(in 17 seconds)");
+    render(code("XXXXXXXXX9167", LoginWay::Sms))
+        .await
+        .has("We sent a code to XXXXXXXXX9167 by text message.")
+        .has("name=\"action\" value=\"resend\"")
+        .lacks("Use another phone number");
+}
+
+#[tokio::test]
+async fn a_number_is_typed_into_a_field_that_phones_fill_in() {
+    let page = render(sms_enrollment("s")).await;
+    assert_eq!(page.status, StatusCode::OK);
+    page.has("id=\"phone\" name=\"phone\" type=\"tel\" inputmode=\"tel\" autocomplete=\"tel\"")
+        .has("<label for=\"phone\">Phone number</label>")
+        .has("<a href=\"/u/mfa-enroll-options?state=s\">Set up something else</a>")
+        .lacks("aria-invalid");
+    for (error, status) in
+        [(PhoneError::NoNumber, 400), (PhoneError::TooSoon, 429), (PhoneError::TooMany, 429)]
+    {
+        let page = render(SmsEnrollmentPage { error: Some(error), ..sms_enrollment("s") }).await;
+        assert_eq!((page.status.as_u16(), page.body.contains("aria-invalid")), (status, status == 400));
+    }
 }
 
 #[tokio::test]
@@ -126,7 +147,7 @@ async fn a_wrong_code_says_so_and_another_status_says_too_many() {
         (CodeError::Wrong, 400, "That code is not right, or was used already."),
         (CodeError::TooMany, 429, "Too many wrong codes."),
         (CodeError::TooSoon, 429, "We just sent a code."),
-        (CodeError::TooManyMails, 429, "We have sent many codes."),
+        (CodeError::TooManySent, 429, "We have sent many codes."),
     ] {
         let mut page = code("s", LoginWay::Otp);
         page.error = Some(error);

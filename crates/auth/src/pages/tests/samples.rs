@@ -178,10 +178,18 @@ pub fn code(text: &str, way: LoginWay) -> CodePage {
     CodePage {
         look: look(text),
         way,
+        path: match way {
+            LoginWay::Otp => "/u/mfa-otp-challenge",
+            LoginWay::Sms => "/u/mfa-sms-challenge",
+            LoginWay::Email => "/u/mfa-email-challenge",
+            LoginWay::RecoveryCode => "/u/mfa-recovery-code-challenge",
+        },
         address: text.into(),
         state: text.into(),
         csrf: text.into(),
         pause: 17,
+        remembers: way != LoginWay::RecoveryCode,
+        edit_url: None,
         error: None,
         options_url: Some("/u/mfa-login-options?state=s".into()),
         form_targets: FormTargets::new("https://app.test", []),
@@ -197,6 +205,20 @@ pub fn otp_enrollment(text: &str) -> OtpEnrollmentPage {
         state: text.into(),
         csrf: text.into(),
         error: None,
+        options_url: Some("/u/mfa-enroll-options?state=s".into()),
+        form_targets: FormTargets::new("https://app.test", []),
+    }
+}
+
+pub fn sms_enrollment(text: &str) -> SmsEnrollmentPage {
+    SmsEnrollmentPage {
+        look: look(text),
+        path: "/u/mfa-sms-enrollment",
+        number: text.into(),
+        state: text.into(),
+        csrf: text.into(),
+        error: None,
+        options_url: Some("/u/mfa-enroll-options?state=s".into()),
         form_targets: FormTargets::new("https://app.test", []),
     }
 }
@@ -338,6 +360,10 @@ pub async fn all(text: &str) -> Vec<Rendered> {
     }
     pages.extend([
         render(code(text, LoginWay::Otp)).await,
+        render(code(text, LoginWay::Sms)).await,
+        render(CodePage { edit_url: Some(text.into()), ..code(text, LoginWay::Sms) }).await,
+        render(sms_enrollment(text)).await,
+        render(SmsEnrollmentPage { error: Some(PhoneError::NoNumber), ..sms_enrollment(text) }).await,
         render(code(text, LoginWay::Email)).await,
         render(code(text, LoginWay::RecoveryCode)).await,
         render(otp_enrollment(text)).await,
@@ -345,7 +371,8 @@ pub async fn all(text: &str) -> Vec<Rendered> {
         render(recovery_code(text, true)).await,
         render(recovery_code(text, false)).await,
         render(RecoveryCodePage { code: String::new(), ..recovery_code(text, false) }).await,
-        render(LoginOptionsPage { look: look(text), ways }).await,
+        render(LoginOptionsPage { look: look(text), ways: ways.clone(), enrolling: true }).await,
+        render(LoginOptionsPage { look: look(text), ways, enrolling: false }).await,
         render(login(text)).await,
         render(failed).await,
         render(signup(text)).await,

@@ -10,7 +10,7 @@ use crate::support::app::{CONNECTION, PASSWORD, secret_of};
 use crate::support::{Answer, Authorize, Browser, Caller, TestApp};
 
 const OTP: &str = "http://auth0.com/oauth/grant-type/mfa-otp";
-const OOB: &str = "http://auth0.com/oauth/grant-type/mfa-oob";
+pub const OOB: &str = "http://auth0.com/oauth/grant-type/mfa-oob";
 const RECOVERY: &str = "http://auth0.com/oauth/grant-type/mfa-recovery-code";
 const MFA: &str = "https://id.test/mfa/";
 
@@ -56,11 +56,11 @@ pub async fn challenge(app: &TestApp, token: &str, more: Value) -> Answer {
     app.caller().post("/mfa/challenge", body).await
 }
 
-fn bearer(app: &TestApp, token: &str) -> Caller {
+pub fn bearer(app: &TestApp, token: &str) -> Caller {
     app.caller().with("authorization", &format!("Bearer {token}"))
 }
 
-async fn associate(app: &TestApp, token: &str, more: Value) -> Answer {
+pub async fn associate(app: &TestApp, token: &str, more: Value) -> Answer {
     let mut body = json!({ "client_id": "server", "client_secret": secret_of("server") });
     body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     bearer(app, token).post("/mfa/associate", body).await

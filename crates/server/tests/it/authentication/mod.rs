@@ -14,6 +14,7 @@ mod dbconnections;
 pub mod device;
 mod domains;
 mod error_pages;
+mod factor_sms;
 mod factor_steps;
 mod factors;
 mod fapi2;

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use db::{Batch, Db, params};
+use serde_json::json;
+
 use crate::support::Engine;
 use crate::support::binary::{Site, complaint};
 
@@ -31,6 +34,22 @@ both_databases! {
         }
         assert!(said.contains("note   mail of id.test: no e-mail provider is configured"), "{said}");
         assert_eq!(site.command(&["keys", "list"]).stdout, before);
+    }
+
+    async fn codes_by_sms_without_a_gateway_are_noted(engine: Engine) {
+        let database = engine.database().await;
+        let site = Site::with(&database, "issuer = \"https://id.test/\"");
+        assert!(site.command(&["keys", "list"]).status.success());
+        assert!(!examined(&site).1.contains("SMS of"), "nobody wants them");
+        let db = Db::open(&database).await.expect("opens");
+        let mut batch = Batch::new();
+        let doc = json!({ "factors": { "sms": true } });
+        batch.execute("INSERT INTO guardian (tenant, doc, version) SELECT id, $1, 1 FROM tenants", params![doc]).expect(1);
+        db.commit(batch).await.expect("writes");
+        db.close().await;
+        let (well, said) = examined(&site);
+        let told = "note   SMS of id.test: the factor is enabled, and no connection of strategy sms names a gateway";
+        assert!(well && said.contains(told), "{said}");
     }
 
     async fn another_master_key_is_found_out(engine: Engine) {

@@ -180,7 +180,9 @@ both_databases! {
         let off = alice.post(METHODS, json!({ "type": "totp" })).await;
         refused(&off, 400, "Bad Request", "Authentication methods of type totp are not enabled.");
         app.guard(&["otp"], &["all-applications"]).await;
-        for kind in ["passkey", "push-notification", "phone", "password"] {
+        let phone = alice.post(METHODS, json!({ "type": "phone", "phone_number": "+15550100123" })).await;
+        refused(&phone, 400, "Bad Request", "Authentication methods of type phone are not enabled.");
+        for kind in ["passkey", "push-notification", "password"] {
             let answer = alice.post(METHODS, json!({ "type": kind })).await;
             refused(&answer, 400, "Bad Request", &format!("Authentication methods of type {kind} cannot be enrolled."));
         }

@@ -5,8 +5,9 @@ use model::factors::{self, Factor, Kind, totp};
 use model::guardian;
 use model::seal::context;
 use model::users;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::hook::Hook;
 use super::{Answer, Authorize, Browser, TestApp};
 
 /// The `acr_values` that ask for a second factor.
@@ -76,6 +77,47 @@ impl TestApp {
     pub async fn mailed_code(&self) -> String {
         let (_, variables) = self.letters("mfa_oob_code").await.pop().expect("a letter was queued");
         variables["code"].as_str().expect("is text").to_owned()
+    }
+}
+
+impl TestApp {
+    /// Gives the tenant a connection whose gateway takes messages to phones.
+    pub async fn add_gateway(&self, gateway: &Hook) {
+        let options = json!({ "provider": "sms_gateway", "gateway_url": gateway.url, "from": "Acme", "forward_req_info": true });
+        let body = json!({ "name": "sms", "strategy": "sms", "options": options });
+        let made = self.admin().post("/api/v2/connections", body).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+    }
+
+    /// Gives the user a phone.
+    pub async fn add_phone(&self, user: &str, number: &str) -> Factor {
+        let factor = Factor::confirmed(&self.app, &user.into(), Kind::Phone).with_address(number);
+        self.add_factor(factor.clone()).await;
+        factor
+    }
+
+    /// The messages to phones that wait or have gone, oldest first: number and code.
+    pub async fn messages(&self) -> Vec<(String, String)> {
+        let sql = "SELECT id, recipient, variables FROM letters
+                   WHERE tenant = $1 AND kind IN ('sms_enrollment', 'sms_verification') ORDER BY created_at, id";
+        let rows = self.app.db.read(sql, params![&self.tenant.id]).await.expect("reads");
+        let open = |mut row: db::Row| {
+            let id: String = row.take().expect("is text");
+            let number = row.take().expect("is text");
+            let sealed: Option<Vec<u8>> = row.take().expect("is sealed");
+            let place = context("letters", &[self.tenant.id.as_str(), &id], "variables");
+            let opened = sealed.map(|sealed| self.app.seal.open(&place, &sealed).expect("opens").to_vec());
+            let variables: Map<String, Value> = opened
+                .map(|opened| serde_json::from_slice(&opened).expect("is an object"))
+                .unwrap_or_default();
+            (number, variables.get("code").and_then(Value::as_str).unwrap_or_default().to_owned())
+        };
+        rows.into_iter().map(open).collect()
+    }
+
+    /// The code of the last message, which has not gone yet.
+    pub async fn texted_code(&self) -> String {
+        self.messages().await.pop().expect("a message was queued").1
     }
 }
 

@@ -1,12 +1,12 @@
-//! Codes by SMS: an HTTP gateway of the tenant's own is asked to send them, as the options of a connection of strategy `sms` say. The way to
-//! it is [`crate::net`]: no tenant makes the server speak to what only the server reaches.
+//! The way of messages to phones: an HTTP gateway of the tenant's own is asked to send them, as the options of a connection of strategy `sms`
+//! say. The way to it is [`crate::net`]: no tenant makes the server speak to what only the server reaches.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use crate::app::{Model, Peer};
+use crate::app::Model;
 use crate::connections::Connection;
 use crate::jose::SigningKey;
 use crate::mail::liquid::{self, Form};
@@ -20,17 +20,15 @@ const TEMPLATE: &str = "Your verification code is: @@password@@";
 /// The longest message, in characters: four parts of an SMS.
 const LONGEST: usize = 612;
 
-/// What is to be sent, and whose wish it is.
-#[derive(Clone, Copy, Debug)]
+/// A message, and whose wish it is.
+#[derive(Clone, Debug)]
 pub struct Message<'a> {
     /// The number, `+` and digits.
     pub to: &'a str,
-    /// The code.
-    pub code: &'a str,
-    /// The app's name.
-    pub app: &'a str,
-    /// Who asks.
-    pub peer: &'a Peer,
+    /// What it says.
+    pub text: &'a str,
+    /// Who asks, as [`crate::Peer::told`] has it: for a connection that wants that forwarded.
+    pub asked_by: Value,
 }
 
 /// Why nothing was sent; the text is for the log.
@@ -57,7 +55,7 @@ fn text<'a>(connection: &'a Connection, pointer: &str) -> Option<&'a str> {
     connection.option(pointer)?.as_str()
 }
 
-/// Asks the gateway to send a code: a POST of `recipient`, `body` and `sender`, and who asked (`req`) where the connection wants that
+/// Asks the gateway to send a message: a POST of `recipient`, `body` and `sender`, and who asked (`req`) where the connection wants that
 /// forwarded. Any status from 200 to 299 says that it will.
 ///
 /// # Errors
@@ -72,14 +70,13 @@ pub async fn send(
     let failed = |error: &dyn std::fmt::Display| SmsError::Failed(error.to_string());
     let mut body = Map::from_iter([
         ("recipient".to_owned(), Value::from(message.to)),
-        ("body".to_owned(), words(connection, message).into()),
+        ("body".to_owned(), message.text.into()),
     ]);
     if let Some(from) = text(connection, "/from") {
         body.insert("sender".into(), from.into());
     }
     if connection.option("/forward_req_info").and_then(Value::as_bool) == Some(true) {
-        let (ip, agent) = (message.peer.ip.to_string(), &message.peer.user_agent);
-        body.insert("req".into(), json!({ "ip": ip, "user_agent": agent }));
+        body.insert("req".into(), message.asked_by);
     }
     let mut headers = Vec::new();
     if let Some(token) = token(app, issuer, connection).map_err(|error| failed(&error))? {
@@ -94,24 +91,30 @@ pub async fn send(
     }
 }
 
-/// What the message says: the connection's template, with `@@password@@` or Liquid's `{{ code }}` in it. A template that says no code
-/// would be of no use, and is left aside.
-fn words(connection: &Connection, message: Message<'_>) -> String {
+/// What a message with a code to sign in with says: the connection's template, with `@@password@@` or Liquid's `{{ code }}` in it.
+pub fn words(connection: &Connection, to: &str, code: &str, app: &str) -> String {
     let template = text(connection, "/template").unwrap_or(TEMPLATE);
-    let filled = match text(connection, "/syntax") {
+    let said = match text(connection, "/syntax") {
         Some("liquid") => {
-            let app = json!({ "name": message.app });
+            let app = json!({ "name": app });
             let variables = json!({
-                "code": message.code, "password": message.code, "phone_number": message.to, "application": app, "client": app,
+                "code": code, "password": code, "phone_number": to, "application": app, "client": app,
             });
-            variables.as_object().and_then(|variables| liquid::render(template, Form::Text, variables).ok())
+            variables.as_object().and_then(|variables| filled(template, variables, code))
         }
-        _ => {
-            Some(template.replace("@@password@@", message.code).replace("@@application.name@@", message.app))
-        }
+        _ => of_use(template.replace("@@password@@", code).replace("@@application.name@@", app), code),
     };
-    let filled = filled.filter(|filled| filled.contains(message.code) && filled.chars().count() <= LONGEST);
-    filled.unwrap_or_else(|| TEMPLATE.replace("@@password@@", message.code))
+    said.unwrap_or_else(|| TEMPLATE.replace("@@password@@", code))
+}
+
+/// A template in Liquid with its variables filled in. None, where what comes of it says no code, is longer than a message, or does not
+/// parse: it would be of no use.
+pub fn filled(template: &str, variables: &Map<String, Value>, code: &str) -> Option<String> {
+    of_use(liquid::render(template, Form::Text, variables).ok()?, code)
+}
+
+fn of_use(said: String, code: &str) -> Option<String> {
+    (said.contains(code) && said.chars().count() <= LONGEST).then_some(said)
 }
 
 /// The token that a gateway asks for, signed with the secret that it shares with the tenant.
@@ -146,8 +149,7 @@ mod tests {
     fn said(options: Value) -> String {
         let body = json!({ "name": "sms", "strategy": "sms", "options": options });
         let connection = Connection::new(&Random::seeded(1), body.as_object().unwrap()).unwrap();
-        let peer = Peer { ip: [203, 0, 113, 9].into(), user_agent: None };
-        words(&connection, Message { to: "+4915", code: "123456", app: "Notes", peer: &peer })
+        words(&connection, "+4915", "123456", "Notes")
     }
 
     #[test]
