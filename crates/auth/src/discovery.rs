@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::http::header::{self, HeaderMap, HeaderValue};
@@ -32,18 +32,21 @@ impl Kept {
 
     /// The document, or 304 to who has it already.
     fn answer(self, asked: &HeaderMap) -> Response {
-        let headers = [
-            (header::CACHE_CONTROL, CACHED),
-            (header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8")),
-            (header::ETAG, self.etag.clone()),
-        ];
-        match is_known(asked, self.etag.as_bytes()) {
-            true => (StatusCode::NOT_MODIFIED, headers).into_response(),
-            false => (headers, self.text).into_response(),
-        }
+        let mut response = match is_known(asked, self.etag.as_bytes()) {
+            true => StatusCode::NOT_MODIFIED.into_response(),
+            false => Response::new(Body::from(self.text)),
+        };
+        let headers = response.headers_mut();
+        // With room for what every answer carries.
+        headers.reserve(16);
+        headers.insert(header::CACHE_CONTROL, CACHED);
+        headers.insert(header::CONTENT_TYPE, JSON);
+        headers.insert(header::ETAG, self.etag);
+        response
     }
 }
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 const CACHED: HeaderValue =
     HeaderValue::from_static("public, max-age=15, stale-while-revalidate=15, stale-if-error=86400");
 

@@ -1,11 +1,12 @@
 //! The formats of password hashes, and the memory in which they are computed.
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Block, Params, Version};
+use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::imported::Imported;
+use super::memory::Memory;
 use super::{Cost, Verdict};
 use crate::random::Random;
 use crate::seal::same;
@@ -34,12 +35,12 @@ pub(super) struct Engine {
     random: Random,
     /// How many of them a new hash takes.
     blocks: usize,
-    memory: Vec<Block>,
+    memory: Memory,
 }
 
 impl Engine {
     pub(super) fn new(cost: Cost) -> Self {
-        Self { cost, random: Random::system(), blocks: params(cost).block_count(), memory: Vec::new() }
+        Self { cost, random: Random::system(), blocks: params(cost).block_count(), memory: Memory::default() }
     }
 
     /// Whether it holds no memory.
@@ -49,13 +50,7 @@ impl Engine {
 
     /// Gives its memory back; the next hash takes some again.
     pub(super) fn rest(&mut self) {
-        self.memory = Vec::new();
-    }
-
-    /// Its memory, taken anew after a rest.
-    fn memory(&mut self) -> &mut [Block] {
-        self.memory.resize(self.blocks, Block::default());
-        &mut self.memory
+        self.memory = Memory::default();
     }
 
     /// A new hash as `$argon2id$v=19$m=…,t=…,p=…$salt$hash`.
@@ -97,19 +92,17 @@ impl Engine {
     fn argon2id(&mut self, password: &[u8], salt: &[u8]) -> [u8; OUTPUT] {
         let mut output = [0; OUTPUT];
         Argon2::new(Algorithm::Argon2id, Version::V0x13, params(self.cost))
-            .hash_password_into_with_memory(password, salt, &mut output, self.memory())
+            .hash_password_into_with_memory(password, salt, &mut output, self.memory.of(self.blocks))
             .expect("lengths and memory are those of the parameters");
         output
     }
 
     fn verify_argon2(&mut self, password: &[u8], stored: &StoredArgon2) -> Verdict {
         let blocks = stored.params.block_count();
-        let mut more = Vec::new();
-        let memory = if blocks <= self.blocks {
-            &mut self.memory()[..blocks]
-        } else {
-            more.resize(blocks, Block::default());
-            &mut more[..]
+        let mut more = Memory::default();
+        let memory = match blocks <= self.blocks {
+            true => &mut self.memory.of(self.blocks)[..blocks],
+            false => more.of(blocks),
         };
         let mut output = vec![0; stored.output.len()];
         let matches = Argon2::new(stored.algorithm, stored.version, stored.params.clone())
@@ -262,7 +255,7 @@ mod tests {
         let hash = engine.hash(b"one");
         assert!(!engine.is_rested());
         engine.rest();
-        assert!(engine.is_rested() && engine.memory.capacity() == 0);
+        assert!(engine.is_rested() && engine.memory.is_empty());
         assert_eq!(engine.verify("one", Some(&hash)), YES);
     }
 

@@ -9,6 +9,7 @@
 mod digests;
 mod formats;
 pub mod imported;
+mod memory;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -268,7 +269,7 @@ impl Shared {
 
 /// How much less a password counts than a request that waits for a processor (`nice`): it takes long anyway.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 5;
+const NICE: i32 = 10;
 
 /// On Linux a thread's own priority can be lowered. Where that fails, hashes compete with everything else, and no more than that.
 fn give_way() {

@@ -99,7 +99,8 @@ impl Bench {
             self.constant(&program, &mut figures).await;
         }
         if self.is_picked("storm") {
-            storm::measure(&program, self.cores, self.signing_rate, self.duration, &mut figures).await;
+            let (machine, runs) = ((self.cores, self.signing_rate), (self.runs, self.duration));
+            storm::measure(&program, machine, runs, &mut figures).await;
         }
         if self.is_picked("process") {
             self.process(&mut program, &binary, &mut figures).await;

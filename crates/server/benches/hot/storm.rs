@@ -67,14 +67,61 @@ fn crowd(logins: &Arc<Logins>, count: usize) -> Vec<Box<dyn Caller>> {
     (0..count).map(|_| login()).collect()
 }
 
-/// Measures both, and prints them.
+/// Measures both so often, and prints the medians.
 pub async fn measure(
+    program: &Program,
+    (cores, signing_rate): (usize, f64),
+    (runs, duration): (usize, Duration),
+    figures: &mut Figures,
+) {
+    let mut all = Vec::new();
+    for _ in 0..runs {
+        all.push(once(program, cores, signing_rate, duration, figures).await);
+    }
+    let of = |figure: fn(&Storm) -> f64| {
+        let mut values: Vec<f64> = all.iter().map(figure).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    table(&format!("logins, of {:.0} bare hashes/s", of(|storm| storm.bare)));
+    let alone = of(|storm| storm.alone.rate / storm.bare);
+    figures.line("logins alone, of the bare hash rate", alone, "", Bound::AtLeast(0.95));
+    let cost = of(|storm| storm.alone.cpu * storm.bare / 1e6) / cores as f64;
+    println!("| server CPU of a login, of a bare hash | {cost:.2} | |");
+    println!(
+        "| in the storm: logins, and turned away with 503 | {:.0}/s, {:.0}/s | |",
+        of(|storm| storm.done),
+        of(|storm| storm.turned_away)
+    );
+    println!(
+        "| tokens beside it: rate, p99 without the storm | {:.0}/s, {:.2} ms | |",
+        of(|storm| storm.beside.rate),
+        of(|storm| storm.calm.p99)
+    );
+    let p99 = of(|storm| storm.beside.p99 / storm.calm.p99);
+    figures.line("p99 of tokens in the storm, of that", p99, "", Bound::AtMost(3.0));
+}
+
+/// One run.
+struct Storm {
+    /// Hashes a second without a server.
+    bare: f64,
+    alone: Run,
+    /// Token traffic before the storm, and in it.
+    calm: Run,
+    beside: Run,
+    /// Sign-ins in the storm that were let in and turned away, a second.
+    done: f64,
+    turned_away: f64,
+}
+
+async fn once(
     program: &Program,
     cores: usize,
     signing_rate: f64,
     duration: Duration,
     figures: &mut Figures,
-) {
+) -> Storm {
     let target = Target::plain(program.address, program.pid());
     let enough = |rate: f64| (rate * duration.as_secs_f64() * 1.5) as usize + CROWD;
     let people = program.people.len();
@@ -94,23 +141,12 @@ pub async fn measure(
     let logins = open(program, people, enough(bare)).await;
     let (storm, beside): (Run, Run) =
         tokio::join!(run(&target, crowd(&logins, CROWD), Pace::Constant(bare * STORM), duration), tokens());
-    let seconds = duration.as_secs_f64();
-    let done = logins.done.load(Ordering::Relaxed) as f64 / seconds;
-    let turned_away = logins.turned_away.load(Ordering::Relaxed) as f64 / seconds;
-
-    table(&format!("logins, of {bare:.0} bare hashes/s"));
-    figures.line("logins alone, of the bare hash rate", alone.rate / bare, "", Bound::AtLeast(0.95));
-    let hash = 1e6 * cores as f64 / bare;
-    println!("| server CPU of a login, of a bare hash | {:.2} | |", alone.cpu / hash);
-    println!("| in the storm: logins, and turned away with 503 | {done:.0}/s, {turned_away:.0}/s | |");
-    println!(
-        "| tokens beside it: rate, p99 without the storm | {:.0}/s, {:.2} ms | |",
-        beside.rate, calm.p99
-    );
-    figures.line("p99 of tokens in the storm, of that", beside.p99 / calm.p99, "", Bound::AtMost(3.0));
     for (name, run) in [("logins", &alone), ("the storm", &storm), ("tokens beside the storm", &beside)] {
         if run.errors > 0 {
             figures.fail(format!("{name}: {} errors", run.errors));
         }
     }
+    let a_second = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64 / duration.as_secs_f64();
+    let (done, turned_away) = (a_second(&logins.done), a_second(&logins.turned_away));
+    Storm { bare, alone, calm, beside, done, turned_away }
 }

@@ -22,21 +22,24 @@ pub async fn add(
     let mut next = numbers.start;
     while next < numbers.end {
         let last = (next + AT_A_TIME).min(numbers.end);
-        let mut batch = Batch::new();
-        for number in next..last {
-            let (id, user) = (format!("row{:021x}", mixed(number)), format!("auth0|{}", subject(number)));
-            batch.execute(
-                "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating,
-                   generation, created_at, ip)
-                 VALUES ($1, $2, $3, $4, $2, $5, $6, TRUE, 0, $7, '203.0.113.9')",
-                params![tenant, &id, client, &user, audience, scope, FIRST + number as i64 * 1000],
-            );
-            batch.execute(
-                "INSERT INTO refresh_tokens (tenant, hash, family, generation) VALUES ($1, $2, $3, 0)",
-                params![tenant, model::seal::digest(&refresh_token(number)), &id],
-            );
-        }
-        db.commit(batch).await?;
+        let write = async || {
+            let mut batch = Batch::new();
+            for number in next..last {
+                let (id, user) = (format!("row{:021x}", mixed(number)), format!("auth0|{}", subject(number)));
+                batch.execute(
+                    "INSERT INTO refresh_token_families (tenant, id, client_id, user_id, sid, audience, scope, rotating,
+                       generation, created_at, ip)
+                     VALUES ($1, $2, $3, $4, $2, $5, $6, TRUE, 0, $7, '203.0.113.9')",
+                    params![tenant, &id, client, &user, audience, scope, FIRST + number as i64 * 1000],
+                );
+                batch.execute(
+                    "INSERT INTO refresh_tokens (tenant, hash, family, generation) VALUES ($1, $2, $3, 0)",
+                    params![tenant, model::seal::digest(&refresh_token(number)), &id],
+                );
+            }
+            Ok::<_, Error>((batch, ()))
+        };
+        db.retry(write).await?;
         next = last;
     }
     Ok(())

@@ -39,28 +39,32 @@ pub async fn add_users(
     let mut next = numbers.start;
     while next < numbers.end {
         let last = (next + AT_A_TIME).min(numbers.end);
-        let mut batch = Batch::new();
-        for number in next..last {
-            let (subject, email) = (subject(number), address(number));
-            let (id, at) = (format!("auth0|{subject}"), FIRST + number as i64 * 1000);
-            let (name, nickname) = (format!("Person {number}"), format!("person.{number}"));
-            batch.execute(
-                "INSERT INTO users (tenant, id, email, email_verified, phone_verified, name, nickname, name_folded,
-                   nickname_folded, user_metadata, created_at, updated_at, logins_count, version)
-                 VALUES ($1, $2, $3, TRUE, FALSE, $4, $5, $6, $5, '{\"color\":\"teal\"}', $7, $7, 0, 1)",
-                params![tenant, &id, &email, &name, &nickname, name.to_lowercase(), at],
-            );
-            batch.execute(
-                "INSERT INTO identities (tenant, provider, subject, connection, user_id, position, is_social, email)
-                 VALUES ($1, 'auth0', $2, $3, $4, 0, FALSE, $5)",
-                params![tenant, &subject, connection, &id, &email],
-            );
-            batch.execute(
-                "INSERT INTO credentials (tenant, provider, subject, hash, changed_at) VALUES ($1, 'auth0', $2, $3, $4)",
-                params![tenant, &subject, hash, at],
-            );
-        }
-        db.commit(batch).await?;
+        // A database that is busy may turn a batch away.
+        let write = async || {
+            let mut batch = Batch::new();
+            for number in next..last {
+                let (subject, email) = (subject(number), address(number));
+                let (id, at) = (format!("auth0|{subject}"), FIRST + number as i64 * 1000);
+                let (name, nickname) = (format!("Person {number}"), format!("person.{number}"));
+                batch.execute(
+                    "INSERT INTO users (tenant, id, email, email_verified, phone_verified, name, nickname, name_folded,
+                       nickname_folded, user_metadata, created_at, updated_at, logins_count, version)
+                     VALUES ($1, $2, $3, TRUE, FALSE, $4, $5, $6, $5, '{\"color\":\"teal\"}', $7, $7, 0, 1)",
+                    params![tenant, &id, &email, &name, &nickname, name.to_lowercase(), at],
+                );
+                batch.execute(
+                    "INSERT INTO identities (tenant, provider, subject, connection, user_id, position, is_social, email)
+                     VALUES ($1, 'auth0', $2, $3, $4, 0, FALSE, $5)",
+                    params![tenant, &subject, connection, &id, &email],
+                );
+                batch.execute(
+                    "INSERT INTO credentials (tenant, provider, subject, hash, changed_at) VALUES ($1, 'auth0', $2, $3, $4)",
+                    params![tenant, &subject, hash, at],
+                );
+            }
+            Ok::<_, Error>((batch, ()))
+        };
+        db.retry(write).await?;
         next = last;
     }
     Ok(())
