@@ -39,7 +39,10 @@ pub async fn associate(
     bearer.may("enroll")?;
     let client = calling_client(visit, query, headers, &body_params, &bearer).await?;
     let strict = visit.is_strict_for(&client).await?;
-    associated(visit, &client, &bearer, &body).await.map(NoStore).map_err(|error| error.told(strict))
+    associated(&visit.told_by(&client, headers), &client, &bearer, &body)
+        .await
+        .map(NoStore)
+        .map_err(|error| error.told(strict))
 }
 
 async fn associated(

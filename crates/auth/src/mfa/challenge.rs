@@ -33,7 +33,10 @@ pub async fn challenge(
     let params = Params::parse_body(headers, &body)?;
     let client = client_authentication::authenticate(visit, query, headers, &params).await?;
     let strict = visit.is_strict_for(&client).await?;
-    challenged(visit, &client, &params).await.map(NoStore).map_err(|error| error.told(strict))
+    challenged(&visit.told_by(&client, headers), &client, &params)
+        .await
+        .map(NoStore)
+        .map_err(|error| error.told(strict))
 }
 
 async fn challenged(visit: &Visit, client: &Client, params: &Params) -> Result<Value, OAuthError> {

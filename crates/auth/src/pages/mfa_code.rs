@@ -187,6 +187,14 @@ impl CodePage {
         self.error.is_some_and(CodeError::is_of_code)
     }
 
+    /// The key of what leads to the other ways.
+    fn pick(&self) -> &'static str {
+        match self.edit_url {
+            Some(_) => "mfa/mfa-enroll-options/pickText",
+            None => "mfa-otp/mfa-otp-challenge/pickAuthenticatorText",
+        }
+    }
+
     fn resend_wait(&self) -> String {
         self.t("mfa-email/mfa-email-challenge/resendWaitText").replace("${seconds}", &self.pause.to_string())
     }

@@ -121,7 +121,14 @@ async fn a_code_is_typed_into_one_field_that_phones_fill_in() {
         .await
         .has("We sent a code to XXXXXXXXX9167 by text message.")
         .has("name=\"action\" value=\"resend\"")
+        .has("Try another way")
         .lacks("Use another phone number");
+    let enrolling = CodePage { edit_url: Some("/u/x?state=s".into()), ..code("+15550100", LoginWay::Sms) };
+    render(enrolling)
+        .await
+        .has("<a href=\"/u/x?state=s\">Use another phone number</a>")
+        .has("Set up something else")
+        .lacks("Try another way");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::mfa::{OOB, associate, bearer, challenge, give, mfa_token, password, ready};
 use crate::security::exchange::{assert_refused, grant_of};
 use crate::security::{browser, claims, exchanged, prepared};
+use crate::support::app::secret_of;
 use crate::support::browser::{Form, SESSION};
 use crate::support::factors::{link, page_of, shown};
 use crate::support::hook::Hook;
@@ -331,6 +332,58 @@ both_databases! {
         let code = app.texted_code().await;
         grant_of(&give(OOB, &token).with("oob_code", &self::oob_code(&sent)).with("binding_code", &code).send(&app).await);
         assert!(app.events().await.contains(&"gd_send_sms".to_owned()));
+    }
+
+    async fn a_phone_is_removed_by_the_id_of_its_authenticator(app: TestApp) {
+        let gateway = Hook::open().await;
+        let app = ready(app, &["sms"], &[]).await;
+        app.add_gateway(&gateway).await;
+        let phone = app.add_phone("auth0|alice", NUMBER).await;
+        let whole = password("alice").with("audience", "https://id.test/mfa/").with("scope", "read:authenticators remove:authenticators");
+        let token = mfa_token(&app, &whole).await;
+        let sent = challenge(&app, &token, json!({})).await;
+        let given = give(OOB, &token).with("oob_code", &oob_code(&sent)).with("binding_code", &app.texted_code().await);
+        let bought = grant_of(&given.send(&app).await);
+        let caller = bearer(&app, &bought.access_token);
+        let path = |way: &str| format!("/mfa/authenticators/{way}%7C{}", phone.id);
+        for other in ["phone", "voice"] {
+            assert_refused(&caller.delete(&path(other)).await, 404, "not_found", "Authenticator not found");
+        }
+        assert_eq!(caller.delete(&path("sms")).await.status, 204);
+        assert_eq!(caller.get("/mfa/authenticators").await.body, json!([]));
+        assert_eq!(app.letters("factor_removed").await.len(), 1);
+    }
+
+    /// A back end asks for its people: what is counted for an address, and told of one, is theirs where it is trusted to say so.
+    async fn a_trusted_back_end_names_the_address_that_is_counted(app: TestApp) {
+        let gateway = Hook::open().await;
+        let app = ready(app, &["sms"], &["all-applications"]).await;
+        app.add_gateway(&gateway).await;
+        app.add_phone("auth0|alice", NUMBER).await;
+        let mut told = Vec::new();
+        for trusted in [false, true] {
+            let set = json!({ "is_token_endpoint_ip_header_trusted": trusted });
+            assert_eq!(app.admin().patch("/api/v2/clients/server", set).await.status, 200);
+            let token = mfa_token(&app, &password("alice")).await;
+            let body = json!({ "client_id": "server", "client_secret": secret_of("server"), "mfa_token": token });
+            let sent = app.caller().with("auth0-forwarded-for", "198.51.100.7").post("/mfa/challenge", body).await;
+            assert_eq!(sent.status, 200, "{sent:?}");
+            told.push(delivered(&app, &gateway).await[0]["req"]["ip"].clone());
+            app.app.clock.advance(60);
+        }
+        for trusted in [false, true] {
+            let set = json!({ "is_token_endpoint_ip_header_trusted": trusted });
+            assert_eq!(app.admin().patch("/api/v2/clients/server", set).await.status, 200);
+            let token = mfa_token(&app, &password("bob")).await;
+            let body = json!({
+                "client_id": "server", "client_secret": secret_of("server"),
+                "authenticator_types": ["oob"], "oob_channels": ["sms"], "phone_number": "+15550100124",
+            });
+            let caller = bearer(&app, &token).with("auth0-forwarded-for", "198.51.100.8");
+            assert_eq!(caller.post("/mfa/associate", body).await.status, 200);
+            told.push(delivered(&app, &gateway).await[0]["req"]["ip"].clone());
+        }
+        assert_eq!(told, ["203.0.113.9", "198.51.100.7", "203.0.113.9", "198.51.100.8"]);
     }
 
     async fn of_several_numbers_the_one_that_is_named_gets_the_code(app: TestApp) {
