@@ -15,6 +15,7 @@ const files = (chosen.length > 0 ? chosen : readdirSync(path.join(here, 'tests')
   .map((name) => path.join(here, 'tests', path.basename(name)));
 
 need('certutil', 'it makes the development CA known to Chromium', 'libnss3-tools');
+need('openssl', 'it makes the certificates of clients', 'openssl');
 need(process.env.CHROMIUM ?? '/usr/bin/chromium', 'it is the browser of these tests', 'chromium');
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'doorward-e2e-'));

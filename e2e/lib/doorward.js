@@ -1,6 +1,6 @@
 // Starts the built binary in test mode.
-import { spawn } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { freePort } from './machine.js';
 
@@ -60,6 +60,48 @@ export async function startDoorward({ data, database, authority }) {
     facts,
     ca: path.join(data, 'ca.pem'),
     log: () => log,
+    stop: () => {
+      program.kill('SIGTERM');
+      return ended;
+    },
+  };
+}
+
+/**
+ * `doorward serve` on a new database in `directory`, with a certificate for localhost and what else `tls` says; comes back once it answers.
+ * `m2m` is a machine client that may do everything.
+ */
+export async function startServer({ directory, certificate, key, tls = '' }) {
+  const port = await freePort();
+  const [config, master, domain] = [path.join(directory, 'doorward.toml'), path.join(directory, 'master.key'), `localhost:${port}`];
+  writeFileSync(config, `database = "sqlite:${path.join(directory, 'doorward.db')}"
+listen = "127.0.0.1:${port}"
+issuer = "https://${domain}/"
+master_key_file = "${master}"
+[tls]
+certificate = "${certificate}"
+key = "${key}"
+${tls}
+`);
+  // The program takes its settings from there too, and knows nothing of these tests'.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DOORWARD_')));
+  execFileSync(BINARY, ['keys', 'new-master', master], { env, stdio: 'pipe' });
+  const made = execFileSync(BINARY, ['admin', 'create-client', '--config', config, '--all-scopes'], { env, encoding: 'utf8', stdio: 'pipe' });
+  const told = (name) => new RegExp(`^${name}\\s+(\\S+)$`, 'm').exec(made)[1];
+  const program = spawn(BINARY, ['serve', '--config', config], { env, stdio: ['ignore', 'ignore', 'pipe'] });
+  let log = '';
+  program.stderr.on('data', (chunk) => (log = (log + chunk).slice(-200_000)));
+  const ended = new Promise((resolve) => program.on('exit', (code, signal) => resolve(code ?? signal)));
+  const issuer = `https://${domain}/`;
+  for (const end = Date.now() + PATIENCE; ; ) {
+    if (await fetch(`${issuer}.well-known/openid-configuration`).then((answer) => answer.ok, () => false)) break;
+    if (program.exitCode !== null || Date.now() > end) throw new Error(`doorward serve does not answer:\n${log}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return {
+    domain,
+    issuer,
+    m2m: { client_id: told('client_id'), client_secret: told('client_secret') },
     stop: () => {
       program.kill('SIGTERM');
       return ended;
