@@ -4,7 +4,7 @@ use db::{Batch, Db, params};
 
 use super::Kind;
 use crate::app::Model;
-use crate::clock::Timestamp;
+use crate::clock::{SKEW, Timestamp};
 use crate::ids::{TenantId, UserId};
 use crate::random::Random;
 use crate::seal::{digest, same};
@@ -51,7 +51,9 @@ impl Sent {
 
     /// Seconds until another may be sent; 0 when it may be now.
     pub fn pause(&self, now: Timestamp) -> i64 {
-        (self.sent_at.plus_seconds(PAUSE).seconds() - now.seconds()).max(0)
+        let pause = self.sent_at.plus_seconds(PAUSE).seconds() - now.seconds();
+        // A clock that was set back keeps nobody waiting.
+        if pause > PAUSE + SKEW { 0 } else { pause.max(0) }
     }
 }
 
@@ -102,7 +104,7 @@ pub fn send(
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (tenant, purpose) DO UPDATE
              SET user_id = $3, address = $4, hash = $5, tries = $6, sent_at = $7, expires_at = $8
-             WHERE factor_codes.sent_at <= $9",
+             WHERE factor_codes.sent_at <= $9 OR factor_codes.sent_at > $10",
             params![
                 tenant,
                 digest(purpose),
@@ -113,10 +115,31 @@ pub fn send(
                 now,
                 now.plus_seconds(LIFETIME),
                 now.plus_seconds(-PAUSE),
+                now.plus_seconds(SKEW),
             ],
         )
         .expect(1);
     code
+}
+
+/// Whether a code that was sent to this user and there at `sent_at` is still waited for: it was not given, and no other took its place.
+pub async fn is_awaited(
+    db: &Db,
+    tenant: &TenantId,
+    user_id: &UserId,
+    address: &str,
+    sent_at: Timestamp,
+) -> Result<bool, db::Error> {
+    // The message was made in the same batch, a moment later; another code comes after a pause.
+    let (from, to) = (sent_at.plus_seconds(-PAUSE / 2), sent_at.plus_seconds(PAUSE / 2));
+    let found = db
+        .read_one(
+            "SELECT 1 FROM factor_codes WHERE tenant = $1 AND user_id = $2 AND address = $3
+             AND sent_at > $4 AND sent_at < $5 LIMIT 1",
+            params![tenant, user_id, address, from, to],
+        )
+        .await?;
+    Ok(found.is_some())
 }
 
 /// Counts a try, before the code is looked at. Answers whether it may be made.
@@ -173,6 +196,21 @@ mod tests {
             assert!(sent.is("sign-in", &code, now) && !sent.is("other", &code, now));
             let pauses = [0, 1, PAUSE - 1, PAUSE, PAUSE + 1].map(|later| sent.pause(now.plus_seconds(later)));
             assert_eq!(pauses, [PAUSE, PAUSE - 1, 1, 0, 0]);
+            let awaited = async |address: &str, later: i64| {
+                let at = sent.sent_at.plus_seconds(later);
+                is_awaited(&app.db, &app.tenant, &user.id, address, at).await.unwrap()
+            };
+            assert!(awaited("a@acme.test", 0).await && awaited("a@acme.test", 1).await);
+            assert!(!awaited("b@acme.test", 0).await && !awaited("a@acme.test", -PAUSE).await);
+            // The clock is set back: another is sent, in its place.
+            app.clock.advance(-3600);
+            assert_eq!(sent.pause(app.clock.now()), 0);
+            let mut batch = Batch::new();
+            let code = send(&mut batch, &app, &app.tenant, "sign-in", &user.id, "a@acme.test");
+            app.db.commit(batch).await.unwrap();
+            let again = find(&app.db, &app.tenant, "sign-in").await.unwrap().unwrap();
+            assert!(again.is("sign-in", &code, app.clock.now()) && !awaited("a@acme.test", 0).await);
+            let sent = again;
             for ok in [true, false] {
                 let mut batch = Batch::new();
                 spend(&mut batch, &app.tenant, "sign-in", &sent);

@@ -5,10 +5,12 @@
 //! its messages to phones, which have a way of their own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use db::Batch;
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::time::Instant;
 
 use super::queue::{self, Queued};
 use super::render::{self, Mail};
@@ -32,6 +34,8 @@ pub enum Delivery {
 const AT_A_TIME: u32 = 100;
 /// Seconds that a letter belongs to who leased it: longer than a try takes.
 const LEASE: i64 = 300;
+/// How long one step goes on with the letters of one way: others wait for its end.
+const LONGEST: Duration = Duration::from_secs(5);
 /// Seconds from each failed try to the next. After the last the letter is given up: about a day after the first.
 const PAUSES: [i64; 10] = [30, 120, 600, 1_800, 3_600, 7_200, 10_800, 14_400, 21_600, 28_800];
 
@@ -41,11 +45,14 @@ const PAUSES: [i64; 10] = [30, 120, 600, 1_800, 3_600, 7_200, 10_800, 14_400, 21
 /// When the database fails; what was leased then goes later.
 pub async fn deliver(app: &Model, delivery: Delivery) -> Result<usize, db::Error> {
     let mut by_way: BTreeMap<(TenantId, bool), Vec<Queued>> = BTreeMap::new();
-    for letter in queue::due(app, app.clock.now(), AT_A_TIME).await? {
+    let due = queue::due(app, app.clock.now(), AT_A_TIME).await?;
+    let others_wait = due.len() >= AT_A_TIME as usize;
+    for letter in due {
         let to_phone = Kind::from_name(&letter.kind).is_some_and(Kind::is_message);
         by_way.entry((letter.tenant.clone(), to_phone)).or_default().push(letter);
     }
-    let ways = by_way.into_iter().map(|((id, _), letters)| deliver_for(app, delivery, id, letters));
+    let ways =
+        by_way.into_iter().map(|((id, _), letters)| deliver_for(app, delivery, id, letters, others_wait));
     let mut gone = 0;
     for way in join_all(ways).await {
         gone += way?;
@@ -62,16 +69,21 @@ pub async fn try_out(app: &Model, tenant: &Tenant) -> Result<Result<(), SendErro
     Ok(smtp::try_out(&app.net, provider.as_deref(), &tenant.host).await)
 }
 
-/// Delivers the letters of one tenant that go one way, until its server fails.
+/// Delivers the letters of one tenant that go one way, until its server fails, or others have waited long enough for a slow one. What is left
+/// comes with the next step, unless that would keep `others_wait`ing: then it makes room for them.
 async fn deliver_for(
     app: &Model,
     delivery: Delivery,
     id: TenantId,
     letters: Vec<Queued>,
+    others_wait: bool,
 ) -> Result<usize, db::Error> {
     let Some(tenant) = tenants::find(app, &id).await? else { return Ok(0) };
-    let mut gone = 0;
-    for mut letter in letters {
+    let (mut gone, began) = (0, Instant::now());
+    let mut letters = letters.into_iter();
+    while began.elapsed() < LONGEST
+        && let Some(mut letter) = letters.next()
+    {
         let mut batch = Batch::new();
         queue::lease(&mut batch, &mut letter, app.clock.now().plus_seconds(LEASE));
         match app.db.commit(batch).await {
@@ -100,12 +112,17 @@ async fn deliver_for(
                     .map(|()| None)
             }
         };
-        let serves = sent.as_ref().err().is_none_or(|error| error.is_final);
+        let serves = sent.as_ref().err().is_none_or(|error| !error.keeps_others);
         gone += usize::from(sent.is_ok());
         note(app, &tenant, &letter, sent).await?;
         if !serves {
             break;
         }
+    }
+    if others_wait {
+        let (mut batch, until) = (Batch::new(), app.clock.now().plus_seconds(PAUSES[0]));
+        letters.for_each(|letter| queue::leave(&mut batch, &letter, until));
+        app.db.commit(batch).await?;
     }
     Ok(gone)
 }

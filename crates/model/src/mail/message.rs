@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Kind, Letter, Mail, SendError};
 use crate::clock::Timestamp;
-use crate::factors::codes::LIFETIME;
+use crate::factors::codes::{self, LIFETIME};
 use crate::tenants::Tenant;
 use crate::{Model, clients, guardian, sms, tenants};
 
@@ -12,7 +12,8 @@ use crate::{Model, clients, guardian, sms, tenants};
 /// which the outbox shows.
 ///
 /// # Errors
-/// When the database fails. The inner error is a message whose code has ended meanwhile.
+/// When the database fails. The inner error is a message whose code has ended meanwhile, was given, or was followed by another: whoever got
+/// them in the wrong order would type the older.
 pub(super) async fn render(
     app: &Model,
     tenant: &Tenant,
@@ -21,6 +22,11 @@ pub(super) async fn render(
 ) -> Result<Result<Mail, SendError>, db::Error> {
     if created_at.plus_seconds(LIFETIME) <= app.clock.now() {
         return Ok(Err(SendError::lasting("the code has ended before it could be sent")));
+    }
+    if let Some(user_id) = &letter.user_id
+        && !codes::is_awaited(&app.db, &tenant.id, user_id, &letter.to, created_at).await?
+    {
+        return Ok(Err(SendError::lasting("nobody waits for the code any more")));
     }
     let code = letter.variables.get("code").and_then(Value::as_str).unwrap_or_default();
     let variables = variables(app, tenant, letter).await?;
@@ -72,5 +78,10 @@ pub(super) async fn send(
     };
     let asked_by = letter.variables.get("req").cloned().unwrap_or_default();
     let message = sms::Message { to: &mail.to, text: &mail.text, asked_by };
-    Ok(sms::send(app, &tenant.issuer, &gateway, message).await.map_err(SendError::passing))
+    let sent = sms::send(app, &tenant.issuer, &gateway, message).await;
+    Ok(sent.map_err(|error| match error {
+        // It may be the number's fault, which anybody can type.
+        sms::SmsError::Refused(_) => SendError::refused(error),
+        _ => SendError::passing(error),
+    }))
 }

@@ -170,6 +170,14 @@ fn storable(reason: &str) -> String {
     reason.chars().filter(|char| *char != '\0').take(1000).collect()
 }
 
+/// Puts a letter off that was taken and not tried. One that another node has by now stays as it is.
+pub(super) fn leave(batch: &mut Batch, letter: &Queued, until: Timestamp) {
+    batch.execute(
+        "UPDATE letters SET due_at = $1 WHERE tenant = $2 AND id = $3 AND state = 'queued' AND due_at = $4",
+        params![until, &letter.tenant, &letter.id, letter.due_at],
+    );
+}
+
 /// A letter as the outbox shows it.
 #[derive(Clone, Debug)]
 pub struct Shown {

@@ -27,17 +27,24 @@ pub struct SendError {
     pub reason: String,
     /// Whether no later try can succeed: the address is none, or the server knows no such mailbox.
     pub is_final: bool,
+    /// Whether it keeps the other letters that go the same way: nobody answered there.
+    pub keeps_others: bool,
 }
 
 impl SendError {
     /// A reason that may pass.
     pub(super) fn passing(reason: impl std::fmt::Display) -> Self {
-        Self { reason: reason.to_string(), is_final: false }
+        Self { reason: reason.to_string(), is_final: false, keeps_others: true }
+    }
+
+    /// A reason that may pass, of this letter alone as far as is known.
+    pub(super) fn refused(reason: impl std::fmt::Display) -> Self {
+        Self { keeps_others: false, ..Self::passing(reason) }
     }
 
     /// A reason that no later try mends.
     pub(super) fn lasting(reason: impl std::fmt::Display) -> Self {
-        Self { reason: reason.to_string(), is_final: true }
+        Self { reason: reason.to_string(), is_final: true, keeps_others: false }
     }
 }
 
@@ -50,7 +57,7 @@ pub(super) fn message(mail: &Mail, id: &str, host: &str) -> Result<Message, Send
         text.parse::<Mailbox>().map_err(|error| SendError::lasting(format!("the {whose}'s address: {error}")))
     };
     // A sender that is wrong in the settings can be mended; a recipient cannot.
-    let from = mailbox(&mail.from, "sender").map_err(|error| SendError { is_final: false, ..error })?;
+    let from = mailbox(&mail.from, "sender").map_err(|error| SendError::passing(error.reason))?;
     let part = |part: lettre::message::SinglePartBuilder, text: &str| {
         part.header(ContentTransferEncoding::QuotedPrintable).body(text.to_owned())
     };
@@ -116,7 +123,7 @@ pub(super) async fn send(
             // RFC 5321 §4.2.3: these speak of the recipient, not of us.
             let code = error.status().map(u16::from);
             let is_final = error.is_permanent() && matches!(code, Some(550 | 551 | 553));
-            Err(SendError { reason: describe(&error), is_final })
+            Err(SendError { reason: describe(&error), is_final, keeps_others: !is_final })
         }
         Err(_) => Err(SendError::passing("the mail server takes too long")),
     }

@@ -37,9 +37,12 @@ pub enum SmsError {
     /// The connection names no gateway.
     #[error("No SMS gateway is configured")]
     NoGateway,
-    /// The gateway did not take it.
+    /// The gateway did not answer, or could not be asked.
     #[error("The SMS gateway did not take the message: {0}")]
     Failed(String),
+    /// The gateway answered this status.
+    #[error("The SMS gateway did not take the message: status {0}")]
+    Refused(u16),
 }
 
 /// Whether the connection names a gateway.
@@ -86,7 +89,7 @@ pub async fn send(
     let body = Value::Object(body).to_string().into_bytes();
     match app.net.post(url, headers, "application/json", body).await {
         Ok((200..=299, _)) => Ok(()),
-        Ok((status, _)) => Err(failed(&format!("status {status}"))),
+        Ok((status, _)) => Err(SmsError::Refused(status)),
         Err(error) => Err(failed(&error)),
     }
 }
