@@ -4,4 +4,5 @@ mod imports;
 mod paging;
 mod pressure;
 mod schema;
+mod search;
 mod secrets;
