@@ -4,7 +4,6 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
-use model::factors::attempts;
 use model::factors::{self, Factor, Kind};
 use model::self_service::{self, Change};
 use model::{App, logs, mail};
@@ -114,9 +113,6 @@ async fn end(visit: &Visit, headers: &HeaderMap, id: &str) -> Result<(), OAuthEr
         };
         let mut batch = Batch::new();
         factors::ended(&mut batch, &mut user, &all, &[factor], app.clock.now());
-        if user.multifactor.is_empty() {
-            attempts::reset(&mut batch, tenant, &user.id);
-        }
         if factor.is_confirmed() {
             let (notice, client) = (mail::Kind::FactorRemoved, Some(&bearer.client_id));
             factors::notify(&mut batch, app, &user, notice, factor.kind, client).await?;

@@ -68,6 +68,7 @@ async fn begin(
         return Err(bad("bad.request", format!("the following properties are not allowed: {name}")));
     }
     let client = client(visit, query, headers, &params).await?;
+    let visit = &visit.told_by(&client, headers);
     let connection = named_connection(visit, &client, params.get("connection")).await?;
     let address = given_address(&connection, &params)?;
     let link = match params.get("send") {

@@ -9,7 +9,7 @@ use model::users::{self, User};
 use model::{App, UserId, logs, mail, tenants};
 use serde_json::{Map, Value, json};
 
-use crate::access::Grant;
+use crate::access::{Grant, Reach};
 use crate::answers::{Answer, NoContent};
 use crate::errors::{Error, Missing};
 use crate::paths::{self, Parameter, Path};
@@ -71,7 +71,8 @@ pub async fn end_factors(
     gone: &[&Factor],
 ) -> Result<(), db::Error> {
     factors::ended(batch, &mut user, all, gone, app.clock.now());
-    if user.multifactor.is_empty() {
+    // Whoever takes away their own has sent and tried as much as before: each message costs.
+    if user.multifactor.is_empty() && grant.reach == Reach::Everyone {
         attempts::reset(batch, &user.tenant, &user.id);
     }
     for factor in gone.iter().filter(|factor| factor.is_confirmed()) {

@@ -76,7 +76,8 @@ pub fn forgive(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
     );
 }
 
-/// Gives all attempts of every kind back, when an administrator or the user resets what is enrolled.
+/// Gives all attempts of every kind back, when an administrator resets what is enrolled. A user who does gets none: they would be sent as
+/// many codes as they like.
 pub fn reset(batch: &mut Batch, tenant: &TenantId, user_id: &UserId) {
     batch.execute("DELETE FROM factor_limits WHERE tenant = $1 AND user_id = $2", params![tenant, user_id]);
 }

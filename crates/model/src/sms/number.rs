@@ -6,11 +6,18 @@ const SHORTEST: usize = 7;
 /// The digits of the longest (E.164).
 const LONGEST: usize = 15;
 
+/// The most characters that anybody types for one.
+const LONGEST_TYPED: usize = 64;
+
 /// A number in international form, as a person may type it: with blanks, hyphens, dots, slashes and brackets, in any width, and `00` for
 /// the `+`. Answered as E.164 has it: `+` and digits.
 pub fn typed(text: &str) -> Option<String> {
     let mut number = String::with_capacity(LONGEST + 1);
-    for char in text.trim().chars().take(64) {
+    let text = text.trim();
+    if text.chars().nth(LONGEST_TYPED).is_some() {
+        return None;
+    }
+    for char in text.chars() {
         match char {
             '0'..='9' => number.push(char),
             '\u{ff10}'..='\u{ff19}' => {
@@ -55,6 +62,7 @@ mod tests {
             "+1555+0100123",
             "+1 555 0100 x12",
             "+١٢٣٤٥٦٧٨",
+            &format!("+1555010{}0123", " ".repeat(60)),
         ] {
             assert_eq!(typed(text), None, "{text}");
         }

@@ -350,6 +350,14 @@ both_databases! {
             assert!([200, 429].contains(&start(&app, json!({ "email": format!("{number}@example.com") })).await.status));
         }
         assert_eq!(start(&app, json!({ "email": "one-more@example.com" })).await.status, 429);
+        // What is counted for an address is a person's, where a back end is trusted to name theirs.
+        let told = app.caller().with("auth0-forwarded-for", "198.51.100.7");
+        for (trusted, status) in [(false, 429), (true, 200)] {
+            let set = json!({ "is_token_endpoint_ip_header_trusted": trusted });
+            assert_eq!(app.admin().patch("/api/v2/clients/web", set).await.status, 200);
+            let body = json!({ "client_id": "web", "client_secret": "web-secret", "connection": "email", "email": "last@example.com", "send": "code" });
+            assert_eq!(told.post("/passwordless/start", body).await.status, status, "{trusted}");
+        }
         app.app.clock.advance(3600);
         assert_eq!(start(&app, json!({})).await.status, 200);
     }

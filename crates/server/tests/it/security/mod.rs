@@ -15,6 +15,7 @@ mod linking;
 mod management;
 mod my_account;
 mod passwords;
+mod phone_abuse;
 mod phone_factors;
 mod recovery;
 pub mod refresh;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -33,6 +34,8 @@ pub type Post = (String, String);
 pub struct Hook {
     pub url: String,
     status: Arc<AtomicU16>,
+    /// Milliseconds before it answers.
+    pause: Arc<AtomicU16>,
     posts: Arc<Mutex<Vec<Post>>>,
     document: Arc<Mutex<String>>,
 }
@@ -51,14 +54,17 @@ impl Hook {
         let url = format!("https://{}/logs?x=1", listener.local_addr().expect("bound"));
         let (status, posts) = (Arc::new(AtomicU16::new(200)), Arc::<Mutex<Vec<Post>>>::default());
         let document = Arc::<Mutex<String>>::default();
-        let (answer, seen, served) = (status.clone(), posts.clone(), document.clone());
+        let pause = Arc::new(AtomicU16::new(0));
+        let (answer, late) = (status.clone(), pause.clone());
+        let (seen, served) = (posts.clone(), document.clone());
         tokio::spawn(async move {
             let acceptor = TlsAcceptor::from(Arc::new(config));
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(take(stream, acceptor.clone(), answer.clone(), seen.clone(), served.clone()));
+                let (acceptor, answer) = (acceptor.clone(), (answer.clone(), late.clone()));
+                tokio::spawn(take(stream, acceptor, answer, seen.clone(), served.clone()));
             }
         });
-        Self { url, status, posts, document }
+        Self { url, status, pause, posts, document }
     }
 
     /// Serves this from now on.
@@ -71,6 +77,11 @@ impl Hook {
         self.status.store(status, Ordering::SeqCst);
     }
 
+    /// Takes so long from now on before it answers.
+    pub fn waits(&self, milliseconds: u16) {
+        self.pause.store(milliseconds, Ordering::SeqCst);
+    }
+
     /// What came since the last call, and was taken or not.
     pub fn posts(&self) -> Vec<Post> {
         std::mem::take(&mut *self.posts.lock().expect("nobody panics"))
@@ -80,7 +91,7 @@ impl Hook {
 async fn take(
     stream: TcpStream,
     acceptor: TlsAcceptor,
-    status: Arc<AtomicU16>,
+    (status, pause): (Arc<AtomicU16>, Arc<AtomicU16>),
     posts: Arc<Mutex<Vec<Post>>>,
     document: Arc<Mutex<String>>,
 ) -> Option<()> {
@@ -99,6 +110,7 @@ async fn take(
     }
     let body = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|end| bytes[end + 4..].to_vec())?;
     posts.lock().expect("nobody panics").push((head, String::from_utf8_lossy(&body).into_owned()));
+    tokio::time::sleep(Duration::from_millis(pause.load(Ordering::SeqCst).into())).await;
     let document = document.lock().expect("nobody panics").clone();
     let answer = format!(
         "HTTP/1.1 {} x\r\ncontent-length: {}\r\nlocation: https://127.0.0.1:1/\r\n\r\n{document}",
