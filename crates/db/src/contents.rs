@@ -87,6 +87,9 @@ impl Db {
                 rows.iter().for_each(|row| sum.add(row));
                 to.commit(table.insert(rows)).await?;
             }
+            if let Engine::Postgres(postgres) = &to.0.engine {
+                postgres.analyze(&table.name).await?;
+            }
             copied.push(sum.end());
         }
         let found = contents(to, &tables).await?;

@@ -158,6 +158,13 @@ impl Postgres {
         client.batch_execute(script).await.map_err(|error| errors::error(&error, script))
     }
 
+    /// Has statistics gathered of a table, so that whatever refers to it is checked by its key: while there are none, any index that
+    /// begins with the tenant seems as good, and finds all that the tenant has.
+    pub async fn analyze(&self, table: &str) -> Result<(), Error> {
+        let sql = format!("ANALYZE {table}");
+        self.client().await?.batch_execute(&sql).await.map_err(|error| errors::error(&error, &sql))
+    }
+
     async fn client(&self) -> Result<Client, Error> {
         self.pool.get().await.map_err(|error| errors::of_pool(&error))
     }

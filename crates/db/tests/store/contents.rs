@@ -53,6 +53,8 @@ async fn a_copy_in_postgresql_holds_the_same_to_the_last_byte() {
     assert_eq!(copied, from.db.contents().await.unwrap());
     let doc: String = to.one("SELECT doc FROM users WHERE id = 'full'", vec![]).await;
     assert_eq!(doc, r#"{"b":1,"a":null}"#);
+    let known = "SELECT COUNT(*) FROM pg_class WHERE relname IN ('users', 'tokens') AND reltuples > 0";
+    assert_eq!(to.one::<i64>(known, vec![]).await, 2, "PostgreSQL knows what is in them");
     let again = from.db.copy_to(&to.db).await.unwrap_err().to_string();
     assert_eq!(again, "the other database is not empty: users has rows");
 }
