@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::factors::attempts::{self, Limited};
 use model::factors::tickets::{self, Ticket};
-use model::factors::{self, Factor, Kind, recovery_code};
+use model::factors::{self, Factor, Kind, recovery_code, totp};
 use model::users::User;
 use model::{Timestamp, guardian, logs, mail, users};
 
 use super::enrollable;
+use super::step::Told;
 use crate::authorize::response::redirect;
 use crate::events;
 use crate::pages::{CodeError, ErrorKind, RecoveryCodePage};
@@ -114,10 +115,15 @@ async fn open(visit: &Visit, id: &str) -> Result<Option<Opened>, db::Error> {
     Ok(fits.then(|| Opened { id: id.to_owned(), ticket, user, factors, kinds }))
 }
 
-/// Takes one of the user's attempts, before a code is looked at.
-async fn attempt(visit: &Visit, user: &User) -> Result<Option<CodeError>, db::Error> {
-    let left = attempts::take(&visit.app, &visit.tenant.id, &user.id, Limited::Check).await?;
-    Ok((!left).then_some(CodeError::TooMany))
+/// The code that was typed, once one of the user's attempts is taken for it: without one no code is looked at.
+async fn attempt(visit: &Visit, user: &User, params: &Params) -> Result<String, Told> {
+    let typed = totp::typed(params.get("code").unwrap_or_default());
+    let code = typed.ok_or(Told::Again(CodeError::NoCode))?;
+    match attempts::take(&visit.app, &visit.tenant.id, &user.id, Limited::Check).await {
+        Ok(true) => Ok(code),
+        Ok(false) => Err(Told::Again(CodeError::TooMany)),
+        Err(error) => Err(Told::Elsewhere(visit.failure_page(error).await)),
+    }
 }
 
 /// Adds to a batch what ends an enrolment with a right code, and spends the ticket. Answers the new recovery code, where the user gets one.
@@ -146,24 +152,21 @@ async fn end(
     Ok(recovery)
 }
 
-/// The page after a right code; what the code was not, where it was none.
-async fn ended(
-    visit: &Visit,
-    confirmed: Result<Option<Option<String>>, db::Error>,
-) -> Result<Response, CodeError> {
-    match confirmed {
-        Ok(Some(code)) => Ok(RecoveryCodePage {
+/// What a code led to: the page after a right one.
+async fn outcome(visit: &Visit, confirmed: Result<Option<Option<String>>, db::Error>) -> Told {
+    Told::Elsewhere(match confirmed {
+        Ok(Some(code)) => RecoveryCodePage {
             look: visit.look().await,
             code: code.unwrap_or_default(),
             form: None,
             unsaved: false,
             form_targets: Default::default(),
         }
-        .into_response()),
-        Ok(None) => Err(CodeError::Wrong),
-        Err(db::Error::Conflict { .. }) => Ok(visit.error_page(ErrorKind::FormExpired).await.into_response()),
-        Err(error) => Ok(visit.failure_page(error).await),
-    }
+        .into_response(),
+        Ok(None) => return Told::Again(CodeError::Wrong),
+        Err(db::Error::Conflict { .. }) => visit.error_page(ErrorKind::FormExpired).await.into_response(),
+        Err(error) => visit.failure_page(error).await,
+    })
 }
 
 /// What the token of the form is good for.

@@ -6,10 +6,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::App;
-use model::factors::{Kind, totp};
+use model::factors::Kind;
 
 use super::super::enrollment::{page_of, seed};
-use super::{OTP, Opened, attempt, end, ended, open, opened, posted, subject, ticket_of};
+use super::super::step::Told;
+use super::{OTP, Opened, attempt, end, open, opened, outcome, posted, subject, ticket_of};
 use crate::pages::{CodeError, OtpEnrollmentPage};
 use crate::visit::{Visit, with_cookie};
 
@@ -33,17 +34,13 @@ pub async fn submit(
         Ok(posted) => posted,
         Err(response) => return response,
     };
-    let Some(code) = totp::typed(params.get("code").unwrap_or_default()) else {
-        return page(&visit, &opened, Some(CodeError::NoCode)).await;
+    let told = match attempt(&visit, &opened.user, &params).await {
+        Ok(code) => outcome(&visit, confirm(&visit, &opened.id, &code).await).await,
+        Err(told) => told,
     };
-    match attempt(&visit, &opened.user).await {
-        Ok(None) => {}
-        Ok(error) => return page(&visit, &opened, error).await,
-        Err(error) => return visit.failure_page(error).await,
-    }
-    match ended(&visit, confirm(&visit, &opened.id, &code).await).await {
-        Ok(response) => response,
-        Err(error) => page(&visit, &opened, Some(error)).await,
+    match told {
+        Told::Again(error) => page(&visit, &opened, Some(error)).await,
+        Told::Elsewhere(response) => response,
     }
 }
 

@@ -7,10 +7,11 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::factors::sending::{Destination, Sending, Wish};
-use model::factors::{Factor, Kind, codes, totp};
+use model::factors::{Factor, Kind, codes};
 use model::{App, sms};
 
-use super::{CODE, Opened, PHONE, attempt, end, ended, open, opened, posted, subject, ticket_of};
+use super::super::step::Told;
+use super::{CODE, Opened, PHONE, attempt, end, open, opened, outcome, posted, subject, ticket_of};
 use crate::authorize::response::redirect;
 use crate::events;
 use crate::pages::{CodeError, CodePage, LoginWay, PhoneError, SmsEnrollmentPage};
@@ -79,17 +80,13 @@ pub async fn submit_code(
             Err(error) => visit.failure_page(error).await,
         };
     }
-    let Some(code) = totp::typed(params.get("code").unwrap_or_default()) else {
-        return code_page(&visit, &opened, Some(CodeError::NoCode)).await;
+    let told = match attempt(&visit, &opened.user, &params).await {
+        Ok(code) => outcome(&visit, confirm(&visit, &opened, &code).await).await,
+        Err(told) => told,
     };
-    match attempt(&visit, &opened.user).await {
-        Ok(None) => {}
-        Ok(error) => return code_page(&visit, &opened, error).await,
-        Err(error) => return visit.failure_page(error).await,
-    }
-    match ended(&visit, confirm(&visit, &opened, &code).await).await {
-        Ok(response) => response,
-        Err(error) => code_page(&visit, &opened, Some(error)).await,
+    match told {
+        Told::Again(error) => code_page(&visit, &opened, Some(error)).await,
+        Told::Elsewhere(response) => response,
     }
 }
 
