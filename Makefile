@@ -39,7 +39,7 @@ e2e: web e2e/node_modules/.package-lock.json ## The built binary with real SDKs 
 
 e2e-sdks: web ## Clients in other languages (needs Python, Go, a JDK of 17 or newer and Maven; ARGS="python" for some)
 	@command -v python3 >/dev/null || { echo "python3 is missing: it runs auth0-python and Authlib" >&2; exit 1; }
-	@command -v go >/dev/null || { echo "go is missing: it runs go-oidc" >&2; exit 1; }
+	@command -v go >/dev/null || { echo "go is missing: it runs go-auth0 and go-oidc" >&2; exit 1; }
 	@command -v mvn >/dev/null && command -v keytool >/dev/null || { echo "mvn or keytool is missing: they run auth0-java" >&2; exit 1; }
 	DOORWARD_REQUIRE_ACCOUNT=1 $(CARGO) build --locked --bin doorward
 	cd e2e && node sdks/run.js $(ARGS)

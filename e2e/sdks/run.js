@@ -1,5 +1,5 @@
-// Clients in other languages against the built binary, each installed afresh: auth0-python and Authlib, Go's go-oidc and x/oauth2,
-// auth0-java. Each is told of the development CA the way its users would: by the environment, or by a trust store of Java's.
+// Clients in other languages against the built binary, each installed afresh: auth0-python and Authlib, go-auth0 and Go's go-oidc with
+// x/oauth2, auth0-java. Each is told of the development CA the way its users would: by the environment, or by a trust store of Java's.
 //
 //   node sdks/run.js [python] [go] [java]        DOORWARD_BIN=…
 import { execFileSync, spawn } from 'node:child_process';
@@ -56,7 +56,7 @@ const SUITES = {
   go(env) {
     const cwd = path.join(here, 'go');
     fetching('go', ['mod', 'download'], { cwd });
-    return suite('Go: go-oidc and x/oauth2', 'go', ['test', '-count=1', '-v', './...'], { cwd, env: { ...env, SSL_CERT_FILE: doorward.ca } });
+    return suite('Go: go-auth0, go-oidc and x/oauth2', 'go', ['test', '-count=1', '-v', './...'], { cwd, env: { ...env, SSL_CERT_FILE: doorward.ca } });
   },
   java(env) {
     const [cwd, store] = [path.join(scratch, 'java'), path.join(scratch, 'trust.p12')];

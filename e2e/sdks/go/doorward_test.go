@@ -1,4 +1,4 @@
-// Package doorward holds tests of Go's usual OpenID Connect libraries against a running Doorward. Started by ../run.js.
+// Package doorward holds tests of Go's usual OpenID Connect libraries and of go-auth0 against a running Doorward. Started by ../run.js.
 package doorward
 
 import (
@@ -83,11 +83,7 @@ func TestUsersByEmail(t *testing.T) {
 	}
 }
 
-type person struct {
-	Email    string `json:"email"`
-	Password string `json:"password"`
-	id       string
-}
+type person struct{ Email, Password, id string }
 
 // newUser is somebody whom nobody else uses, made over the Management API.
 func newUser(t *testing.T) person {
@@ -111,25 +107,32 @@ func newUser(t *testing.T) person {
 	return who
 }
 
-// signIn has ../person.js sign in at an address, and tells where that led, or what the last page says.
-func (who person) signIn(t *testing.T, address string) (*url.URL, string) {
+// ask has ../person.js do what a person does, and tells where that led, or what the last page or letter says.
+func ask(t *testing.T, deed string, what map[string]string) (address, text string) {
 	t.Helper()
-	body, _ := json.Marshal(map[string]string{"address": address, "email": who.Email, "password": who.Password})
-	answer, err := http.Post(os.Getenv("PERSON")+"/sign-in", "application/json", bytes.NewReader(body))
+	body, _ := json.Marshal(what)
+	answer, err := http.Post(os.Getenv("PERSON")+"/"+deed, "application/json", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	text, _ := io.ReadAll(answer.Body)
+	said, _ := io.ReadAll(answer.Body)
 	var end struct{ Address, Text string }
-	if err := json.Unmarshal(text, &end); err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s", answer.Status, text)
+	if err := json.Unmarshal(said, &end); err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s", answer.Status, said)
 	}
-	back, err := url.Parse(end.Address)
+	return end.Address, end.Text
+}
+
+// signIn has the person sign in at an address.
+func (who person) signIn(t *testing.T, address string) (*url.URL, string) {
+	t.Helper()
+	led, text := ask(t, "sign-in", map[string]string{"address": address, "email": who.Email, "password": who.Password})
+	back, err := url.Parse(led)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return back, end.Text
+	return back, text
 }
 
 // app is a confidential client whose users sign in, with what discovery says of the server.
