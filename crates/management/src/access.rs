@@ -4,13 +4,14 @@
 //! An earlier failure hides a later one. Ownership comes before existence, so that a current-user token learns nothing
 //! of other users, not even whether they exist.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use db::Db;
 use model::tenants::Tenant;
-use model::users::User;
-use model::{ClientId, Timestamp, UserId};
+use model::users::{self, User};
+use model::{ClientId, UserId};
 
 use crate::audit::Call;
 use crate::errors::Error;
@@ -28,6 +29,8 @@ pub struct Grant {
     pub powers: Powers,
     /// Who calls: for the audit log.
     pub caller: Arc<Call>,
+    /// The caller's own user as the gate read them, until they are asked for.
+    pub as_admitted: Arc<Mutex<Option<User>>>,
 }
 
 /// Whose objects a caller reaches.
@@ -147,9 +150,9 @@ pub fn decide(
 }
 
 impl Bearer {
-    /// Whether the token speaks for a user who stands like this. One older than its user belonged to another of the same id.
-    pub fn speaks_for(&self, blocked: bool, created_at: Timestamp) -> bool {
-        !blocked && created_at.seconds() <= self.issued_at
+    /// Whether the token speaks for this user, whose id is its subject. One older than its user belonged to another of the same id.
+    pub fn speaks_for(&self, user: &User) -> bool {
+        !user.is_blocked() && user.created_at.seconds() <= self.issued_at
     }
 
     /// Whether the token holds this scope to any effect: a scope over one's own is worth nothing to a machine.
@@ -161,18 +164,21 @@ impl Bearer {
 }
 
 impl Grant {
-    /// Refuses a caller who reaches only their own user, unless that is still who the token speaks for: a body may come long
-    /// after its head. The batch of a write then guards the user as they were read, so that this holds to the commit.
+    /// The user `id`. Their own user a caller gets as the gate read them, and anew when asked again: a write guards the user as they were
+    /// read, so that what has changed meanwhile (a body may come long after its head) makes its batch be decided anew.
     ///
     /// # Errors
-    /// 401.
-    pub fn still_good(&self, user: Option<&User>) -> Result<(), Error> {
-        let speaks_for = |user: &User| {
-            self.caller.bearer().is_some_and(|bearer| bearer.speaks_for(user.is_blocked(), user.created_at))
-        };
+    /// 401 for a caller who reaches only their own user, unless that is still who the token speaks for.
+    pub async fn user(&self, db: &Db, id: &UserId) -> Result<Option<User>, Error> {
+        let admitted = self.as_admitted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(user) = admitted.filter(|user| user.id == *id) {
+            return Ok(Some(user));
+        }
+        let found = users::find(db, &self.tenant.id, id).await?;
+        let speaks_for = |user: &User| self.caller.bearer().is_some_and(|bearer| bearer.speaks_for(user));
         match self.reach {
-            Reach::Own(_) if !user.is_some_and(speaks_for) => Err(Error::InvalidToken),
-            Reach::Own(_) | Reach::Everyone => Ok(()),
+            Reach::Own(_) if !found.as_ref().is_some_and(speaks_for) => Err(Error::InvalidToken),
+            Reach::Own(_) | Reach::Everyone => Ok(found),
         }
     }
 }

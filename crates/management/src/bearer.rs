@@ -7,6 +7,7 @@ use model::client_certificates::ClientCertificate;
 use model::jose::{Verified, VerifyError};
 use model::proof_of_possession::{self, Expected, ProofError};
 use model::tenants::Tenant;
+use model::users::User;
 use model::{ClientId, Model, UserId, clients, users};
 use serde_json::Value;
 
@@ -159,17 +160,17 @@ fn refusal(error: VerifyError) -> Error {
     }
 }
 
-/// Reads the caller's user and client as they are now: a block or a delete acts on the next call.
+/// The caller's user as they are now, if a person calls; the client is looked up too. A block or a delete acts on the next call.
 ///
 /// # Errors
 /// 401.
-pub async fn still_good(app: &Model, tenant: &Tenant, bearer: &Bearer) -> Result<(), Error> {
+pub async fn current_user(app: &Model, tenant: &Tenant, bearer: &Bearer) -> Result<Option<User>, Error> {
     if clients::find(app, &tenant.id, bearer.client.as_str()).await?.is_none() {
         return Err(Error::InvalidToken);
     }
-    let Subject::User(user) = &bearer.subject else { return Ok(()) };
-    match users::standing(&app.db, &tenant.id, user).await? {
-        Some(standing) if bearer.speaks_for(standing.blocked, standing.created_at) => Ok(()),
+    let Subject::User(id) = &bearer.subject else { return Ok(None) };
+    match users::find(&app.db, &tenant.id, id).await? {
+        Some(user) if bearer.speaks_for(&user) => Ok(Some(user)),
         _ => Err(Error::InvalidToken),
     }
 }

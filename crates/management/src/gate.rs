@@ -1,6 +1,6 @@
 //! The way of a request: token, limits and access rule first, then the handler, then what every answer carries.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::extract::{OriginalUri, Request};
 use axum::handler::Handler;
@@ -78,7 +78,7 @@ async fn admit(
         *standing = empty;
         Error::TooManyRequests(seconds)
     })?;
-    bearer::still_good(app, tenant, bearer).await?;
+    let user = bearer::current_user(app, tenant, bearer).await?;
     let params = paths::decoded(parts).await.unwrap_or_default();
     let first = params.first().map(|(_, value)| value.as_str());
     let (reach, powers) = access::decide(call.operation(), bearer, first)?;
@@ -86,7 +86,8 @@ async fn admit(
         let policy = self_service::find(app, &tenant.id).await?;
         check_proof(&policy, change, bearer, app.clock.now())?;
     }
-    Ok(Grant { tenant: tenant.clone(), reach, powers, caller: call.clone() })
+    let as_admitted = Arc::new(Mutex::new(user));
+    Ok(Grant { tenant: tenant.clone(), reach, powers, caller: call.clone(), as_admitted })
 }
 
 /// The answer to a route that is not in the table, or not with this method.

@@ -12,7 +12,7 @@ use axum::extract::State;
 use axum::http::Method;
 use model::factors::Kind;
 use model::self_service::Change;
-use model::users::{self, User};
+use model::users::User;
 use model::{App, guardian};
 use serde_json::{Value, json};
 
@@ -61,9 +61,7 @@ pub fn operations() -> &'static [Operation] {
 /// 401 when the token no longer speaks for them.
 async fn person(app: &App, grant: &Grant) -> Result<User, Error> {
     let Reach::Own(id) = &grant.reach else { return Err(Error::Internal) };
-    let found = users::find(&app.db, &grant.tenant.id, id).await?;
-    grant.still_good(found.as_ref())?;
-    found.ok_or(Error::InvalidToken)
+    grant.user(&app.db, id).await?.ok_or(Error::InvalidToken)
 }
 
 /// `GET /factors`: the kinds that can be enrolled.

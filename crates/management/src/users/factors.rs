@@ -94,8 +94,7 @@ pub async fn end(
 ) -> Result<NoContent, Error> {
     let tenant = &grant.tenant.id;
     let decide = async || {
-        let found = users::find(&app.db, tenant, id).await?;
-        grant.still_good(found.as_ref())?;
+        let found = grant.user(&app.db, id).await?;
         let mut batch = Batch::new();
         match (found, missing) {
             (None, Some(missing)) => return Err(Error::NotFound(missing)),
@@ -127,7 +126,7 @@ pub async fn enrollments(
     Path(id): Path<UserId>,
 ) -> Result<Answer<Vec<Map<String, Value>>>, Error> {
     let tenant = &grant.tenant.id;
-    users::find(&app.db, tenant, &id).await?.ok_or(Error::NotFound(Missing::User))?;
+    grant.user(&app.db, &id).await?.ok_or(Error::NotFound(Missing::User))?;
     let whole = shows_whole(&app, &grant).await?;
     let listed = |factor: &&Factor| factor.protects() && factor.kind != Kind::Email;
     let all = factors::list(&app.db, tenant, &id).await?;

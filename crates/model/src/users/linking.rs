@@ -48,8 +48,8 @@ pub fn link(batch: &mut Batch, primary: &mut User, secondary: &User, kept: Optio
 fn touch(batch: &mut Batch, user: &User) {
     batch
         .execute(
-            "UPDATE users SET version = version + 1 WHERE tenant = $1 AND id = $2 AND version = $3",
-            params![&user.tenant, &user.id, user.version],
+            "UPDATE users SET version = version + 1 WHERE tenant = $1 AND id = $2 AND version = $3 AND created_at = $4",
+            params![&user.tenant, &user.id, user.version, user.created_at],
         )
         .expect(1);
 }

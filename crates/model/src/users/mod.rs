@@ -162,24 +162,6 @@ pub async fn find(db: &Db, tenant: &TenantId, id: &UserId) -> Result<Option<User
     Ok(collect(tenant, rows)?.pop())
 }
 
-/// What a bearer token's check needs to know of its user.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Standing {
-    /// Whether an administrator blocked the user.
-    pub blocked: bool,
-    /// A token issued earlier belonged to another user of the same id.
-    pub created_at: Timestamp,
-}
-
-/// Whether the user still exists, and is not blocked: read on each call with a user's token.
-pub async fn standing(db: &Db, tenant: &TenantId, id: &UserId) -> Result<Option<Standing>, Error> {
-    let row = db
-        .read_one("SELECT blocked, created_at FROM users WHERE tenant = $1 AND id = $2", params![tenant, id]);
-    let Some(mut row) = row.await? else { return Ok(None) };
-    let blocked: Option<bool> = row.take()?;
-    Ok(Some(Standing { blocked: blocked == Some(true), created_at: row.take()? }))
-}
-
 /// Makes users of rows of [`columns!`]: a user's rows follow each other, the primary identity first.
 fn collect(tenant: &TenantId, rows: Vec<Row>) -> Result<Vec<User>, Error> {
     let mut users: Vec<User> = Vec::new();
@@ -297,7 +279,7 @@ pub fn save(batch: &mut Batch, user: &mut User) {
                nickname_folded = $12, given_name_folded = $13, family_name_folded = $14, blocked = $15, user_metadata = $16,
                app_metadata = $17, profile = $18, multifactor = $19, updated_at = $20, last_password_reset = $21,
                version = version + 1
-             WHERE tenant = $22 AND id = $23 AND version = $24",
+             WHERE tenant = $22 AND id = $23 AND version = $24 AND created_at = $25",
             params![
                 &user.email,
                 user.email_verified,
@@ -323,6 +305,7 @@ pub fn save(batch: &mut Batch, user: &mut User) {
                 &user.tenant,
                 &user.id,
                 user.version,
+                user.created_at,
             ],
         )
         .expect(1);
@@ -374,8 +357,8 @@ pub fn touch_login(batch: &mut Batch, user: &User, now: Timestamp, ip: &str) {
     batch
         .execute(
             "UPDATE users SET logins_count = logins_count + 1, last_login = $1, last_ip = $2, updated_at = $1
-             WHERE tenant = $3 AND id = $4 AND version = $5",
-            params![now, ip, &user.tenant, &user.id, user.version],
+             WHERE tenant = $3 AND id = $4 AND version = $5 AND created_at = $6",
+            params![now, ip, &user.tenant, &user.id, user.version, user.created_at],
         )
         .expect(1);
 }
@@ -384,16 +367,17 @@ pub fn touch_login(batch: &mut Batch, user: &User, now: Timestamp, ip: &str) {
 pub fn hold(batch: &mut Batch, user: &User) {
     batch
         .execute(
-            "UPDATE users SET version = version WHERE tenant = $1 AND id = $2 AND version = $3",
-            params![&user.tenant, &user.id, user.version],
+            "UPDATE users SET version = version WHERE tenant = $1 AND id = $2 AND version = $3 AND created_at = $4",
+            params![&user.tenant, &user.id, user.version, user.created_at],
         )
         .expect(1);
 }
 
-/// Goes on only while the user is as they were read: a block or a delete in between is a `Conflict`.
+/// Goes on only while the user is as they were read: a block or a delete in between is a `Conflict`, also where another user of the
+/// same id and version has taken their place.
 pub fn unchanged(batch: &mut Batch, user: &User) {
     batch.guard(
-        "SELECT 1 FROM users WHERE tenant = $1 AND id = $2 AND version = $3",
-        params![&user.tenant, &user.id, user.version],
+        "SELECT 1 FROM users WHERE tenant = $1 AND id = $2 AND version = $3 AND created_at = $4",
+        params![&user.tenant, &user.id, user.version, user.created_at],
     );
 }

@@ -40,10 +40,28 @@ async fn a_user_comes_back_as_written_and_only_in_their_tenant() {
         assert_eq!(found.to_wire(), user.to_wire());
         assert_eq!(found.multifactor, user.multifactor);
         assert!(find(&db, &"other".into(), &user.id).await.unwrap().is_none());
-        assert_eq!(
-            standing(&db, &tenant(), &user.id).await.unwrap(),
-            Some(Standing { blocked: false, created_at: user.created_at })
-        );
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_read_is_not_another_of_the_same_id() {
+    for db in databases().await {
+        add(&db, &chuck()).await;
+        let mut before = reread(&db, &chuck()).await.unwrap();
+        commit(&db, |batch| remove(batch, &tenant(), &before.id, before.created_at)).await.unwrap();
+        add(&db, &User { created_at: Timestamp::from_millis(before.created_at.millis() + 1), ..chuck() })
+            .await;
+        assert_eq!(reread(&db, &before).await.unwrap().version, before.version);
+        before.nickname = Some("Before".into());
+        let (guarded, now) = (before.clone(), before.created_at);
+        for late in [
+            commit(&db, |batch| unchanged(batch, &guarded)).await,
+            commit(&db, |batch| hold(batch, &guarded)).await,
+            commit(&db, |batch| touch_login(batch, &guarded, now, "203.0.113.5")).await,
+            commit(&db, |batch| save(batch, &mut before)).await,
+        ] {
+            assert!(matches!(late, Err(Error::Conflict { statement: 0, affected: 0 })), "{late:?}");
+        }
     }
 }
 

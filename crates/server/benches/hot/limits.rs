@@ -1,6 +1,7 @@
-//! What the figures are measured against, in the same run: one RS256 signature, and an empty handler of the same stack.
+//! What the figures are measured against, in the same run: one RS256 signature, and handlers of the same stack that do nothing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,8 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair, RSA_PKCS1_SHA256, RsaKeyPair};
 use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::routing::get;
 use model::passwords::Hasher;
 
@@ -86,13 +89,33 @@ fn thread_cpu() -> Duration {
     Duration::from_nanos(nanos)
 }
 
-/// Serves an empty answer on `address` for ever: run as a process of its own, so that its CPU time can be told.
-pub fn serve_nothing(address: SocketAddr) -> ! {
+/// Serves one answer on `address` for ever: an empty one, or the one that `file` holds. Run as a process of its own, so that its CPU time
+/// can be told.
+pub fn serve(address: SocketAddr, file: Option<&Path>) -> ! {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
     runtime.block_on(async {
+        let answer = match file {
+            None => get(async || "{}"),
+            Some(file) => {
+                let (headers, body) = parsed(&std::fs::read(file).expect("the file is there"));
+                get(move || std::future::ready((headers.clone(), body.clone())))
+            }
+        };
         let listener = tokio::net::TcpListener::bind(address).await.expect("the address is free");
-        let router = Router::new().route("/", get(async || "{}"));
-        axum::serve(listener, router).await.expect("it serves until it is killed");
+        axum::serve(listener, Router::new().route("/", answer)).await.expect("it serves until it is killed");
     });
     std::process::exit(0)
+}
+
+/// The headers and the body of an answer; hyper adds its own `date` and length.
+fn parsed(answer: &[u8]) -> (HeaderMap, Bytes) {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut head = httparse::Response::new(&mut headers);
+    let length = head.parse(answer).expect("is an answer").unwrap();
+    let own = |name: &str| name.eq_ignore_ascii_case("date") || name.eq_ignore_ascii_case("content-length");
+    let headers = head.headers.iter().filter(|header| !own(header.name)).map(|header| {
+        let name = HeaderName::try_from(header.name).expect("is a header's name");
+        (name, HeaderValue::from_bytes(header.value).expect("is a header's value"))
+    });
+    (headers.collect(), Bytes::copy_from_slice(&answer[length..]))
 }

@@ -55,8 +55,9 @@ struct Bench {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--serve-nothing") {
-        limits::serve_nothing(arguments[at + 1].parse().expect("an address follows"));
+    if let Some(at) = arguments.iter().position(|argument| argument == "--serve-one") {
+        let address = arguments[at + 1].parse().expect("an address follows");
+        limits::serve(address, arguments.get(at + 2).map(Path::new));
     }
     let quick = arguments.iter().any(|argument| argument == "--quick");
     let (runs, duration) = if quick { (1, Duration::from_millis(500)) } else { (3, Duration::from_secs(3)) };
@@ -165,15 +166,24 @@ impl Bench {
             table("of an empty handler's rate");
         }
         for name in picked {
-            // By turns, so that both meet the same noise.
-            let mut shares = Vec::new();
+            let same = scenarios::document(program, name).await;
+            // By turns, so that all meet the same noise.
+            let (mut shares, mut most) = (Vec::new(), Vec::new());
             for _ in 0..self.runs {
                 let document = scenarios::measure(program, name, 32, self.duration).await;
-                let nothing = empty_handler(self.duration).await;
+                let nothing = handler(None, self.duration).await;
                 shares.push(document.rate / nothing.rate);
+                most.push(handler(Some(&same), self.duration).await.rate / nothing.rate);
             }
-            shares.sort_by(f64::total_cmp);
+            for shares in [&mut shares, &mut most] {
+                shares.sort_by(f64::total_cmp);
+            }
             figures.line(name, shares[shares.len() / 2], "", Bound::AtLeast(0.8));
+            println!(
+                "| a handler that holds the same {} bytes | {:.2} | |",
+                same.len(),
+                most[most.len() / 2]
+            );
         }
     }
 
@@ -267,16 +277,25 @@ async fn median(runs: usize, mut measure: impl AsyncFnMut() -> Run) -> Run {
     Run { errors, ..all[all.len() / 2].clone() }
 }
 
-/// The load against a process that answers nothing.
-async fn empty_handler(duration: Duration) -> Run {
+/// The load against a process of the same stack that always gives one answer: an empty one, or this.
+async fn handler(answer: Option<&[u8]>, duration: Duration) -> Run {
     let address = free_address();
+    let file = answer.map(|answer| {
+        let path = std::env::temp_dir().join(format!("doorward-bench-{}.http", std::process::id()));
+        std::fs::write(&path, answer).expect("a file is written");
+        path
+    });
     let child = Command::new(std::env::current_exe().expect("this program has a path"))
-        .args(["--serve-nothing", &address.to_string()])
+        .args(["--serve-one", &address.to_string()])
+        .args(&file)
         .spawn()
         .expect("this program starts again");
     let child = Ended(child);
     while std::net::TcpStream::connect(address).is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    if let Some(file) = file {
+        std::fs::remove_file(file).expect("it was read before it served");
     }
     let callers = (0..32).map(|_| scenarios::fixed(request("GET", "/", &[], ""))).collect();
     load::run(&Target::plain(address, child.0.id()), callers, Pace::AnswerByAnswer, duration).await

@@ -32,10 +32,7 @@ pub async fn callers(
         }
         "GET /users/{id}" => (0..connections).map(|place| get_user(program, place)).collect(),
         "PATCH /users/{id}" => (0..connections).map(|place| patch_user(program, place)).collect(),
-        "JWKS" => each(connections, || fixed(request("GET", "/.well-known/jwks.json", &[], ""))),
-        "discovery" => {
-            each(connections, || fixed(request("GET", "/.well-known/openid-configuration", &[], "")))
-        }
+        "JWKS" | "discovery" => each(connections, || fixed(asks_for(name))),
         "code exchange" => {
             let codes = codes(program, "openid profile email read:things", duration.mul_f64(2.5)).await;
             let codes = Arc::new(Mutex::new(codes));
@@ -51,6 +48,19 @@ pub async fn callers(
         }
         other => panic!("no such scenario: {other}"),
     }
+}
+
+/// The request for a public document.
+fn asks_for(name: &str) -> Vec<u8> {
+    let path = if name == "JWKS" { "/.well-known/jwks.json" } else { "/.well-known/openid-configuration" };
+    request("GET", path, &[], "")
+}
+
+/// A public document as it is answered, head and body.
+pub async fn document(program: &Program, name: &str) -> Vec<u8> {
+    let mut connection = Connection::open(program.address).await.expect("the server accepts connections");
+    let (_, head, body) = connection.exchange(&asks_for(name)).await.expect("an answer");
+    [head, body].concat()
 }
 
 fn each(connections: usize, caller: impl Fn() -> Box<dyn Caller>) -> Vec<Box<dyn Caller>> {
