@@ -28,6 +28,10 @@ type Object = Map<String, Value>;
 
 const LIST: Style = Style::offsets("resource_servers");
 
+/// What may be set of the My Account API: what tools that export a tenant give back of it.
+const OF_MY_ACCOUNT: [&str; 3] =
+    ["token_lifetime", "proof_of_possession", "skip_consent_for_verifiable_first_party_clients"];
+
 /// The query of `GET /resource-servers`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ListResourceServers {
@@ -215,16 +219,15 @@ pub async fn create(
 /// `PATCH /resource-servers/{id}`: replaces the named keys.
 ///
 /// # Errors
-/// 404 `inexistent_resource_server`, 400 for the tenant's own API.
+/// 404 `inexistent_resource_server`; 400 `operation_not_supported` for the Management API, `invalid_body` for what is not to be set of the
+/// My Account API.
 pub async fn update(
     State(app): State<App>,
     grant: Grant,
     Path(id): Path<String>,
     Json(body): Json<Document<UpdateResourceServer>>,
 ) -> Result<Answer<Object>, Error> {
-    if load(&app, &grant, &id).await?.is_fixed() {
-        return Err(Error::NotSupported("System resource servers cannot be patched.".into()));
-    }
+    may_set(&grant, &load(&app, &grant, &id).await?, &body.keys)?;
     provide_keys(&app, &grant, body.text("signing_alg")).await?;
     let decide = async || {
         let before = load(&app, &grant, &id).await?;
@@ -267,6 +270,24 @@ pub async fn delete(
 
 async fn load(app: &Model, grant: &Grant, id: &str) -> Result<ResourceServer, Error> {
     resource_servers::load(app, &grant.tenant.id, id).await?.ok_or(Error::NotFound(Missing::ResourceServer))
+}
+
+/// Of the tenant's own APIs only the My Account API has settings, and few.
+fn may_set(grant: &Grant, api: &ResourceServer, patch: &Object) -> Result<(), Error> {
+    if !api.is_fixed() {
+        return Ok(());
+    }
+    if api.identifier != grant.tenant.my_account_audience() {
+        return Err(Error::NotSupported("System resource servers cannot be patched.".into()));
+    }
+    let others: Vec<_> =
+        patch.keys().map(String::as_str).filter(|key| !OF_MY_ACCOUNT.contains(key)).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let said =
+        format!("Payload validation error: 'Additional properties not allowed: {}'.", others.join(","));
+    Err(Error::InvalidBody(said.into()))
 }
 
 /// What no schema can say of an API: each scope is there once.

@@ -221,7 +221,7 @@ impl ResourceServer {
         self.token_lifetime_for_web = self.token_lifetime_for_web.min(self.token_lifetime);
     }
 
-    /// Whether it can neither be changed nor removed: so are the tenant's own APIs.
+    /// Whether what it is cannot be changed, nor can it be removed: so are the tenant's own APIs.
     pub fn is_fixed(&self) -> bool {
         self.is_system
     }

@@ -116,6 +116,34 @@ both_databases! {
         assert_eq!(admin.get("/api/v2/users-by-email?email=late%40b.co").await.body, json!([]));
     }
 
+    async fn of_the_my_account_api_few_settings_change(app: TestApp) {
+        let (admin, path) = (app.admin(), "/api/v2/resource-servers/https%3A%2F%2Fid.test%2Fme%2F");
+        let before = admin.get(path).await.body;
+        let patch = json!({ "token_lifetime": 600, "skip_consent_for_verifiable_first_party_clients": true });
+        let changed = admin.patch(path, patch).await;
+        let mut after = before.clone();
+        after["token_lifetime"] = json!(600);
+        after["token_lifetime_for_web"] = json!(600);
+        after["skip_consent_for_verifiable_first_party_clients"] = json!(true);
+        assert_eq!((changed.status, &changed.body), (200, &after), "{}", changed.text);
+        let proof = json!({ "mechanism": "dpop", "required": true });
+        assert_eq!(admin.patch(path, json!({ "proof_of_possession": proof })).await.body["proof_of_possession"], proof);
+        after["proof_of_possession"] = proof;
+        for (key, value) in [
+            ("name", json!("Mine")),
+            ("scopes", json!([])),
+            ("allow_offline_access", json!(true)),
+            ("subject_type_authorization", json!({ "client": { "policy": "require_client_grant" } })),
+        ] {
+            let refused = admin.patch(path, json!({ "token_lifetime": 60, key: value })).await;
+            let message = format!("Payload validation error: 'Additional properties not allowed: {key}'.");
+            assert_eq!((refused.status, &refused.body["message"]), (400, &json!(message)), "{}", refused.text);
+            assert_eq!(refused.body["errorCode"], "invalid_body");
+        }
+        assert_eq!((admin.patch(path, json!({})).await.body, admin.get(path).await.body), (after.clone(), after));
+        assert_eq!(admin.delete(path).await.body["message"], "System resource servers cannot be deleted.");
+    }
+
     async fn an_api_and_the_grants_for_it(app: TestApp) {
         let admin = app.admin();
         let made = admin.post("/api/v2/resource-servers", json!({ "identifier": "https://api.test/", "name": "API", "scopes": [{ "value": "read:x" }] })).await;
