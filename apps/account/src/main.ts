@@ -37,7 +37,7 @@ const NOTICES: Record<Why, string> = {
 };
 
 function showAccount(root: HTMLElement, config: Config, door: Door, opened: Opened, session: Session): void {
-  const api = new Management(config.audience, session);
+  const api = new Management(`https://${config.domain}/api/v2/`, session);
   const ended = (why: Why) => {
     root.replaceChildren(gate(config.name, (page) => door.enter(page, why === 'replaced'), undefined, NOTICES[why]));
     root.querySelector<HTMLElement>('button')?.focus();

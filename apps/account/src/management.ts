@@ -60,7 +60,8 @@ export class Management {
   private readonly me: string;
 
   constructor(
-    private readonly audience: string,
+    /** Where the API is: at the host that gives the tokens, which may be another than the one that its identifier names. */
+    private readonly base: string,
     private readonly session: Session,
   ) {
     this.me = `users/${encodeURIComponent(session.userId)}`;
@@ -117,7 +118,7 @@ export class Management {
 
   private async send(method: string, path: string, body: Json | undefined, fresh: boolean): Promise<Response> {
     const token = await this.session.token(fresh);
-    return fetch(`${this.audience}${path}`, {
+    return fetch(`${this.base}${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, ...(body && { 'content-type': 'application/json' }) },
       ...(body && { body: JSON.stringify(body) }),
