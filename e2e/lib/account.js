@@ -17,7 +17,7 @@ export async function enter(page, user) {
 /** Comes back once every card shows what it is about, or what went wrong. */
 export async function loaded(page) {
   await page.locator('#profile .person-name').waitFor();
-  await page.waitForFunction(() => !document.querySelector('.card .body[aria-busy], .card .body:empty'));
+  await page.waitForFunction(() => !document.querySelector('.card:not([hidden]) .body[aria-busy], .card:not([hidden]) .body:empty'));
 }
 
 /** What is said to everybody: shown for a while and read out. */

@@ -106,7 +106,7 @@ test('metadata that is not an object in JSON is not sent', async () => {
 test('each card fails by itself and can be tried again', async () => {
   const user = await newUser();
   const page = await visitor(browser);
-  const cards = ['profile', 'linked-accounts', 'second-step', 'metadata'];
+  const cards = ['profile', 'linked-accounts', 'password', 'second-step', 'metadata'];
   await page.route('**/api/v2/users/**', (route) => route.abort());
   await page.addInitScript(() => {
     const { open } = IDBFactory.prototype;
@@ -151,7 +151,7 @@ test('a card that waits says so', async () => {
   await page.locator('#username').waitFor();
   await signIn(page, await newUser(), HOME);
   await page.locator('#permissions .permissions').first().waitFor();
-  for (const card of ['profile', 'linked-accounts', 'second-step', 'metadata']) {
+  for (const card of ['profile', 'linked-accounts', 'password', 'second-step', 'metadata']) {
     assert.equal(await page.locator(`#${card} .body[aria-busy=true] .skeleton`).innerText(), 'Loading…');
   }
   assert.deepEqual(await violations(page), []);
@@ -230,6 +230,7 @@ test('nothing for axe-core and no sideways scrolling, in both themes and three s
       await page.getByRole('button', { name: 'Cancel' }).click();
       await page.getByRole('button', { name: `Unlink ${linked.email}` }).click();
       await page.getByRole('button', { name: 'Link another account' }).click();
+      await page.getByRole('button', { name: `Change password of ${linked.email}` }).click();
       await page.getByRole('button', { name: 'Register this device' }).click();
       await page.getByRole('button', { name: 'Remove this device' }).click();
       await page.getByRole('group', { name: /^Remove/ }).waitFor();

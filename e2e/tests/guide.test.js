@@ -6,19 +6,20 @@ import { after, before, test } from 'node:test';
 import { serveApp } from '../lib/app.js';
 import { codeOf } from '../lib/authenticator.js';
 import { launch, signIn, typePassword, visitor } from '../lib/browser.js';
-import { doorward, management, newApp, newUser } from '../lib/setup.js';
+import { letterTo } from '../lib/doorward.js';
+import { CONNECTION, doorward, management, newApp, newUser } from '../lib/setup.js';
 
 const guide = readFileSync(path.join(import.meta.dirname, '..', '..', 'docs', 'guides', 'account-page.md'), 'utf8');
-const [base, profile, link, unlink, secondStep, device, token, ...others] = [...guide.matchAll(/```js\n([^]*?)```/g)].map(([, text]) => text);
+const [base, profile, link, unlink, password, secondStep, device, token, ...others] = [...guide.matchAll(/```js\n([^]*?)```/g)].map(([, text]) => text);
 /** The first example is the page's script; each of the others is a function of it, called by the tests. */
-const STEPS = { profile: `${profile}\nreturn user;`, link, unlink: `${unlink}\nreturn main;`, secondStep: `${secondStep}\nreturn factor;`, device: `${device}\nreturn id;`, token: `${token}\nreturn granted;` };
+const STEPS = { profile: `${profile}\nreturn user;`, link, unlink: `${unlink}\nreturn main;`, password: `${password}\nreturn passwords;`, secondStep: `${secondStep}\nreturn factor;`, device: `${device}\nreturn id;`, token: `${token}\nreturn granted;` };
 
 let app, browser;
 
 before(async () => {
   const page = `<!doctype html><title>My app</title><link rel="icon" href="data:,">
     <script type="importmap">{"imports":{"@auth0/auth0-spa-js":"/auth0-spa-js.esm.js"}}</script>
-    <button id="linkButton">Link</button><button id="setUpButton">Set up</button><button id="resetButton">Reset</button>
+    <button id="linkButton">Link</button><button id="changeButton">Change</button><button id="setUpButton">Set up</button><button id="resetButton">Reset</button>
     <script type="module" src="/main.js"></script>`;
   const files = { '/': page, '/main.js': '' };
   app = await serveApp(files);
@@ -81,6 +82,19 @@ test('linking, unlinking and a device', async () => {
   assert.equal((await management.users.get(user.user_id)).identities.length, 1);
   assert.match(await step(page, 'device'), /^dcr_/);
   assert.deepEqual((await management.deviceCredentials.list({ user_id: user.user_id, type: 'public_key' })).data, []);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
+test('a link for another password, of an account and of one linked to it', async () => {
+  const [user, other] = [await newUser(), await newUser()];
+  await management.users.identities.link(user.user_id, { provider: 'auth0', user_id: other.user_id.split('|')[1] });
+  const page = await open(user);
+  assert.deepEqual((await step(page, 'password')).map(({ email, connection }) => [email, connection]), [[user.email, CONNECTION], [other.email, CONNECTION]]);
+  const sent = page.waitForResponse((response) => response.url().endsWith('/dbconnections/change_password') && response.request().method() === 'POST');
+  await page.locator('#changeButton').click();
+  assert.equal((await sent).status(), 200);
+  await letterTo(doorward.tools, user.email, 'reset_email');
   assert.deepEqual(page.complaints, []);
   await page.context().close();
 });

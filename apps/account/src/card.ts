@@ -42,6 +42,13 @@ export async function fill<T>(
   }
 }
 
+/** Shows or hides a card, and what leads to it in the list of sections. */
+export function reveal(section: HTMLElement, shown: boolean): void {
+  section.hidden = !shown;
+  const entry = document.querySelector(`.sections a[href="#${section.id}"]`)?.parentElement;
+  if (entry) entry.hidden = !shown;
+}
+
 /** Moves the focus to the title of the card that `body` belongs to: what had it is gone. */
 export function focusTitle(body: HTMLElement): void {
   body.parentElement?.querySelector('h2')?.focus();

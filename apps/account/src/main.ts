@@ -3,6 +3,7 @@ import { appRequestsCard } from './cards/app_requests.ts';
 import { deviceCard } from './cards/device.ts';
 import { linkedAccountsCard } from './cards/linked_accounts.ts';
 import { metadataCard } from './cards/metadata.ts';
+import { passwordCard } from './cards/password.ts';
 import { permissionsCard } from './cards/permissions.ts';
 import { profileCard } from './cards/profile.ts';
 import { secondStepCard } from './cards/second_step.ts';
@@ -42,9 +43,11 @@ function showAccount(root: HTMLElement, config: Config, door: Door, opened: Open
     root.replaceChildren(gate(config.name, (page) => door.enter(page, why === 'replaced'), undefined, NOTICES[why]));
     root.querySelector<HTMLElement>('button')?.focus();
   };
+  const password = passwordCard(config, api, session, ended);
   const cards = [
     profileCard(api, ended),
-    linkedAccountsCard(api, session, ended),
+    linkedAccountsCard(api, session, ended, password.reload),
+    password.section,
     secondStepCard(api, session, opened, ended),
     deviceCard(api, session, ended),
     appRequestsCard(),
@@ -66,7 +69,7 @@ function showAccount(root: HTMLElement, config: Config, door: Door, opened: Open
       element(
         'nav',
         { class: 'sections', 'aria-label': 'Sections' },
-        element('ul', {}, ...cards.map((card) => element('li', {}, element('a', { href: `#${card.id}` }, card.querySelector('h2')?.textContent ?? null)))),
+        element('ul', {}, ...cards.map((card) => element('li', { hidden: card.hidden }, element('a', { href: `#${card.id}` }, card.querySelector('h2')?.textContent ?? null)))),
       ),
       element('main', { class: 'cards', id: 'main' }, ...cards),
     ),

@@ -21,6 +21,7 @@ export interface User {
   updated_at?: string;
   last_login?: string;
   logins_count?: number;
+  last_password_reset?: string;
   identities?: Identity[];
   user_metadata?: Json;
   app_metadata?: Json;
@@ -126,11 +127,13 @@ export class Management {
   }
 }
 
-async function apiError(response: Response): Promise<ApiError> {
-  const body = (await response.json().catch(() => ({}))) as { message?: string; errorCode?: string };
+/** What an answer that refuses says, in the words of whichever endpoint it is of. */
+export async function apiError(response: Response): Promise<ApiError> {
+  const body = (await response.json().catch(() => ({}))) as { message?: string; errorCode?: string; error?: string; error_description?: string };
   const wait = Number(response.headers.get('retry-after'));
   const proof = body.errorCode === 'insufficient_user_authentication' ? proofIn(response.headers.get('www-authenticate') ?? '') : undefined;
-  return new ApiError(response.status, body.message ?? `HTTP ${response.status}`, body.errorCode, wait > 0 ? wait : undefined, proof);
+  const message = body.message ?? body.error_description ?? body.error ?? `HTTP ${response.status}`;
+  return new ApiError(response.status, message, body.errorCode, wait > 0 ? wait : undefined, proof);
 }
 
 /** What a challenge says would do (RFC 9470 §3). */

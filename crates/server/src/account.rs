@@ -53,8 +53,7 @@ async fn config(State(app): State<App>, Extension(tenant): Extension<Arc<Tenant>
 }
 
 async fn load_config(app: &App, tenant: &Tenant) -> Result<Option<Map<String, Value>>, db::Error> {
-    let callback = format!("{}account/", tenant.issuer);
-    let Some(client) = clients::find_by_callback(app, &tenant.id, &callback).await? else {
+    let Some(client) = clients::find_by_callback(app, &tenant.id, &tenant.account_page()).await? else {
         return Ok(None);
     };
     let settings = tenants::settings(app, &tenant.id).await?;

@@ -120,7 +120,7 @@ async fn add_domain(command: Domain) -> anyhow::Result<()> {
         let mut batch = Batch::new();
         tenants::insert_domain(&mut batch, &further, app.clock.now());
         if let Some(mut client) = account_client(&app, &tenant).await? {
-            let page = account_page(&further);
+            let page = further.account_page();
             client.callbacks.get_or_insert_default().push(page.clone());
             client.allowed_logout_urls.get_or_insert_default().push(page);
             client.web_origins.get_or_insert_default().push(origin(&further));
@@ -146,7 +146,7 @@ async fn remove_domain(command: Domain) -> anyhow::Result<()> {
         let mut batch = Batch::new();
         tenants::remove_domain(&mut batch, &further);
         if let Some(mut client) = account_client(&app, &tenant).await? {
-            let (page, origin) = (account_page(&further), origin(&further));
+            let (page, origin) = (further.account_page(), origin(&further));
             let lists = [&mut client.callbacks, &mut client.allowed_logout_urls, &mut client.web_origins];
             for list in lists.into_iter().flatten() {
                 list.retain(|url| *url != page && *url != origin);
@@ -173,14 +173,10 @@ async fn further_host(command: &Domain) -> anyhow::Result<(App, Tenant, Tenant)>
 
 /// The client of the account page, if some client lists it, to be changed.
 async fn account_client(app: &App, tenant: &Tenant) -> Result<Option<Client>, db::Error> {
-    match clients::find_by_callback(app, &tenant.id, &account_page(tenant)).await? {
+    match clients::find_by_callback(app, &tenant.id, &tenant.account_page()).await? {
         Some(id) => clients::load(app, &tenant.id, id.as_str()).await,
         None => Ok(None),
     }
-}
-
-fn account_page(tenant: &Tenant) -> String {
-    format!("{}account/", tenant.issuer)
 }
 
 fn origin(tenant: &Tenant) -> String {

@@ -152,7 +152,7 @@ pub async fn create_tenant(
 
 /// The public client with which people sign in to `/account/`.
 async fn create_account_client(app: &App, tenant: &Tenant) -> anyhow::Result<()> {
-    let page = format!("{}account/", tenant.issuer);
+    let page = tenant.account_page();
     let body = json!({
         "name": "Account",
         "description": "The account page that this server serves",

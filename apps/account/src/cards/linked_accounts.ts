@@ -9,8 +9,8 @@ import type { Account, Ended, Session } from '../session.ts';
 
 const FIELDS: (keyof User)[] = ['user_id', 'identities', 'email', 'username', 'phone_number', 'name', 'nickname'];
 
-/** The card "Linked accounts". */
-export function linkedAccountsCard(api: Management, session: Session, ended: Ended): HTMLElement {
+/** The card "Linked accounts"; `changed` is called when there are others than before. */
+export function linkedAccountsCard(api: Management, session: Session, ended: Ended, changed: () => void): HTMLElement {
   const { section, body } = card('linked-accounts', 'Linked accounts', 'All of these lead to this account, whichever you sign in with.');
   void fill(body, () => api.user(FIELDS), view, ended);
   return section;
@@ -119,6 +119,7 @@ export function linkedAccountsCard(api: Management, session: Session, ended: End
     body.replaceChildren(...view(user));
     announce(message);
     focusTitle(body);
+    changed();
   }
 }
 

@@ -80,10 +80,17 @@ async fn page(visit: &Visit, message: Message, ticket: Option<&Ticket>) -> Respo
     MessagePage { look: visit.look().await, message, continue_url }.into_response()
 }
 
+/// To where the app begins a sign-in, or to the account page if it is the one that asked; else to where the tenant does.
 async fn way_back(visit: &Visit, ticket: Option<&Ticket>) -> Result<Option<String>, db::Error> {
     let Some(client_id) = ticket.and_then(|ticket| ticket.client_id.as_ref()) else { return Ok(None) };
     let client = clients::find(&visit.app, &visit.tenant.id, client_id.as_str()).await?;
-    let own = client.and_then(|client| client.initiate_login_uri.clone()).filter(|url| !url.is_empty());
+    let own = client.and_then(|client| {
+        let named = client.initiate_login_uri.clone().filter(|url| !url.is_empty());
+        named.or_else(|| {
+            let page = visit.tenant.account_page();
+            client.callbacks.iter().flatten().any(|callback| *callback == page).then_some(page)
+        })
+    });
     Ok(own.or(visit.settings().await?.default_redirection_uri.clone()))
 }
 

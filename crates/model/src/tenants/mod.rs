@@ -45,6 +45,11 @@ impl Tenant {
         format!("{}mfa/", self.issuer)
     }
 
+    /// Where the account page is, at this host.
+    pub fn account_page(&self) -> String {
+        format!("{}account/", self.issuer)
+    }
+
     /// The audience of access tokens for `/userinfo`.
     pub fn userinfo_audience(&self) -> String {
         format!("{}userinfo", self.issuer)

@@ -136,7 +136,7 @@ fn welcome(
     let mut text = format!("\nDoorward is ready at {}\n\n", tenant.issuer);
     let mut line =
         |name: &str, value: String| writeln!(text, "  {name:<14}{value}").expect("a string takes all");
-    line("Try first", format!("{}account/", tenant.issuer));
+    line("Try first", tenant.account_page());
     for (index, person) in credentials.users.iter().enumerate() {
         let name = if index == 0 { "Sign in as" } else { "" };
         line(name, format!("{:<20}{}", person.email, person.password));

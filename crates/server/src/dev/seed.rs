@@ -133,7 +133,7 @@ async fn spa(app: &App, tenant: &Tenant) -> anyhow::Result<ClientId> {
         .iter()
         .flat_map(|origin| ["", "/", "/callback"].map(|path| format!("{origin}{path}")))
         .collect();
-    let account = format!("{}account/", tenant.issuer);
+    let account = tenant.account_page();
     let own_origin = tenant.issuer.trim_end_matches('/').to_owned();
     let body = object(json!({
         "name": SPA,

@@ -10,16 +10,20 @@ use crate::support::{Answer, Authorize, TestApp};
 
 const TEMPLATES: &str = "/api/v2/email-templates";
 
-/// The reset link that `web` asks for, some time after the last.
-async fn reset_link(app: &TestApp, email: &str) -> String {
+/// The reset link that a client asks for, some time after the last.
+async fn reset_link(app: &TestApp, client: &str, email: &str) -> String {
     app.app.clock.advance(1800);
-    let body = json!({ "client_id": "web", "email": email, "connection": CONNECTION });
+    let body = json!({ "client_id": client, "email": email, "connection": CONNECTION });
     assert_eq!(app.caller().post("/dbconnections/change_password", body).await.status, 200);
     app.letters_to(email, "reset_email").await.last().expect("a letter came").link()
 }
 
 async fn reset(app: &TestApp, password: &str) -> Answer {
-    let link = reset_link(app, "alice@example.com").await;
+    reset_by(app, "web", password).await
+}
+
+async fn reset_by(app: &TestApp, client: &str, password: &str) -> Answer {
+    let link = reset_link(app, client, "alice@example.com").await;
     let mut alice = browser(app);
     let page = alice.open(&link).await;
     let done = alice.submit(&page, &[("password", password)]).await;
@@ -38,7 +42,7 @@ async fn verify(app: &TestApp, body: Value) -> Answer {
 both_databases! {
     async fn the_form_of_one_link_is_none_of_another(app: TestApp) {
         let app = prepared(app).await;
-        let (hers, his) = (reset_link(&app, "alice@example.com").await, reset_link(&app, "bob@example.com").await);
+        let (hers, his) = (reset_link(&app, "web", "alice@example.com").await, reset_link(&app, "web", "bob@example.com").await);
         let mut shared = browser(&app);
         let (hers, his) = (shared.open(&hers).await, shared.open(&his).await);
         let token = Form::of(&hers).field("_csrf").to_owned();
@@ -48,7 +52,7 @@ both_databases! {
 
     async fn a_reset_says_whose_it_is_and_leads_back_to_the_app(app: TestApp) {
         let app = prepared(app).await;
-        let link = reset_link(&app, "alice@example.com").await;
+        let link = reset_link(&app, "web", "alice@example.com").await;
         let page = browser(&app).open(&link).await;
         assert!(page.text.contains("alice@example.com"), "{}", page.text);
         // Without an address to go on to, the page says so and ends.
@@ -66,6 +70,24 @@ both_databases! {
         // The notice is of that app too.
         let sql = "SELECT COUNT(*) FROM letters WHERE tenant = $1 AND kind = 'password_changed' AND client_id = 'web'";
         assert_eq!(stored::<i64>(&app, sql, params![]).await, 3);
+    }
+
+    /// Which asks as any app does, and says nowhere where its sign-ins begin.
+    async fn a_reset_asked_for_on_the_account_page_leads_back_there(app: TestApp) {
+        let app = prepared(app).await;
+        let page = "https://id.test/account/";
+        app.add_client("page-of-mine", json!({ "app_type": "spa", "callbacks": [page] })).await;
+        let tenant = json!({ "default_redirection_uri": "https://example.com/login" });
+        assert_eq!(app.admin().patch("/api/v2/tenants/settings", tenant).await.status, 200);
+        let done = reset_by(&app, "page-of-mine", "Another-horse-9").await;
+        assert!(done.text.contains(&format!("href=\"{page}\"")), "{}", done.text);
+        // What the client says of itself goes first.
+        let client = json!({ "initiate_login_uri": "https://app.test/login" });
+        assert_eq!(app.admin().patch("/api/v2/clients/page-of-mine", client).await.status, 200);
+        let done = reset_by(&app, "page-of-mine", "Third-horse-9").await;
+        assert!(done.text.contains("href=\"https://app.test/login\"") && !done.text.contains(page), "{}", done.text);
+        let done = reset_by(&app, "web", "Fourth-horse-9").await;
+        assert!(done.text.contains("href=\"https://example.com/login\""), "{}", done.text);
     }
 
     async fn a_link_that_came_by_mail_proves_the_address(app: TestApp) {
