@@ -18,3 +18,8 @@ export async function loadConfig(): Promise<Config> {
   if (!config.domain || !config.client_id || !config.audience) throw new Error('config.json is incomplete');
   return config as Config;
 }
+
+/** Where the Management API is called: at this page's own host, which the audience need not name. */
+export function apiOf({ domain }: Pick<Config, 'domain'>): string {
+  return `https://${domain}/api/v2/`;
+}

@@ -8,7 +8,7 @@ import { permissionsCard } from './cards/permissions.ts';
 import { profileCard } from './cards/profile.ts';
 import { secondStepCard } from './cards/second_step.ts';
 import { signOutCard } from './cards/sign_out.ts';
-import { type Config, loadConfig } from './config.ts';
+import { apiOf, type Config, loadConfig } from './config.ts';
 import { element } from './dom.ts';
 import { Door, type Opened } from './door.ts';
 import { broken, gate } from './gate.ts';
@@ -38,7 +38,7 @@ const NOTICES: Record<Why, string> = {
 };
 
 function showAccount(root: HTMLElement, config: Config, door: Door, opened: Opened, session: Session): void {
-  const api = new Management(`https://${config.domain}/api/v2/`, session);
+  const api = new Management(apiOf(config), session);
   const ended = (why: Why) => {
     root.replaceChildren(gate(config.name, (page) => door.enter(page, why === 'replaced'), undefined, NOTICES[why]));
     root.querySelector<HTMLElement>('button')?.focus();

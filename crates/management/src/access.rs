@@ -8,10 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use db::Db;
 use model::tenants::Tenant;
 use model::users::{self, User};
-use model::{ClientId, UserId};
+use model::{ClientId, Model, Timestamp, UserId};
 
 use crate::audit::Call;
 use crate::errors::Error;
@@ -29,8 +28,30 @@ pub struct Grant {
     pub powers: Powers,
     /// Who calls: for the audit log.
     pub caller: Arc<Call>,
-    /// The caller's own user as the gate read them, until they are asked for.
-    pub as_admitted: Arc<Mutex<Option<User>>>,
+    /// The caller's own user as the gate read them.
+    pub admitted: Admitted,
+}
+
+/// For so long, in milliseconds, the gate's reading is good: a body may come long after its head.
+const GOOD_FOR: i64 = 1000;
+
+/// The caller's own user as they were admitted, until they are asked for, and when that was.
+#[derive(Clone, Debug, Default)]
+pub struct Admitted(Arc<Mutex<Option<(User, Timestamp)>>>);
+
+impl Admitted {
+    /// Holds on to the user unless they are large: a body that trickles in would keep that much.
+    pub fn new(user: Option<User>, now: Timestamp) -> Self {
+        let kept = user.filter(User::is_light).map(|user| (user, now));
+        Self(Arc::new(Mutex::new(kept)))
+    }
+
+    /// The user if they are this one and were admitted just now. Only once.
+    fn take(&self, id: &UserId, now: Timestamp) -> Option<User> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (user, at) = kept?;
+        (user.id == *id && (at.millis()..at.millis() + GOOD_FOR).contains(&now.millis())).then_some(user)
+    }
 }
 
 /// Whose objects a caller reaches.
@@ -164,17 +185,16 @@ impl Bearer {
 }
 
 impl Grant {
-    /// The user `id`. Their own user a caller gets as the gate read them, and anew when asked again: a write guards the user as they were
-    /// read, so that what has changed meanwhile (a body may come long after its head) makes its batch be decided anew.
+    /// The user `id`. Their own user a caller gets as the gate read them just now, and anew when asked again: a write guards the user as
+    /// they were read, so that a change in between makes its batch be decided anew.
     ///
     /// # Errors
     /// 401 for a caller who reaches only their own user, unless that is still who the token speaks for.
-    pub async fn user(&self, db: &Db, id: &UserId) -> Result<Option<User>, Error> {
-        let admitted = self.as_admitted.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(user) = admitted.filter(|user| user.id == *id) {
+    pub async fn user(&self, app: &Model, id: &UserId) -> Result<Option<User>, Error> {
+        if let Some(user) = self.admitted.take(id, app.clock.now()) {
             return Ok(Some(user));
         }
-        let found = users::find(db, &self.tenant.id, id).await?;
+        let found = users::find(&app.db, &self.tenant.id, id).await?;
         let speaks_for = |user: &User| self.caller.bearer().is_some_and(|bearer| bearer.speaks_for(user));
         match self.reach {
             Reach::Own(_) if !found.as_ref().is_some_and(speaks_for) => Err(Error::InvalidToken),

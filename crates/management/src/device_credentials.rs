@@ -120,7 +120,7 @@ pub async fn create(
     let (user_id, client_id) = owner(&grant, &body)?;
     let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
-        let user = grant.user(&app.db, &user_id).await?.ok_or(Error::ForbiddenDevice("user"))?;
+        let user = grant.user(&app, &user_id).await?.ok_or(Error::ForbiddenDevice("user"))?;
         let key = PublicKey {
             id: device_credentials::new_id(&app),
             user_id: user_id.clone(),
@@ -193,7 +193,7 @@ pub async fn delete(
             Reach::Everyone => None,
         };
         if let Some(own) = own {
-            grant.user(&app.db, own).await?.iter().for_each(|user| users::unchanged(&mut batch, user));
+            grant.user(&app, own).await?.iter().for_each(|user| users::unchanged(&mut batch, user));
         }
         device_credentials::remove(&mut batch, tenant, &id, own);
         if policy.sends(Letters::DeviceRemoved)

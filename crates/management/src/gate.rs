@@ -1,6 +1,6 @@
 //! The way of a request: token, limits and access rule first, then the handler, then what every answer carries.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::{OriginalUri, Request};
 use axum::handler::Handler;
@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use model::tenants::Tenant;
 use model::{App, Model, Peer, self_service};
 
-use crate::access::{self, Grant, Reach, Subject};
+use crate::access::{self, Admitted, Grant, Reach, Subject};
 use crate::audit::{self, Call};
 use crate::bearer;
 use crate::errors::Error;
@@ -86,8 +86,8 @@ async fn admit(
         let policy = self_service::find(app, &tenant.id).await?;
         check_proof(&policy, change, bearer, app.clock.now())?;
     }
-    let as_admitted = Arc::new(Mutex::new(user));
-    Ok(Grant { tenant: tenant.clone(), reach, powers, caller: call.clone(), as_admitted })
+    let admitted = Admitted::new(user, app.clock.now());
+    Ok(Grant { tenant: tenant.clone(), reach, powers, caller: call.clone(), admitted })
 }
 
 /// The answer to a route that is not in the table, or not with this method.

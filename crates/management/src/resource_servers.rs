@@ -29,8 +29,12 @@ type Object = Map<String, Value>;
 const LIST: Style = Style::offsets("resource_servers");
 
 /// What may be set of the My Account API: what tools that export a tenant give back of it.
-const OF_MY_ACCOUNT: [&str; 3] =
-    ["token_lifetime", "proof_of_possession", "skip_consent_for_verifiable_first_party_clients"];
+const OF_MY_ACCOUNT: [&str; 4] = [
+    "token_lifetime",
+    "token_lifetime_for_web",
+    "proof_of_possession",
+    "skip_consent_for_verifiable_first_party_clients",
+];
 
 /// The query of `GET /resource-servers`.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -80,11 +80,12 @@ async fn page(visit: &Visit, message: Message, ticket: Option<&Ticket>) -> Respo
     MessagePage { look: visit.look().await, message, continue_url }.into_response()
 }
 
-/// To where the app begins a sign-in, or to the account page if it is the one that asked; else to where the tenant does.
+/// To where the app begins a sign-in, or to the account page if the app is its client too; else to where the tenant does. A third party's
+/// app is nowhere to go on to: anybody may have a letter sent for it, and it may have registered itself.
 async fn way_back(visit: &Visit, ticket: Option<&Ticket>) -> Result<Option<String>, db::Error> {
     let Some(client_id) = ticket.and_then(|ticket| ticket.client_id.as_ref()) else { return Ok(None) };
     let client = clients::find(&visit.app, &visit.tenant.id, client_id.as_str()).await?;
-    let own = client.and_then(|client| {
+    let own = client.filter(|client| client.is_first_party).and_then(|client| {
         let named = client.initiate_login_uri.clone().filter(|url| !url.is_empty());
         named.or_else(|| {
             let page = visit.tenant.account_page();

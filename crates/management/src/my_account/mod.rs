@@ -61,7 +61,7 @@ pub fn operations() -> &'static [Operation] {
 /// 401 when the token no longer speaks for them.
 async fn person(app: &App, grant: &Grant) -> Result<User, Error> {
     let Reach::Own(id) = &grant.reach else { return Err(Error::Internal) };
-    grant.user(&app.db, id).await?.ok_or(Error::InvalidToken)
+    grant.user(app, id).await?.ok_or(Error::InvalidToken)
 }
 
 /// `GET /factors`: the kinds that can be enrolled.

@@ -94,7 +94,7 @@ pub async fn end(
 ) -> Result<NoContent, Error> {
     let tenant = &grant.tenant.id;
     let decide = async || {
-        let found = grant.user(&app.db, id).await?;
+        let found = grant.user(app, id).await?;
         let mut batch = Batch::new();
         match (found, missing) {
             (None, Some(missing)) => return Err(Error::NotFound(missing)),
@@ -126,7 +126,7 @@ pub async fn enrollments(
     Path(id): Path<UserId>,
 ) -> Result<Answer<Vec<Map<String, Value>>>, Error> {
     let tenant = &grant.tenant.id;
-    grant.user(&app.db, &id).await?.ok_or(Error::NotFound(Missing::User))?;
+    grant.user(&app, &id).await?.ok_or(Error::NotFound(Missing::User))?;
     let whole = shows_whole(&app, &grant).await?;
     let listed = |factor: &&Factor| factor.protects() && factor.kind != Kind::Email;
     let all = factors::list(&app.db, tenant, &id).await?;

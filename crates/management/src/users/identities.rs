@@ -102,7 +102,7 @@ pub async fn link(
     let tenant = &grant.tenant.id;
     let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
-        let mut primary = grant.user(&app.db, &id).await?.ok_or(Error::NotFound(Missing::User))?;
+        let mut primary = grant.user(&app, &id).await?.ok_or(Error::NotFound(Missing::User))?;
         let other = secondary.find(&app, &grant, &primary).await?;
         let mut batch = Batch::new();
         users::link(&mut batch, &mut primary, &other, secondary.session(), app.clock.now());
@@ -129,7 +129,7 @@ pub async fn unlink(
     let tenant = &grant.tenant.id;
     let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
-        let mut user = grant.user(&app.db, &id).await?.ok_or(Error::NotFound(Missing::User))?;
+        let mut user = grant.user(&app, &id).await?.ok_or(Error::NotFound(Missing::User))?;
         let position = position(&user, &provider, &account)?;
         let mut batch = Batch::new();
         let restored = users::unlink(&mut batch, &mut user, position, app.clock.now())

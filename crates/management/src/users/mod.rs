@@ -95,7 +95,7 @@ pub async fn get(
     Path(id): Path<UserId>,
     Query(fields): Query<Fields>,
 ) -> Result<Answer<Map<String, Value>>, Error> {
-    let user = grant.user(&app.db, &id).await?.ok_or(Error::NotFound(Missing::User))?;
+    let user = grant.user(&app, &id).await?.ok_or(Error::NotFound(Missing::User))?;
     Ok(Answer(fields.of(user.to_wire())))
 }
 
@@ -164,7 +164,7 @@ pub async fn update(
     let prepared = change::Prepared::new(&app, &grant.tenant, &id, &patch).await?;
     let policy = self_service::find(&app, tenant).await?;
     let decide = async || {
-        let mut user = grant.user(&app.db, &id).await?.ok_or(Error::NotFound(Missing::User))?;
+        let mut user = grant.user(&app, &id).await?.ok_or(Error::NotFound(Missing::User))?;
         if let Some(metadata) = &patch.user_metadata {
             own::check_additions(&grant.powers, user.user_metadata.as_ref(), metadata)?;
         }
@@ -215,7 +215,7 @@ pub async fn delete(
     let decide = async || {
         let mut batch = Batch::new();
         if let Reach::Own(own) = &grant.reach {
-            grant.user(&app.db, own).await?.iter().for_each(|user| users::unchanged(&mut batch, user));
+            grant.user(&app, own).await?.iter().for_each(|user| users::unchanged(&mut batch, user));
         }
         users::remove(&mut batch, tenant, &id, app.clock.now());
         attack_protection::lift(&mut batch, tenant, &id);

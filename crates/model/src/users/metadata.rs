@@ -27,6 +27,9 @@ pub const FORBIDDEN_APP_METADATA: [&str; 18] = [
 /// The largest `user_metadata` or `app_metadata`, in bytes of JSON.
 pub const MOST_METADATA: usize = 1024 * 1024;
 
+/// The most values in it, however deep: short ones take far more memory than their text.
+pub const MOST_VALUES: usize = 100_000;
+
 /// Why metadata is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MetadataError {
@@ -42,6 +45,9 @@ pub enum MetadataError {
     /// The whole object is larger than [`MOST_METADATA`].
     #[error("metadata may not be larger than {MOST_METADATA} bytes")]
     TooLarge,
+    /// The whole object has more values than [`MOST_VALUES`].
+    #[error("metadata may not have more than {MOST_VALUES} values")]
+    TooMany,
 }
 
 /// Merges `patch` into `old`: each key of the patch replaces that key whole, `null` removes it, and `{}` empties the object.
@@ -62,7 +68,46 @@ pub fn merge_metadata(
 /// Whether merged metadata may be kept: a limited request could otherwise be repeated until it is of any size.
 pub fn check_metadata_size(metadata: &Map<String, Value>) -> Result<(), MetadataError> {
     let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |text| text.len());
-    if bytes > MOST_METADATA { Err(MetadataError::TooLarge) } else { Ok(()) }
+    if bytes > MOST_METADATA {
+        return Err(MetadataError::TooLarge);
+    }
+    if Extent::of(metadata).values > MOST_VALUES { Err(MetadataError::TooMany) } else { Ok(()) }
+}
+
+/// What an object holds, however deep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Extent {
+    pub values: usize,
+    /// Of texts and names.
+    pub bytes: usize,
+}
+
+impl Extent {
+    pub fn of(object: &Map<String, Value>) -> Self {
+        let mut extent = Self::default();
+        extent.add_members(object);
+        extent
+    }
+
+    fn add_members(&mut self, object: &Map<String, Value>) {
+        self.values += object.len();
+        for (name, value) in object {
+            self.bytes += name.len();
+            self.add(value);
+        }
+    }
+
+    fn add(&mut self, value: &Value) {
+        match value {
+            Value::Object(object) => self.add_members(object),
+            Value::Array(items) => {
+                self.values += items.len();
+                items.iter().for_each(|item| self.add(item));
+            }
+            Value::String(text) => self.bytes += text.len(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
 }
 
 /// Whether `metadata` may be written to `user_metadata`.
@@ -153,6 +198,14 @@ mod tests {
         let of = |length: usize| object(json!({ "a": "x".repeat(length) }));
         assert_eq!(check_metadata_size(&of(MOST_METADATA - 8)), Ok(()));
         assert_eq!(check_metadata_size(&of(MOST_METADATA - 7)), Err(MetadataError::TooLarge));
+    }
+
+    #[test]
+    fn many_short_values_are_too_many() {
+        let of = |count: usize| object(json!({ "a": vec![0; count - 10], "b": { "c": vec!["text"; 7] } }));
+        assert_eq!(Extent::of(&of(20)), Extent { values: 20, bytes: 3 + 7 * 4 });
+        assert_eq!(check_metadata_size(&of(MOST_VALUES)), Ok(()));
+        assert_eq!(check_metadata_size(&of(MOST_VALUES + 1)), Err(MetadataError::TooMany));
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod tests;
 use db::{Batch, Db, Error, Row, params};
 use serde_json::{Map, Value};
 
+use self::metadata::Extent;
 use crate::clock::Timestamp;
 use crate::identities::{self, Identity, Login, fold_name};
 use crate::ids::{TenantId, UserId};
@@ -99,6 +100,16 @@ impl User {
     /// Whether an administrator blocked the user.
     pub fn is_blocked(&self) -> bool {
         self.blocked == Some(true)
+    }
+
+    /// Whether what others chose of the user, metadata and profiles, takes little memory, as most people's does: some 16 KiB.
+    pub fn is_light(&self) -> bool {
+        const LIGHT: usize = 16 * 1024;
+        const VALUE: usize = 128;
+        let own = [&self.user_metadata, &self.app_metadata, &self.profile].into_iter();
+        let objects = own.chain(self.identities.iter().map(|identity| &identity.profile)).flatten();
+        let extents = objects.map(Extent::of);
+        extents.map(|extent| extent.values * VALUE + extent.bytes).sum::<usize>() <= LIGHT
     }
 
     /// The primary identity.

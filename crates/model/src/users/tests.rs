@@ -43,6 +43,18 @@ async fn a_user_comes_back_as_written_and_only_in_their_tenant() {
     }
 }
 
+#[test]
+fn who_has_little_metadata_is_light() {
+    let with = |metadata: serde_json::Value| User { user_metadata: metadata.as_object().cloned(), ..chuck() };
+    assert!(with(json!({ "color": "teal", "deep": { "a": [1, 2, 3] } })).is_light());
+    assert!(!with(json!({ "long": "x".repeat(20_000) })).is_light());
+    // A value takes far more than its text.
+    assert!(!with(json!({ "deep": { "many": vec![0; 200] } })).is_light());
+    let mut linked = chuck();
+    linked.identities[0].profile = json!({ "many": vec![0; 200] }).as_object().cloned();
+    assert!(!linked.is_light());
+}
+
 #[tokio::test]
 async fn whoever_was_read_is_not_another_of_the_same_id() {
     for db in databases().await {
@@ -52,6 +64,8 @@ async fn whoever_was_read_is_not_another_of_the_same_id() {
         add(&db, &User { created_at: Timestamp::from_millis(before.created_at.millis() + 1), ..chuck() })
             .await;
         assert_eq!(reread(&db, &before).await.unwrap().version, before.version);
+        let mut primary = named("primary", "primary@example.com");
+        add(&db, &primary).await;
         before.nickname = Some("Before".into());
         let (guarded, now) = (before.clone(), before.created_at);
         for late in [
@@ -62,6 +76,8 @@ async fn whoever_was_read_is_not_another_of_the_same_id() {
         ] {
             assert!(matches!(late, Err(Error::Conflict { statement: 0, affected: 0 })), "{late:?}");
         }
+        let linked = commit(&db, |batch| link(batch, &mut primary, &guarded, None, now)).await;
+        assert!(matches!(linked, Err(Error::Conflict { affected: 0, .. })), "{linked:?}");
     }
 }
 

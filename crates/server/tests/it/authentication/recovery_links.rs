@@ -88,6 +88,10 @@ both_databases! {
         assert!(done.text.contains("href=\"https://app.test/login\"") && !done.text.contains(page), "{}", done.text);
         let done = reset_by(&app, "web", "Fourth-horse-9").await;
         assert!(done.text.contains("href=\"https://example.com/login\""), "{}", done.text);
+        // Anybody may ask for a letter by a client that registered itself.
+        app.add_client("registered", json!({ "is_first_party": false, "initiate_login_uri": "https://evil.test/login" })).await;
+        let done = reset_by(&app, "registered", "Fifth-horse-9").await;
+        assert!(done.text.contains("href=\"https://example.com/login\"") && !done.text.contains("evil"), "{}", done.text);
     }
 
     async fn a_link_that_came_by_mail_proves_the_address(app: TestApp) {

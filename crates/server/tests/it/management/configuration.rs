@@ -129,6 +129,11 @@ both_databases! {
         let proof = json!({ "mechanism": "dpop", "required": true });
         assert_eq!(admin.patch(path, json!({ "proof_of_possession": proof })).await.body["proof_of_possession"], proof);
         after["proof_of_possession"] = proof;
+        // A browser's tokens went down with the others, and do not come up by themselves.
+        let longer = json!({ "token_lifetime": 86400, "token_lifetime_for_web": 7200 });
+        assert_eq!(admin.patch(path, longer).await.body["token_lifetime_for_web"], 7200);
+        after["token_lifetime"] = json!(86400);
+        after["token_lifetime_for_web"] = json!(7200);
         for (key, value) in [
             ("name", json!("Mine")),
             ("scopes", json!([])),

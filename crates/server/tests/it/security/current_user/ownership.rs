@@ -270,6 +270,18 @@ both_databases! {
             assert_eq!(alice.hold_back(Method::PATCH, ALICE, async {}, body).await.status, 200);
             assert_eq!(admin.patch(ALICE, json!({ "user_metadata": { "a": null } })).await.status, 200);
         }
+        // What would be refused in any case tells nothing of the user to somebody whom the token is no longer good for.
+        let (block, clock, only_adds) = (admin.clone(), app.app.clock.clone(), app.token("auth0|alice", "create:current_user_metadata"));
+        let change = json!({ "user_metadata": { "deep": 2 } });
+        assert_eq!(only_adds.hold_back(Method::PATCH, ALICE, async {}, change.clone()).await.status, 403);
+        let blocked = async move {
+            assert_eq!(block.patch(ALICE, json!({ "blocked": true })).await.status, 200);
+            clock.advance(2);
+        };
+        let late = only_adds.hold_back(Method::PATCH, ALICE, blocked, change).await;
+        assert_eq!((late.status, &late.body), (401, &gone));
+        assert_eq!(admin.patch(ALICE, json!({ "blocked": false })).await.status, 200);
+
         let (delete, clock) = (admin.clone(), app.app.clock.clone());
         let deleted = async move { assert_eq!(delete.delete(ALICE).await.status, 204) };
         let late = alice.hold_back(Method::PATCH, ALICE, deleted, json!({ "user_metadata": { "a": 1 } })).await;
