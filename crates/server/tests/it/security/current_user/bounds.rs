@@ -159,6 +159,19 @@ both_databases_at_once! {
         tokio::time::timeout(Duration::from_secs(60), work).await.expect("it takes a few seconds");
     }
 
+    /// Few enough values each, and too many together: short ones take far more memory than their text.
+    async fn cu_22_values_are_not_gathered_beyond_what_one_body_may_hold(app: TestApp) {
+        let app = people(app).await;
+        let with = |name: &str| json!({ "user_metadata": { name: vec![0; 60_000] } }).to_string();
+        assert_eq!(patched(&app, with("first")).await.status, 200);
+        let kept = app.admin().get(ALICE).await;
+        let grown = patched(&app, with("second")).await;
+        let too_many = invalid_body("Payload validation error: 'metadata may not have more than 100000 values'.");
+        assert_eq!((grown.status, &grown.body), (400, &too_many));
+        assert_eq!(app.admin().get(ALICE).await.text, kept.text);
+        assert_eq!(patched(&app, with("first")).await.status, 200);
+    }
+
     /// What a refused body leaves behind is short, and tells no secret.
     async fn cu_22_a_large_body_that_is_refused_takes_little_room(app: TestApp) {
         let app = people(app).await;
