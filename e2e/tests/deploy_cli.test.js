@@ -155,9 +155,8 @@ emailTemplates: [{ template: welcome_email, enabled: false, from: '', subject: N
   await deploy('import', ['--input_file', directory], secrets);
   assert.deepEqual(await holds(), whole);
   assert.deepEqual(files(await exported('yaml', 'again')), files(yaml));
-});
 
-test('a client that came back gets a token with its key', async () => {
+  // A client that came back gets a token with its key.
   const [{ client_id: id }] = (await manager.clients.list({ is_global: false })).data.filter((one) => one.name === 'Worker');
   const config = await oidc.discovery(new URL(other.facts.issuer), id, {}, oidc.PrivateKeyJwt(key.privateKey));
   const tokens = await oidc.clientCredentialsGrant(config, { audience: ORDERS });

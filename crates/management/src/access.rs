@@ -36,7 +36,7 @@ pub struct Grant {
 const GOOD_FOR: i64 = 1000;
 
 /// The caller's own user as they were admitted, until they are asked for, and when that was.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Admitted(Arc<Mutex<Option<(User, Timestamp)>>>);
 
 impl Admitted {
@@ -186,7 +186,7 @@ impl Bearer {
 
 impl Grant {
     /// The user `id`. Their own user a caller gets as the gate read them just now, and anew when asked again: a write guards the user as
-    /// they were read, so that a change in between makes its batch be decided anew.
+    /// they were read ([`users::unchanged`] and its like), so that a change in between makes its batch be decided anew.
     ///
     /// # Errors
     /// 401 for a caller who reaches only their own user, unless that is still who the token speaks for.

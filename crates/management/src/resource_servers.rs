@@ -28,7 +28,7 @@ type Object = Map<String, Value>;
 
 const LIST: Style = Style::offsets("resource_servers");
 
-/// What may be set of the My Account API: what tools that export a tenant give back of it.
+/// What may be set of the My Account API: its tokens' lifetimes, and what Auth0's deploy CLI gives back of it beside them.
 const OF_MY_ACCOUNT: [&str; 4] = [
     "token_lifetime",
     "token_lifetime_for_web",

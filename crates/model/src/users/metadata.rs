@@ -27,7 +27,7 @@ pub const FORBIDDEN_APP_METADATA: [&str; 18] = [
 /// The largest `user_metadata` or `app_metadata`, in bytes of JSON.
 pub const MOST_METADATA: usize = 1024 * 1024;
 
-/// The most values in it, however deep: short ones take far more memory than their text.
+/// The most values in it, however deep, which are as many as one body may bring: short ones take far more memory than their text.
 pub const MOST_VALUES: usize = 100_000;
 
 /// Why metadata is refused.
