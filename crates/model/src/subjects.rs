@@ -100,15 +100,15 @@ mod tests {
             let (a, b) = (client("https://a.test/cb", None), client("https://b.test/cb", None));
             let both =
                 [client("https://a.test/cb", Some("s.test")), client("https://b.test/cb", Some("s.test"))];
-            let sub = of(&a, "auth0|ann").await;
-            assert!(sub.len() == 43 && !sub.contains("ann"), "{sub}");
-            assert_eq!(sub, of(&client("https://a.test/other", None), "auth0|ann").await);
-            assert_ne!(sub, of(&b, "auth0|ann").await);
+            let sub = of(&a, "auth0|annabelle").await;
+            assert!(sub.len() == 43 && !sub.contains("annabelle"), "{sub}");
+            assert_eq!(sub, of(&client("https://a.test/other", None), "auth0|annabelle").await);
+            assert_ne!(sub, of(&b, "auth0|annabelle").await);
             assert_ne!(sub, of(&a, "auth0|bob").await);
-            assert_eq!(of(&both[0], "auth0|ann").await, of(&both[1], "auth0|ann").await);
+            assert_eq!(of(&both[0], "auth0|annabelle").await, of(&both[1], "auth0|annabelle").await);
             let mut public = a;
             public.protocol = crate::protocol::ClientProtocol::default();
-            assert_eq!(of(&public, "auth0|ann").await, "auth0|ann");
+            assert_eq!(of(&public, "auth0|annabelle").await, "auth0|annabelle");
         }
     }
 }
