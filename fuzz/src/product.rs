@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, header};
 use base64::Engine;
@@ -24,6 +23,7 @@ use model::{App, Clock, Model, Net, Random, Timestamp, connections, credentials,
 use serde_json::{Map, Value, json};
 use server::peer::{Proxies, RemoteAddress};
 use server::router;
+use server::router::Front;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 
@@ -59,7 +59,7 @@ pub struct Product {
     runtime: Runtime,
     /// What it runs on.
     pub app: App,
-    router: Router,
+    router: Front,
     /// The tenant at `id.test`.
     pub tenant: Arc<Tenant>,
     fresh: AtomicU64,

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use model::seal::digest;
 use model::tenants::{self, Tenant};
-use model::{App, protocol};
+use model::{App, TenantId, protocol};
 use serde_json::{Value, json};
 
 use crate::authorize::request::MULTI_FACTOR;
@@ -24,6 +24,16 @@ struct Kept {
     etag: HeaderValue,
 }
 
+/// In the extensions of an answer that is the same for everybody who asks the host for the path, as long as nothing that is configured
+/// changes: it may be given again.
+#[derive(Clone, Debug)]
+pub struct ForEverybody {
+    /// Whose document it is.
+    pub tenant: TenantId,
+    /// The whole body.
+    pub body: Bytes,
+}
+
 impl Kept {
     fn new(text: Bytes, etag: &str) -> Result<Self, db::Error> {
         let etag = HeaderValue::from_str(etag);
@@ -31,10 +41,14 @@ impl Kept {
     }
 
     /// The document, or 304 to who has it already.
-    fn answer(self, asked: &HeaderMap) -> Response {
+    fn answer(self, tenant: &Tenant, asked: &HeaderMap) -> Response {
         let mut response = match is_known(asked, self.etag.as_bytes()) {
             true => StatusCode::NOT_MODIFIED.into_response(),
-            false => Response::new(Body::from(self.text)),
+            false => {
+                let mut response = Response::new(Body::from(self.text.clone()));
+                response.extensions_mut().insert(ForEverybody { tenant: tenant.id.clone(), body: self.text });
+                response
+            }
         };
         let headers = response.headers_mut();
         // With room for what every answer carries.
@@ -64,7 +78,7 @@ pub async fn configuration(
     asked: HeaderMap,
 ) -> Response {
     match described(&app, &tenant).await {
-        Ok(kept) => kept.answer(&asked),
+        Ok(kept) => kept.answer(&tenant, &asked),
         Err(error) => Visit::json_error(error),
     }
 }
@@ -109,7 +123,7 @@ pub async fn jwks(
     asked: HeaderMap,
 ) -> Response {
     match key_set(&app, &tenant).await {
-        Ok(kept) => kept.answer(&asked),
+        Ok(kept) => kept.answer(&tenant, &asked),
         Err(error) => Visit::json_error(error),
     }
 }

@@ -35,6 +35,7 @@ mod unblock;
 mod userinfo;
 mod visit;
 
+pub use discovery::ForEverybody;
 pub use token::GrantType;
 
 use axum::Router;

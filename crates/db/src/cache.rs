@@ -62,6 +62,7 @@ pub(crate) struct Cache {
     fresh: Duration,
     hits: AtomicU64,
     misses: AtomicU64,
+    drops: AtomicU64,
 }
 
 impl Cache {
@@ -76,6 +77,7 @@ impl Cache {
             generations: (0..GENERATIONS).map(|_| Mutex::new(0)).collect(),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
+            drops: AtomicU64::new(0),
         }
     }
 
@@ -127,6 +129,8 @@ impl Cache {
         let mut generation = self.generation(key);
         *generation += 1;
         self.entries.invalidate(key);
+        // Last: who sees the count finds nothing of what was dropped.
+        self.drops.fetch_add(1, Ordering::Release);
     }
 
     /// Drops everything.
@@ -135,6 +139,12 @@ impl Cache {
             *lock(generation) += 1;
         }
         self.entries.invalidate_all();
+        self.drops.fetch_add(1, Ordering::Release);
+    }
+
+    /// How often something was dropped.
+    pub fn drops(&self) -> u64 {
+        self.drops.load(Ordering::Acquire)
     }
 
     fn generation(&self, key: &Key) -> MutexGuard<'_, u64> {
@@ -212,6 +222,16 @@ mod tests {
         });
         assert_eq!(stale.await.unwrap().as_deref(), Some(&1));
         assert_eq!(get(&cache, async { Ok(Some(3)) }).await, Some(3));
+    }
+
+    #[tokio::test]
+    async fn each_drop_is_counted() {
+        let cache = Cache::new();
+        assert_eq!((get(&cache, async { Ok(Some(1)) }).await, cache.drops()), (Some(1), 0));
+        cache.invalidate(&Key::new("client", "one", "a"));
+        assert_eq!(cache.drops(), 1);
+        cache.clear();
+        assert_eq!(cache.drops(), 2);
     }
 
     #[tokio::test]

@@ -213,6 +213,12 @@ impl Db {
         self.0.cache.get(Key::new(kind, tenant, id), load).await
     }
 
+    /// How often this node dropped something from its cache. What is made of cached values alone, after this was read, is as good as the
+    /// cache for as long as it is the same; what only ages is not counted, so that its own life has to be bounded too.
+    pub fn changes(&self) -> u64 {
+        self.0.cache.drops()
+    }
+
     /// What the database has done since it was opened, and what waits for it now.
     pub fn stats(&self) -> Stats {
         let mut stats = Stats::default();

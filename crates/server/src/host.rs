@@ -17,7 +17,8 @@ use crate::refusal::Refusal;
 /// # Errors
 /// 400 without one host, 404 for an unknown one.
 pub async fn resolve(app: &Model, request: &mut Request) -> Result<Arc<Tenant>, Refusal> {
-    let host = host(request)?;
+    let from_proxy = request.extensions().get::<FromProxy>().is_some();
+    let host = named(request, from_proxy)?;
     match tenants::resolve(app, &host).await {
         Ok(Some(tenant)) => {
             tracing::Span::current().record("tenant", tenant.id.as_str());
@@ -36,21 +37,23 @@ pub async fn resolve(app: &Model, request: &mut Request) -> Result<Arc<Tenant>, 
 }
 
 /// The host that the client asked for, `name[:port]` in lower case without https's own port.
-fn host(request: &Request) -> Result<String, Refusal> {
+///
+/// # Errors
+/// 400 unless it is one.
+pub fn named(request: &Request, from_proxy: bool) -> Result<String, Refusal> {
     const AMBIGUOUS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "The request does not name one host.");
     let headers = request.headers();
-    let named =
-        if request.extensions().get::<FromProxy>().is_some() && headers.contains_key("x-forwarded-host") {
-            single(headers.get_all("x-forwarded-host").iter())
-        } else if let Some(authority) = request.uri().authority() {
-            // RFC 9112 §3.2.2: an absolute-form target overrides Host; HTTP/2 carries `:authority` here.
-            let host = headers.get(HOST).map(|host| host.as_bytes());
-            let agrees = host.is_none_or(|host| host.eq_ignore_ascii_case(authority.as_str().as_bytes()));
-            (request.version() != Version::HTTP_2 || agrees).then(|| authority.as_str())
-        } else {
-            // RFC 9112 §3.2: exactly one.
-            single(headers.get_all(HOST).iter())
-        };
+    let named = if from_proxy && headers.contains_key("x-forwarded-host") {
+        single(headers.get_all("x-forwarded-host").iter())
+    } else if let Some(authority) = request.uri().authority() {
+        // RFC 9112 §3.2.2: an absolute-form target overrides Host; HTTP/2 carries `:authority` here.
+        let host = headers.get(HOST).map(|host| host.as_bytes());
+        let agrees = host.is_none_or(|host| host.eq_ignore_ascii_case(authority.as_str().as_bytes()));
+        (request.version() != Version::HTTP_2 || agrees).then(|| authority.as_str())
+    } else {
+        // RFC 9112 §3.2: exactly one.
+        single(headers.get_all(HOST).iter())
+    };
     normalize(named.ok_or(AMBIGUOUS)?).ok_or(AMBIGUOUS)
 }
 
@@ -72,40 +75,36 @@ mod tests {
     use super::*;
     use axum::body::Body;
 
-    fn named(uri: &str, headers: &[(&str, &str)], from_proxy: bool) -> Option<String> {
+    fn host(uri: &str, headers: &[(&str, &str)], from_proxy: bool) -> Option<String> {
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let mut request = request.body(Body::empty()).expect("is a request");
-        if from_proxy {
-            request.extensions_mut().insert(FromProxy);
-        }
-        host(&request).ok()
+        named(&request.body(Body::empty()).expect("is a request"), from_proxy).ok()
     }
 
     #[test]
     fn a_host_is_normalized() {
-        assert_eq!(named("/", &[("host", "ID.Example.com:443")], false).as_deref(), Some("id.example.com"));
-        assert_eq!(named("/", &[("host", "localhost:8443")], false).as_deref(), Some("localhost:8443"));
-        assert_eq!(named("/", &[("host", "[::1]:8443")], false).as_deref(), Some("[::1]:8443"));
-        assert_eq!(named("https://a.test/", &[("host", "b.test")], false).as_deref(), Some("a.test"));
+        assert_eq!(host("/", &[("host", "ID.Example.com:443")], false).as_deref(), Some("id.example.com"));
+        assert_eq!(host("/", &[("host", "localhost:8443")], false).as_deref(), Some("localhost:8443"));
+        assert_eq!(host("/", &[("host", "[::1]:8443")], false).as_deref(), Some("[::1]:8443"));
+        assert_eq!(host("https://a.test/", &[("host", "b.test")], false).as_deref(), Some("a.test"));
     }
 
     #[test]
     fn a_request_names_exactly_one_host() {
-        assert_eq!(named("/", &[], false), None);
-        assert_eq!(named("/", &[("host", "")], false), None);
-        assert_eq!(named("/", &[("host", "a.test"), ("host", "b.test")], false), None);
-        assert_eq!(named("/", &[("host", "a.test, b.test")], false), None);
-        assert_eq!(named("/", &[("host", "user@a.test")], false), None);
+        assert_eq!(host("/", &[], false), None);
+        assert_eq!(host("/", &[("host", "")], false), None);
+        assert_eq!(host("/", &[("host", "a.test"), ("host", "b.test")], false), None);
+        assert_eq!(host("/", &[("host", "a.test, b.test")], false), None);
+        assert_eq!(host("/", &[("host", "user@a.test")], false), None);
     }
 
     #[test]
     fn a_forwarded_host_counts_from_a_proxy_alone() {
         let headers = [("host", "inner"), ("x-forwarded-host", "id.example.com")];
-        assert_eq!(named("/", &headers, false).as_deref(), Some("inner"));
-        assert_eq!(named("/", &headers, true).as_deref(), Some("id.example.com"));
-        assert_eq!(named("/", &[("x-forwarded-host", "a, b")], true), None);
+        assert_eq!(host("/", &headers, false).as_deref(), Some("inner"));
+        assert_eq!(host("/", &headers, true).as_deref(), Some("id.example.com"));
+        assert_eq!(host("/", &[("x-forwarded-host", "a, b")], true), None);
     }
 }

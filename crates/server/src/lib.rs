@@ -15,6 +15,7 @@ pub mod doctor;
 pub mod heads;
 pub mod host;
 pub mod jobs;
+pub mod kept;
 pub mod keys;
 pub mod limits;
 pub mod listener;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONNECTION, TRANSFER_ENCODING};
 use axum::http::{HeaderValue, Request, Response, Version};
@@ -41,6 +40,25 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_millis(250);
 /// More than the limits in `limits.rs`, so that those answer with their own status.
 const HEAD_BUFFER: usize = 128 * 1024;
+
+/// What answers requests.
+pub trait Answering:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl<S> Answering for S where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static
+{
+}
 
 /// What strangers may hold open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,14 +149,14 @@ impl Listener {
         self
     }
 
-    /// Serves `router` until `stop` resolves, then finishes the requests that were accepted, within the bound of the stop: 30 seconds
+    /// Serves `service` until `stop` resolves, then finishes the requests that were accepted, within the bound of the stop: 30 seconds
     /// unless told.
-    pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
+    pub async fn serve(self, service: impl Answering, stop: impl Future<Output = ()>) {
         let Self { sockets, tls, clients, bounds, metrics } = self;
         let room = Arc::new(Semaphore::new(bounds.connections as usize));
         let (last_call, stopped) = watch::channel(());
         let server = Arc::new(Server {
-            router,
+            service,
             builder: builder(&bounds),
             tls,
             clients,
@@ -188,8 +206,8 @@ impl Listener {
 }
 
 /// What every connection needs.
-struct Server {
-    router: Router,
+struct Server<S> {
+    service: S,
     builder: Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
     clients: Option<ClientCertificates>,
@@ -201,7 +219,7 @@ struct Server {
     stopped: watch::Receiver<()>,
 }
 
-impl Server {
+impl<S: Answering> Server<S> {
     fn spawn(self: &Arc<Self>, accepted: io::Result<(TcpStream, SocketAddr)>, place: OwnedSemaphorePermit) {
         match accepted {
             Ok((stream, remote)) => {
@@ -310,7 +328,7 @@ impl Server {
         let old = request.version() < Version::HTTP_2;
         // What follows a body in chunks was not looked at.
         let last = old && request.headers().contains_key(TRANSFER_ENCODING);
-        let answer = tokio::time::timeout(self.bounds.request, self.router.clone().call(request)).await;
+        let answer = tokio::time::timeout(self.bounds.request, self.service.clone().call(request)).await;
         let mut response = answer.unwrap_or_else(|_| Ok(Refusal::UNAVAILABLE.render(shape)))?;
         if last || old && self.stopping.load(Ordering::Relaxed) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -349,6 +367,7 @@ fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::Router;
     use axum::body::Bytes;
     use axum::extract::{OriginalUri, Path};
     use axum::routing::get;

@@ -32,6 +32,26 @@ pub struct Proxies {
 }
 
 impl Proxies {
+    /// Whether a connection from `remote` is a trusted proxy's.
+    ///
+    /// # Errors
+    /// In plain HTTP, whoever is not the proxy is refused.
+    pub fn admit(&self, remote: IpAddr) -> Result<bool, Refusal> {
+        let trusted = self.trusts(remote.to_canonical());
+        match self.only && !trusted {
+            true => {
+                Err(Refusal::new(StatusCode::FORBIDDEN, "This server answers its proxy alone; use https."))
+            }
+            false => Ok(trusted),
+        }
+    }
+
+    /// The client's address, behind a proxy where the connection is one's.
+    pub fn client_of(&self, remote: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let remote = remote.to_canonical();
+        if self.trusts(remote) { self.client(remote, headers) } else { remote }
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(&address))
     }
@@ -74,12 +94,8 @@ pub fn identify(proxies: &Proxies, request: &mut Request) -> Result<(), Refusal>
         tracing::error!("a request without a remote address: the accept loop must set it");
         return Err(Refusal::INTERNAL);
     };
-    let remote = remote.ip().to_canonical();
-    let from_proxy = proxies.trusts(remote);
-    if proxies.only && !from_proxy {
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "This server answers its proxy alone; use https."));
-    }
-    let ip = if from_proxy { proxies.client(remote, request.headers()) } else { remote };
+    let from_proxy = proxies.admit(remote.ip())?;
+    let ip = proxies.client_of(remote.ip(), request.headers());
     let user_agent = request.headers().get(USER_AGENT).map(|agent| {
         String::from_utf8_lossy(agent.as_bytes())
             .chars()

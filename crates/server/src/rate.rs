@@ -40,8 +40,6 @@ pub fn take(
 }
 
 /// Tells the caller how much is left.
-pub fn tell(standing: Option<Standing>, clock: &Clock, response: &mut Response) {
-    if let Some(standing) = standing {
-        standing.write(response.headers_mut(), clock.now().seconds() + 1);
-    }
+pub fn tell(standing: &Standing, clock: &Clock, response: &mut Response) {
+    standing.write(response.headers_mut(), clock.now().seconds() + 1);
 }

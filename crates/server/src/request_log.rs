@@ -8,11 +8,11 @@ use auth::GrantType;
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
-use model::Random;
+use model::{Random, TenantId};
 use tracing::{Level, Span};
 
 use crate::metrics::{self, Metrics};
-use crate::peer::Proxies;
+use crate::peer::{Proxies, RemoteAddress};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -52,24 +52,38 @@ pub struct Entry {
 
 impl Entry {
     /// Gives the request its id. What is logged in the span carries it.
-    pub fn begin(counter: &Counter, proxies: &Proxies, request: &Request) -> Self {
+    pub fn begin(
+        counter: &Counter,
+        proxies: &Proxies,
+        request: &Request,
+        route: Option<MatchedPath>,
+    ) -> Self {
         let id = counter.next();
-        let traced = trace(&id, proxies, request);
+        let pattern = route.as_ref().map_or("", MatchedPath::as_str);
+        let traced = trace(&id, proxies, request, pattern);
         let span = tracing::info_span!(
             "request",
             id,
             method = %request.method(),
-            route = request.extensions().get().map_or("", MatchedPath::as_str),
+            route = pattern,
             ip = tracing::field::Empty,
             tenant = tracing::field::Empty,
         );
-        let route = request.extensions().get().cloned();
         Self { id, span, traced, started: Instant::now(), method: request.method().clone(), route }
     }
 
     /// In which the request is to be answered: what is logged there names it.
     pub fn span(&self) -> Span {
         self.span.clone()
+    }
+
+    /// Says in the log who asked whom, where it is not found out within the span.
+    pub fn tell_who(&self, proxies: &Proxies, request: &Request, tenant: &TenantId) {
+        if let (false, Some(remote)) = (self.span.is_disabled(), request.extensions().get::<RemoteAddress>())
+        {
+            let ip = proxies.client_of(remote.0.ip(), request.headers());
+            self.span.record("ip", tracing::field::display(ip)).record("tenant", tenant.as_str());
+        }
     }
 
     /// The span around that one, which a collector gets.
@@ -106,8 +120,7 @@ impl Entry {
 }
 
 /// The span for traces, by OpenTelemetry's names. It holds no more of what the caller said than a log line does, and not their address.
-fn trace(id: &str, proxies: &Proxies, request: &Request) -> Span {
-    let route = request.extensions().get().map_or("", MatchedPath::as_str);
+fn trace(id: &str, proxies: &Proxies, request: &Request, route: &str) -> Span {
     let method = metrics::method(request.method());
     let span = tracing::debug_span!(
         target: "traces",

@@ -1,17 +1,25 @@
-//! The router: both HTTP crates, the account page, and what every request meets on its way to them.
+//! The router: both HTTP crates, the account page, and what a request meets on its way to them, unless it is answered as it just was.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use auth::ForEverybody;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::routing::future::RouteFuture;
+use futures_util::future::Either;
 use management::{Buckets, Limits};
 use model::tenants::Tenant;
 use model::{App, TenantId};
+use tower::Service;
 use tracing::Instrument;
 
 use crate::cors::Origins;
+use crate::kept::{Kept, KeptAnswers, Question};
 use crate::metrics::Metrics;
 use crate::peer::Proxies;
 use crate::refusal::Refusal;
@@ -19,7 +27,7 @@ use crate::request_log::{Counter, Entry};
 use crate::{account, host, limits, panics, peer, rate, security_headers};
 
 /// What `serve` serves, with the default limits.
-pub fn router(app: App, proxies: Proxies) -> Router {
+pub fn router(app: App, proxies: Proxies) -> Front {
     layered(app, proxies, Limits::default(), |routes| routes)
 }
 
@@ -30,7 +38,7 @@ pub fn layered(
     proxies: Proxies,
     limits: Limits,
     extend: impl FnOnce(Router<App>) -> Router<App>,
-) -> Router {
+) -> Front {
     counted(app, proxies, limits, Metrics::default(), extend)
 }
 
@@ -41,21 +49,59 @@ pub fn counted(
     limits: Limits,
     metrics: Metrics,
     extend: impl FnOnce(Router<App>) -> Router<App>,
-) -> Router {
+) -> Front {
     let way = Arc::new(Way {
         counter: Counter::new(&app.random),
         proxies,
         metrics,
         rate: Buckets::new(limits.plan.authentication()),
+        kept: KeptAnswers::default(),
         app: app.clone(),
     });
     let routes =
         Router::new().merge(auth::routes()).merge(management::routes_with(limits)).merge(account::routes());
-    extend(routes)
+    let routes = extend(routes)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(way, go))
-        .with_state(app)
+        .layer(from_fn_with_state(way.clone(), go))
+        .with_state(app);
+    Front { way, routes }
+}
+
+/// What answers: at once with what everybody gets and was just made, and else by the way to a handler.
+#[derive(Clone)]
+pub struct Front {
+    way: Arc<Way>,
+    routes: Router,
+}
+
+impl Service<Request> for Front {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.routes, context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        if let Some(question) = Question::of(&self.way.app, &self.way.proxies, &request) {
+            if let Some(kept) = self.way.kept.find(&question, request.uri().path()) {
+                return Either::Left(ready(Ok(again(&self.way, &kept, &request))));
+            }
+            request.extensions_mut().insert(question);
+        }
+        Either::Right(self.routes.call(request))
+    }
+}
+
+/// A kept answer, logged and counted like any other.
+fn again(way: &Way, kept: &Kept, request: &Request) -> Response {
+    let entry = Entry::begin(&way.counter, &way.proxies, request, Some(kept.route.clone()));
+    entry.tell_who(&way.proxies, request, &kept.tenant);
+    let mut response = kept.again();
+    entry.end(&way.metrics, &mut response);
+    response
 }
 
 /// What the way to every handler needs. It is one layer: each would be boxed and cloned for every request.
@@ -65,15 +111,21 @@ struct Way {
     metrics: Metrics,
     /// For each tenant, whatever is not the Management API.
     rate: Buckets<TenantId>,
+    kept: KeptAnswers,
     app: App,
 }
 
 /// From the socket to the handler and back. Whoever refuses the request on its way, the answer has its headers and its line in the log.
-async fn go(State(way): State<Arc<Way>>, request: Request, next: Next) -> Response {
-    let entry = Entry::begin(&way.counter, &way.proxies, &request);
+async fn go(State(way): State<Arc<Way>>, mut request: Request, next: Next) -> Response {
+    let question = request.extensions_mut().remove::<Question>();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let entry = Entry::begin(&way.counter, &way.proxies, &request, route.clone());
     let answered = enter(&way, request, next).instrument(entry.span());
     let mut response = answered.instrument(entry.traced()).await;
     security_headers::add(&mut response);
+    if let Some((question, route)) = question.zip(route) {
+        way.kept.keep(question, route, &response);
+    }
     entry.end(&way.metrics, &mut response);
     response
 }
@@ -110,7 +162,11 @@ async fn within(way: &Way, tenant: &Tenant, request: Request, next: Next) -> Res
             let mut response = panics::answer(request, next).await;
             // For all that is still to come at once.
             response.headers_mut().reserve(12);
-            rate::tell(standing, &way.app.clock, &mut response);
+            if let Some(standing) = standing {
+                rate::tell(&standing, &way.app.clock, &mut response);
+                // Each of them counts.
+                response.extensions_mut().remove::<ForEverybody>();
+            }
             response
         }
         Err(refused) => refused,

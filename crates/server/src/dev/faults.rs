@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use auth::ForEverybody;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, Request, State};
@@ -115,14 +116,16 @@ impl Faults {
 
 /// The layer that acts on the product's routes; the development routes are outside of it.
 pub async fn act(State(faults): State<Faults>, request: Request, next: Next) -> Response {
-    let Some(fault) = faults.take(request.method(), request.uri().path()) else {
-        return next.run(request).await;
-    };
-    tokio::time::sleep(Duration::from_millis(fault.delay_ms.unwrap_or_default())).await;
-    match fault.status.and_then(refusal) {
-        Some(refusal) => refusal.answer(&request),
-        None => next.run(request).await,
+    if let Some(fault) = faults.take(request.method(), request.uri().path()) {
+        tokio::time::sleep(Duration::from_millis(fault.delay_ms.unwrap_or_default())).await;
+        if let Some(refusal) = fault.status.and_then(refusal) {
+            return refusal.answer(&request);
+        }
     }
+    let mut response = next.run(request).await;
+    // Each of them comes by here.
+    response.extensions_mut().remove::<ForEverybody>();
+    response
 }
 
 /// `GET /dev/faults`: those that are on.

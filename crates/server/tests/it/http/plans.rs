@@ -1,19 +1,19 @@
 //! Rates of a tenant by plan, with Auth0's headers.
 
-use axum::Router;
 use management::{Limits, Plan};
 use serde_json::json;
 use server::peer::Proxies;
 use server::router;
+use server::router::Front;
 
 use crate::support::{Caller, TestApp};
 
-fn planned(app: &TestApp, plan: Plan) -> Router {
+fn planned(app: &TestApp, plan: Plan) -> Front {
     let limits = Limits { plan, ..Limits::default() };
     router::layered(app.app.clone(), Proxies::default(), limits, |routes| routes)
 }
 
-fn at(router: &Router, mut caller: Caller) -> Caller {
+fn at(router: &Front, mut caller: Caller) -> Caller {
     caller.set_router(router.clone());
     caller
 }

@@ -101,6 +101,14 @@ both_databases! {
         assert_eq!(ask().await.status, 503);
         assert_eq!(ask().await.status, 400);
         assert_eq!(switch.get("/dev/faults").await.body, json!([]));
+        // Not even what everybody gets is given by a fault.
+        for status in [200, 503, 503, 200] {
+            assert_eq!(dev.get("/.well-known/jwks.json").await.status, status);
+            if status == 200 {
+                let fault = json!({ "path": "/.well-known/*", "status": 503, "times": 2 });
+                assert_eq!(switch.post("/dev/faults", fault).await.status, 201);
+            }
+        }
     }
 
     /// One for many paths, of one method, until it is switched off; the development routes themselves never fail.
@@ -129,6 +137,14 @@ both_databases! {
             assert_eq!(switch.post("/dev/faults", nonsense.clone()).await.status, 400, "{nonsense}");
         }
         assert_eq!(switch.get("/dev/faults").await.body, json!([]));
+        // Not even what everybody gets is given by a fault.
+        for status in [200, 503, 503, 200] {
+            assert_eq!(dev.get("/.well-known/jwks.json").await.status, status);
+            if status == 200 {
+                let fault = json!({ "path": "/.well-known/*", "status": 503, "times": 2 });
+                assert_eq!(switch.post("/dev/faults", fault).await.status, 201);
+            }
+        }
     }
 
     /// Each refusal is shown with the rule and the setting; what strangers write there is only data.

@@ -1,8 +1,9 @@
 //! What watches a running server sees: metrics, health, readiness; and how it stops.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -37,6 +38,33 @@ fn value(text: &str, name: &str) -> f64 {
 }
 
 both_databases! {
+    /// Also those that are answered with what was answered before.
+    async fn a_line_of_the_log_tells_of_each_request(engine: Engine) {
+        let (_site, server, monitoring) = watched(engine, "").await;
+        let (mut ids, mut kept) = (Vec::new(), 0);
+        let questions = async || value(&look(monitoring, "/metrics").await.1, "doorward_cache_questions_total{answer=\"hit\"}");
+        for _ in 0..20 {
+            let before = questions().await;
+            let answer = server.ask("GET", "/.well-known/jwks.json", "", "").await;
+            let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: "));
+            ids.push(id.unwrap_or_else(|| panic!("no id: {answer}")).to_owned());
+            kept += u32::from(questions().await == before);
+        }
+        assert!(kept > 0, "each was asked for anew");
+        let (mut log, begun) = (server.log(), Instant::now());
+        while ids.iter().any(|id| !log.iter().any(|line| line.contains(id))) && begun.elapsed() < Duration::from_secs(20) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            log.extend(server.log());
+        }
+        for id in ids {
+            let lines: Vec<Value> = log.iter().filter(|line| line.contains(&id)).filter_map(|line| serde_json::from_str(line).ok()).collect();
+            assert_eq!(lines.len(), 1, "{id}: {log:#?}");
+            assert_eq!((&lines[0]["message"], &lines[0]["status"]), (&json!("answered"), &json!(200)));
+            let span = json!({ "name": "request", "id": id, "ip": "127.0.0.1", "method": "GET", "route": "/.well-known/jwks.json", "tenant": "id-test" });
+            assert_eq!(lines[0]["span"], span);
+        }
+    }
+
     async fn metrics_tell_of_requests_grants_hashes_and_the_database(engine: Engine) {
         let (_site, server, monitoring) = watched(engine, "").await;
         for _ in 0..3 {

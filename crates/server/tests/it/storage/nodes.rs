@@ -43,6 +43,17 @@ async fn a_change_reaches_the_other_node() {
     let admin = first.admin_token().await;
     let page = async |address| json_at(address, "GET", "/account/config.json", None, &Value::Null).await.1;
     assert_eq!(page(second.address).await["name"], json!(HOST));
+    let named = async |address, path: &str| {
+        json_at(address, "GET", path, None, &Value::Null).await.1.get("end_session_endpoint").is_some()
+    };
+    const DISCOVERY: &str = "/.well-known/openid-configuration";
+    for published in [false, true, false] {
+        let body = json!({ "oidc_logout": { "rp_logout_end_session_endpoint_discovery": published } });
+        named(second.address, DISCOVERY).await;
+        assert_eq!(first.json("PATCH", "/api/v2/tenants/settings", Some(&admin), &body).await.0, 200);
+        assert_eq!(named(first.address, DISCOVERY).await, published, "a node reads its own writes");
+        until("discovery", async || named(second.address, DISCOVERY).await == published).await;
+    }
     for name in ["Acme", "Acme & Co"] {
         let body = json!({ "friendly_name": name });
         let (status, answer) = first.json("PATCH", "/api/v2/tenants/settings", Some(&admin), &body).await;

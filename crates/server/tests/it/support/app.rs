@@ -3,7 +3,6 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
 use db::{Batch, Db};
 use management::Limits;
 use model::attack_protection::Breaches;
@@ -20,6 +19,7 @@ use model::{App, Clock, Model, Net, Random, Timestamp, connections, credentials,
 use serde_json::{Map, Value, json};
 use server::peer::Proxies;
 use server::router;
+use server::router::Front;
 
 use super::{Caller, Engine, hook};
 
@@ -49,7 +49,7 @@ pub const CONNECTION: &str = "Username-Password-Authentication";
 /// The product under test.
 pub struct TestApp {
     pub app: App,
-    pub router: Router,
+    pub router: Front,
     /// The tenant of `id.test`.
     pub tenant: Arc<Tenant>,
     /// The tenant of `other.test`, which holds nothing but what every tenant holds.

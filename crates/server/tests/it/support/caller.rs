@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use model::App;
@@ -11,6 +10,7 @@ use model::jose::Algorithm;
 use model::tenants::Tenant;
 use serde_json::{Map, Value};
 use server::peer::RemoteAddress;
+use server::router::Front;
 use tower::ServiceExt;
 
 use super::Answer;
@@ -19,7 +19,7 @@ use super::Answer;
 #[derive(Clone)]
 pub struct Caller {
     pub(super) app: App,
-    pub(super) router: Router,
+    pub(super) router: Front,
     /// Whose host the requests name.
     pub tenant: Arc<Tenant>,
     /// The claims of the access token; `None` sends no `Authorization`.
@@ -44,7 +44,7 @@ impl Caller {
     }
 
     /// Sends further requests to another router.
-    pub fn set_router(&mut self, router: Router) {
+    pub fn set_router(&mut self, router: Front) {
         self.router = router;
     }
 

@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
-use server::listener::Listener;
+use server::listener::{Answering, Listener};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
@@ -19,7 +18,7 @@ pub struct Socket {
 
 impl Socket {
     /// Serves `router`.
-    pub async fn open(router: Router) -> Self {
+    pub async fn open(router: impl Answering) -> Self {
         let listener =
             Listener::bind(&["127.0.0.1:0".parse().expect("is an address")], None).await.expect("binds");
         let (address, stop) = (listener.address().expect("is bound"), Arc::new(Notify::new()));
