@@ -1,12 +1,43 @@
 //! Logs on standard error: JSON lines under `serve`, readable ones under `dev`.
+//!
+//! Those of `serve` are written by a thread of their own: nobody waits for whoever reads them.
+
+use std::io::BufWriter;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// Libraries that see headers and bodies before we do: what they would say in detail holds tokens. And the spans of traces, which are
 /// for a collector.
 const KEPT_SHORT: [&str; 5] = ["h2=info", "hyper=info", "hyper_util=info", "rustls=info", "traces=off"];
+
+/// How many lines wait to be written at most. What comes on top while nobody reads in time is lost, and counted.
+const WAITING: usize = 4000;
+
+/// The thread that writes, until [`finish`].
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
+fn writer() -> NonBlocking {
+    let builder = NonBlockingBuilder::default().buffered_lines_limit(WAITING).thread_name("log");
+    let (lines, thread) = builder.finish(BufWriter::new(std::io::stderr()));
+    LOST.get_or_init(|| lines.error_counter());
+    *WRITER.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    lines
+}
+
+/// Writes what waits, for a second at most. Nothing is logged any more: to be called where the process ends.
+pub fn finish() {
+    drop(WRITER.lock().unwrap_or_else(PoisonError::into_inner).take());
+}
+
+/// How many lines were lost since nobody read them in time.
+pub fn lost() -> usize {
+    LOST.get().map_or(0, ErrorCounter::dropped_lines)
+}
 
 fn discreet(filter: EnvFilter) -> EnvFilter {
     KEPT_SHORT.iter().fold(filter, |filter, directive| {
@@ -26,7 +57,7 @@ pub fn structured(filter: &str) -> anyhow::Result<()> {
         .json()
         .flatten_event(true)
         .with_span_list(false)
-        .with_writer(std::io::stderr)
+        .with_writer(writer())
         .with_env_filter(parse(filter)?)
         .finish()
         .try_init()
@@ -42,7 +73,7 @@ pub fn traced(filter: &str, tracer: opentelemetry_sdk::trace::SdkTracer) -> anyh
         .json()
         .flatten_event(true)
         .with_span_list(false)
-        .with_writer(std::io::stderr)
+        .with_writer(writer())
         .with_filter(parse(filter)?);
     let all = tracing_subscriber::registry().with(lines).with(crate::traces::spans(tracer));
     all.try_init().context("logging was started before")

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use server::cli::{Cli, Command};
-use server::{admin, backup, copy, dev, doctor, keys, migrate, serve};
+use server::{admin, backup, copy, dev, doctor, keys, logging, migrate, serve};
 
 /// musl's allocator is slow under threads.
 #[global_allocator]
@@ -27,6 +27,7 @@ async fn main() -> ExitCode {
             Ok(())
         }
     };
+    logging::finish();
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

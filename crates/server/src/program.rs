@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{Config, Issuer, MasterKeySource};
-use crate::private_file;
+use crate::{logging, private_file};
 
 /// Hashes that may wait for each hashing thread. What comes on top is answered 503 at once.
 const WAITING_HASHES: usize = 16;
@@ -191,6 +191,7 @@ pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            logging::finish();
             std::process::exit(130);
         });
     })

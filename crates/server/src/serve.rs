@@ -35,6 +35,10 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let master_keys = program::master_keys(&config.master_key)?;
     let databases = (&*config.database, config.replica.as_deref());
     let app = program::open(databases, &master_keys, breaches, net).await?;
+    app.db.on_broken(|_| {
+        crate::logging::finish();
+        std::process::exit(70);
+    });
     if let Some(issuer) = &config.issuer {
         program::ensure_tenant(&app, issuer).await?;
     }

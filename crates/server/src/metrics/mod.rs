@@ -15,6 +15,8 @@ use axum::http::{Method, StatusCode};
 use db::GROUP_SIZES;
 use model::Model;
 
+use crate::logging;
+
 pub use histogram::Histogram;
 pub(crate) use process::limit;
 
@@ -133,6 +135,11 @@ impl Metrics {
         ] {
             text.line(name, &format!("fate=\"{fate}\""), count);
         }
+        text.counter(
+            "doorward_log_lines_lost_total",
+            "Lines of the log that were lost since nobody read them.",
+            logging::lost(),
+        );
         let name = "doorward_build_info";
         text.head(name, "gauge", "1, with the version of the program.");
         text.line(name, concat!("version=\"", env!("CARGO_PKG_VERSION"), "\""), 1);

@@ -135,6 +135,29 @@ both_databases! {
     }
 }
 
+/// Whoever is to read the log may be away: what does not fit any more is lost and counted, and requests are answered.
+#[tokio::test]
+async fn a_log_that_nobody_reads_stops_nobody() {
+    let (_site, server, monitoring) = watched(Engine::Sqlite, "").await;
+    server.turn_deaf();
+    let mut stream = TcpStream::connect(server.address).await.expect("it listens");
+    let requests = "GET /nothing HTTP/1.1\r\nhost: id.test\r\n\r\n".repeat(100);
+    for _ in 0..60 {
+        stream.write_all(requests.as_bytes()).await.expect("it reads");
+        let (mut answers, mut piece) = (String::new(), [0; 16 << 10]);
+        while answers.matches("HTTP/1.1 404 ").count() < 100 {
+            let read = tokio::time::timeout(Duration::from_secs(30), stream.read(&mut piece));
+            let read = read.await.expect("it goes on").expect("it answers");
+            assert!(read > 0, "it closes");
+            answers.push_str(&String::from_utf8_lossy(&piece[..read]));
+        }
+    }
+    let (_, text) = look(monitoring, "/metrics").await;
+    assert!(value(&text, "doorward_log_lines_lost_total") > 0.0, "{text}");
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
 /// Somebody who never finishes keeps the stop waiting no longer than its bound.
 #[tokio::test]
 async fn a_stop_ends_within_its_bound() {

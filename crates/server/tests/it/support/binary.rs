@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -88,6 +90,8 @@ pub struct Server {
     child: Child,
     pub address: SocketAddr,
     log: Receiver<String>,
+    /// Whether nobody reads what it writes any more.
+    deaf: Arc<AtomicBool>,
 }
 
 impl Server {
@@ -106,9 +110,10 @@ impl Server {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let (sender, log) = channel();
-        forward(child.stdout.take().expect("is piped"), sender.clone());
-        forward(child.stderr.take().expect("is piped"), sender);
-        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), log };
+        let deaf = Arc::new(AtomicBool::new(false));
+        forward(child.stdout.take().expect("is piped"), sender.clone(), deaf.clone());
+        forward(child.stderr.take().expect("is piped"), sender, deaf.clone());
+        let mut server = Self { child, address: ([0, 0, 0, 0], 0).into(), log, deaf };
         let mut said = Vec::new();
         server.address = loop {
             let line = server.log.recv_timeout(PATIENCE);
@@ -124,6 +129,11 @@ impl Server {
     /// What it has logged since it was ready.
     pub fn log(&self) -> Vec<String> {
         self.log.try_iter().collect()
+    }
+
+    /// Stops to read what it writes, and leaves the pipe open.
+    pub fn turn_deaf(&self) {
+        self.deaf.store(true, Ordering::Relaxed);
     }
 
     /// The answer to one request, as it came.
@@ -199,10 +209,15 @@ impl Drop for Server {
 }
 
 /// Sends the lines of a stream on until it ends or nobody listens.
-fn forward(stream: impl Read + Send + 'static, lines: Sender<String>) {
+fn forward(stream: impl Read + Send + 'static, lines: Sender<String>, deaf: Arc<AtomicBool>) {
     std::thread::spawn(move || {
-        // A line that nobody takes is thrown away, so that the writer never waits.
-        BufReader::new(stream).lines().map_while(Result::ok).for_each(|line| drop(lines.send(line)));
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            while deaf.load(Ordering::Relaxed) {
+                std::thread::park_timeout(Duration::from_secs(1));
+            }
+            // A line that nobody takes is thrown away, so that the writer never waits.
+            drop(lines.send(line));
+        }
     });
 }
 
