@@ -32,18 +32,20 @@ impl Span {
     }
 }
 
+/// A head in lower case, and a body.
+type Post = (String, Vec<u8>);
+
 /// Something that takes spans.
 struct Collector {
     address: std::net::SocketAddr,
-    /// Heads in lower case, and bodies.
-    came: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    came: Arc<Mutex<Vec<Post>>>,
 }
 
 impl Collector {
     async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
-        let came = Arc::<Mutex<Vec<(String, Vec<u8>)>>>::default();
+        let came = Arc::<Mutex<Vec<Post>>>::default();
         let seen = came.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -59,7 +61,7 @@ impl Collector {
         format!("[traces]\ncollector = \"http://{}/v1/traces\"\n{lines}", self.address)
     }
 
-    fn came(&self) -> Vec<(String, Vec<u8>)> {
+    fn came(&self) -> Vec<Post> {
         self.came.lock().expect("nobody panics").clone()
     }
 
