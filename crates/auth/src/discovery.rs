@@ -17,13 +17,6 @@ use serde_json::{Value, json};
 use crate::authorize::request::MULTI_FACTOR;
 use crate::visit::Visit;
 
-/// A document as it is sent, and its entity tag (RFC 9110 §8.8.3).
-#[derive(Clone)]
-struct Kept {
-    text: Bytes,
-    etag: HeaderValue,
-}
-
 /// In the extensions of an answer that is the same for everybody who asks the host for the path, as long as nothing that is configured
 /// changes: it may be given again.
 #[derive(Clone, Debug)]
@@ -34,7 +27,14 @@ pub struct ForEverybody {
     pub body: Bytes,
 }
 
-impl Kept {
+/// A document as it is sent, and its entity tag (RFC 9110 §8.8.3).
+#[derive(Clone)]
+struct Document {
+    text: Bytes,
+    etag: HeaderValue,
+}
+
+impl Document {
     fn new(text: Bytes, etag: &str) -> Result<Self, db::Error> {
         let etag = HeaderValue::from_str(etag);
         Ok(Self { text, etag: etag.map_err(|error| db::Error::Failed(error.to_string()))? })
@@ -84,7 +84,7 @@ pub async fn configuration(
 }
 
 /// The document, kept under all that it is made from: a changed setting leads to another one.
-async fn described(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
+async fn described(app: &App, tenant: &Tenant) -> Result<Document, db::Error> {
     let settings = tenants::settings(app, &tenant.id).await?;
     let protocol = protocol::find(app, &tenant.id).await?;
     let offered = Offered {
@@ -99,10 +99,10 @@ async fn described(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
     let make = async {
         let text = document(&tenant.issuer, offered).to_string();
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&text)));
-        Kept::new(text.into(), &etag).map(Some)
+        Document::new(text.into(), &etag).map(Some)
     };
     let kept = app.db.cached("discovery", tenant.id.as_str(), &made_from, make).await?;
-    kept.map(|kept| Kept::clone(&kept)).ok_or_else(|| db::Error::Failed("it is always made".into()))
+    kept.map(|kept| Document::clone(&kept)).ok_or_else(|| db::Error::Failed("it is always made".into()))
 }
 
 /// What of a tenant's endpoints is a matter of its settings.
@@ -128,9 +128,9 @@ pub async fn jwks(
     }
 }
 
-async fn key_set(app: &App, tenant: &Tenant) -> Result<Kept, db::Error> {
+async fn key_set(app: &App, tenant: &Tenant) -> Result<Document, db::Error> {
     let published = app.keys.published(app, &tenant.id).await?;
-    Kept::new(Bytes::from_owner(Arc::clone(&published.jwks)), &published.jwks_etag)
+    Document::new(Bytes::from_owner(Arc::clone(&published.jwks)), &published.jwks_etag)
 }
 
 /// The grant types of the specifications.

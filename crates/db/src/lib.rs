@@ -215,7 +215,7 @@ impl Db {
 
     /// How often this node dropped something from its cache. What is made of cached values alone, after this was read, is as good as the
     /// cache for as long as it is the same; what only ages is not counted, so that its own life has to be bounded too.
-    pub fn changes(&self) -> u64 {
+    pub fn cache_drops(&self) -> u64 {
         self.0.cache.drops()
     }
 

@@ -32,8 +32,8 @@ const UNDER: &str = "/.well-known/";
 pub struct Question {
     host: String,
     asked: Instant,
-    /// How often the configuration had changed then.
-    changes: u64,
+    /// How often something had been dropped from the cache then.
+    drops: u64,
 }
 
 impl Question {
@@ -50,7 +50,7 @@ impl Question {
         let from_proxy = proxies.admit(remote.ip()).ok()?;
         limits::check(uri, headers).ok()?;
         let host = host::named(request, from_proxy).ok()?;
-        Some(Self { host, asked: Instant::now(), changes: app.db.changes() })
+        Some(Self { host, asked: Instant::now(), drops: app.db.cache_drops() })
     }
 }
 
@@ -65,7 +65,7 @@ pub struct Kept {
     body: Bytes,
     /// Both are of before it was made.
     asked: Instant,
-    changes: u64,
+    drops: u64,
 }
 
 impl Kept {
@@ -78,7 +78,7 @@ impl Kept {
 
     fn is_fresh(&self, question: &Question) -> bool {
         let age = question.asked.saturating_duration_since(self.asked);
-        self.changes == question.changes && age < FRESH
+        self.drops == question.drops && age < FRESH
     }
 }
 
@@ -107,9 +107,9 @@ impl KeptAnswers {
         if answers.len() >= MOST_HOSTS && !answers.contains_key(&question.host) {
             make_room(&mut answers, &question);
         }
-        let Question { host, asked, changes } = question;
+        let Question { host, asked, drops } = question;
         let path = route.as_str().to_owned();
-        let kept = Kept { tenant, route, headers: headers.clone(), body, asked, changes };
+        let kept = Kept { tenant, route, headers: headers.clone(), body, asked, drops };
         answers.entry(host).or_default().insert(path, Arc::new(kept));
     }
 }

@@ -35,6 +35,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let master_keys = program::master_keys(&config.master_key)?;
     let databases = (&*config.database, config.replica.as_deref());
     let app = program::open(databases, &master_keys, breaches, net).await?;
+    // It would end the process itself, with the same status, and lose the line that says why.
     app.db.on_broken(|_| {
         crate::logging::finish();
         std::process::exit(70);

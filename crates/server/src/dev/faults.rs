@@ -123,7 +123,7 @@ pub async fn act(State(faults): State<Faults>, request: Request, next: Next) -> 
         }
     }
     let mut response = next.run(request).await;
-    // Each of them comes by here.
+    // It is not given again past this switch.
     response.extensions_mut().remove::<ForEverybody>();
     response
 }

@@ -137,7 +137,7 @@ impl Metrics {
         }
         text.counter(
             "doorward_log_lines_lost_total",
-            "Lines of the log that were lost since nobody read them.",
+            "Lines of the log that were lost since nobody read them in time.",
             logging::lost(),
         );
         let name = "doorward_build_info";

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -29,22 +29,40 @@ async fn command(directory: &Path, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// Writers that note each user whose creation was answered, until they are stopped.
+/// What writers have done so far, and whether they are to go on.
+#[derive(Default)]
+struct Progress {
+    answered: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Progress {
+    /// Returns once more than ten writes were answered.
+    async fn is_good(&self) {
+        let begun = Instant::now();
+        while self.answered.load(Ordering::SeqCst) <= 10 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Writers that note each API whose creation was answered, until they are stopped.
 fn writers(
     program: &Program,
     admin: &str,
     name: &'static str,
-    stop: &Arc<AtomicBool>,
+    progress: &Arc<Progress>,
 ) -> JoinSet<Vec<String>> {
     let mut writers = JoinSet::new();
     for writer in 0..8 {
-        let (address, admin, stop) = (program.address, admin.to_owned(), stop.clone());
+        let (address, admin, progress) = (program.address, admin.to_owned(), progress.clone());
         writers.spawn(async move {
             let mut made = Vec::new();
             let mut connection = Connection::open(address).await.expect("the server accepts connections");
             let authorization = format!("Bearer {admin}");
             let headers = [("content-type", "application/json"), ("authorization", &*authorization)];
-            while !stop.load(Ordering::SeqCst) {
+            while !progress.stop.load(Ordering::SeqCst) {
                 let identifier = format!("https://{name}-{writer}-{}.test", made.len());
                 let body = json!({ "identifier": identifier }).to_string();
                 let bytes = request("POST", "/api/v2/resource-servers", &headers, &body);
@@ -52,6 +70,7 @@ fn writers(
                 assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
                 let api: Value = serde_json::from_slice(&body).expect("is JSON");
                 made.push(api["id"].as_str().expect("an id").to_owned());
+                progress.answered.fetch_add(1, Ordering::SeqCst);
             }
             made
         });
@@ -69,15 +88,16 @@ async fn status(program: &Program, admin: &str, path: &str) -> u16 {
 async fn up_03_a_backup_of_a_writing_server_is_consistent() {
     let (mut program, directory) = program("backup").await;
     let admin = program.admin_token().await;
-    let (early, late) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (early, late) = (Arc::<Progress>::default(), Arc::<Progress>::default());
     let before = writers(&program, &admin, "before", &early);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    early.store(true, Ordering::SeqCst);
+    early.is_good().await;
+    early.stop.store(true, Ordering::SeqCst);
     let before: Vec<String> = before.join_all().await.concat();
     let during = writers(&program, &admin, "during", &late);
     let file = directory.join("backup.db");
     let (ok, said) = command(&directory, &["backup", &file.to_string_lossy()]).await;
-    late.store(true, Ordering::SeqCst);
+    late.is_good().await;
+    late.stop.store(true, Ordering::SeqCst);
     let during: Vec<String> = during.join_all().await.concat();
     assert!(ok && said.contains("the master key is not inside"), "{said}");
     assert!(before.len() > 10 && during.len() > 10, "{} and {}", before.len(), during.len());

@@ -101,7 +101,7 @@ both_databases! {
         assert_eq!(ask().await.status, 503);
         assert_eq!(ask().await.status, 400);
         assert_eq!(switch.get("/dev/faults").await.body, json!([]));
-        // Not even what everybody gets is given by a fault.
+        // What everybody gets meets the switch each time, too.
         for status in [200, 503, 503, 200] {
             assert_eq!(dev.get("/.well-known/jwks.json").await.status, status);
             if status == 200 {
@@ -137,7 +137,7 @@ both_databases! {
             assert_eq!(switch.post("/dev/faults", nonsense.clone()).await.status, 400, "{nonsense}");
         }
         assert_eq!(switch.get("/dev/faults").await.body, json!([]));
-        // Not even what everybody gets is given by a fault.
+        // What everybody gets meets the switch each time, too.
         for status in [200, 503, 503, 200] {
             assert_eq!(dev.get("/.well-known/jwks.json").await.status, status);
             if status == 200 {
