@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The beginning of HTTP/2, which has no such heads.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n";
-/// What is kept of a line that came in pieces: more than the names that matter and a length.
+/// What is kept of a line that came in pieces: more than the names that matter and any length that somebody means.
 const KEPT: usize = 64;
 
 /// A stream whose ambiguous heads are spoiled.
@@ -70,12 +70,12 @@ impl Scan {
                     };
                 }
                 State::Head => {
-                    let Some(end) = bytes[at..].iter().position(|byte| *byte == b'\n') else {
+                    let Some(end) = memchr::memchr(b'\n', &bytes[at..]) else {
                         return self.piece(&bytes[at..]);
                     };
-                    self.piece(&bytes[at..at + end]);
+                    let clear = self.end_line(&bytes[at..at + end]);
                     at += end;
-                    if !self.end_line() {
+                    if !clear {
                         let inside = bytes[head..at].iter().rposition(|byte| !b"\r\n".contains(byte));
                         bytes[inside.map_or(at, |place| head + place)] = 0;
                         self.state = State::Rest;
@@ -98,10 +98,14 @@ impl Scan {
         self.line.extend_from_slice(&piece[..piece.len().min(room)]);
     }
 
-    /// Whether the head is clear so far.
-    fn end_line(&mut self) -> bool {
+    /// Whether the head is clear up to the end of the line that ends with `rest`.
+    fn end_line(&mut self, rest: &[u8]) -> bool {
+        if self.line.is_empty() {
+            return rest.ends_with(b"\r") && self.is_clear(rest);
+        }
+        self.piece(rest);
         let line = std::mem::take(&mut self.line);
-        let clear = std::mem::take(&mut self.returned) && self.is_clear(&line);
+        let clear = self.returned && self.is_clear(&line);
         self.keep(line);
         clear
     }
@@ -127,7 +131,8 @@ impl Scan {
         if let Some(value) = field(line, b"content-length:") {
             let before = self.length;
             self.length = std::str::from_utf8(value).ok().and_then(|text| text.trim().parse().ok());
-            return self.length.is_some() && before.is_none() && !self.chunked;
+            // Of a longer line the end may not have been kept, and with it what the parser takes the length for.
+            return self.length.is_some() && before.is_none() && !self.chunked && line.len() < KEPT;
         }
         if field(line, b"transfer-encoding:").is_some() {
             return !std::mem::replace(&mut self.chunked, true) && self.length.is_none();
@@ -225,6 +230,7 @@ mod tests {
             "GET / HTTP/1.1\r\nhost: a\nx: y\r\n\r\n",
             "GET / HTTP/1.1\r\nhost: a\r\n\n",
             "POST / HTTP/1.1\r\ncontent-length: 2\r\n\r\nabGET / HTTP/1.1\nhost: a\r\n\r\n",
+            &format!("POST / HTTP/1.1\r\ncontent-length: {}5\r\n\r\nhello", "0".repeat(KEPT)),
         ] {
             assert!(spoiled(bad), "{bad:?}");
         }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::HOST;
-use axum::http::{StatusCode, Version};
+use axum::http::{HeaderName, StatusCode, Version};
 use model::Model;
 use model::tenants::{self, Tenant};
 
 use crate::peer::FromProxy;
 use crate::refusal::Refusal;
+
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The tenant of the request's host, which also goes into its extensions.
 ///
@@ -43,8 +45,8 @@ pub async fn resolve(app: &Model, request: &mut Request) -> Result<Arc<Tenant>, 
 pub fn named(request: &Request, from_proxy: bool) -> Result<String, Refusal> {
     const AMBIGUOUS: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "The request does not name one host.");
     let headers = request.headers();
-    let named = if from_proxy && headers.contains_key("x-forwarded-host") {
-        single(headers.get_all("x-forwarded-host").iter())
+    let named = if from_proxy && headers.contains_key(X_FORWARDED_HOST) {
+        single(headers.get_all(X_FORWARDED_HOST).iter())
     } else if let Some(authority) = request.uri().authority() {
         // RFC 9112 §3.2.2: an absolute-form target overrides Host; HTTP/2 carries `:authority` here.
         let host = headers.get(HOST).map(|host| host.as_bytes());

@@ -12,11 +12,12 @@ use auth::ForEverybody;
 use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{IF_NONE_MATCH, SET_COOKIE, VARY};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use model::{Model, TenantId};
 
 use crate::peer::{Proxies, RemoteAddress};
+use crate::request_log::REQUEST_ID;
 use crate::{host, limits};
 
 /// How long an answer is given again.
@@ -82,15 +83,15 @@ impl Kept {
     }
 }
 
-/// Those of one server, by host and path.
+/// Those of one server: of each host the few that it has.
 #[derive(Default)]
-pub struct KeptAnswers(RwLock<HashMap<String, HashMap<String, Arc<Kept>>>>);
+pub struct KeptAnswers(RwLock<HashMap<String, Vec<Arc<Kept>>>>);
 
 impl KeptAnswers {
     /// The answer to the question for `path`, if it still holds.
     pub fn find(&self, question: &Question, path: &str) -> Option<Arc<Kept>> {
         let answers = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let kept = answers.get(&question.host)?.get(path)?;
+        let kept = answers.get(&question.host)?.iter().find(|kept| kept.route.as_str() == path)?;
         kept.is_fresh(question).then(|| kept.clone())
     }
 
@@ -107,16 +108,19 @@ impl KeptAnswers {
         if answers.len() >= MOST_HOSTS && !answers.contains_key(&question.host) {
             make_room(&mut answers, &question);
         }
+        let mut headers = headers.clone();
+        // Room for the id, which is each request's own.
+        headers.insert(REQUEST_ID, HeaderValue::from_static(""));
         let Question { host, asked, drops } = question;
-        let path = route.as_str().to_owned();
-        let kept = Kept { tenant, route, headers: headers.clone(), body, asked, drops };
-        answers.entry(host).or_default().insert(path, Arc::new(kept));
+        let of_host = answers.entry(host).or_default();
+        of_host.retain(|kept| kept.route.as_str() != route.as_str());
+        of_host.push(Arc::new(Kept { tenant, route, headers, body, asked, drops }));
     }
 }
 
 /// Forgets what is old, or else everything.
-fn make_room(answers: &mut HashMap<String, HashMap<String, Arc<Kept>>>, now: &Question) {
-    answers.retain(|_, of_host| of_host.values().any(|kept| kept.is_fresh(now)));
+fn make_room(answers: &mut HashMap<String, Vec<Arc<Kept>>>, now: &Question) {
+    answers.retain(|_, of_host| of_host.iter().any(|kept| kept.is_fresh(now)));
     if answers.len() >= MOST_HOSTS {
         answers.clear();
     }

@@ -2,11 +2,13 @@
 //! finishes what was accepted.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -328,7 +330,13 @@ impl<S: Answering> Server<S> {
         let old = request.version() < Version::HTTP_2;
         // What follows a body in chunks was not looked at.
         let last = old && request.headers().contains_key(TRANSFER_ENCODING);
-        let answer = tokio::time::timeout(self.bounds.request, self.service.clone().call(request)).await;
+        let mut answer = pin!(self.service.clone().call(request));
+        // What is answered at once needs no timer.
+        let at_once = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        let answer = match at_once {
+            Poll::Ready(answer) => Ok(answer),
+            Poll::Pending => tokio::time::timeout(self.bounds.request, answer).await,
+        };
         let mut response = answer.unwrap_or_else(|_| Ok(Refusal::UNAVAILABLE.render(shape)))?;
         if last || old && self.stopping.load(Ordering::Relaxed) {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

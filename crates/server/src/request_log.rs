@@ -14,7 +14,8 @@ use tracing::{Level, Span};
 use crate::metrics::{self, Metrics};
 use crate::peer::{Proxies, RemoteAddress};
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The id of a request, on its answer.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 

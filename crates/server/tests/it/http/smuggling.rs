@@ -20,6 +20,8 @@ both_databases! {
             format!("{post}content-length: 5, 5\r\n\r\nhello"),
             format!("{post}content-length: +5\r\n\r\nhello"),
             format!("{post}content-length: 0x5\r\n\r\nhello"),
+            // One that is longer than anybody means.
+            format!("{post}content-length: {}5\r\n\r\nhello", "0".repeat(100)),
             // Chunks that not everybody takes for such.
             format!("{post}transfer-encoding: xchunked\r\n\r\n0\r\n\r\n"),
             format!("{post}transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n"),
