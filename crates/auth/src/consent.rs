@@ -19,6 +19,7 @@ use crate::events;
 use crate::factors;
 use crate::login::{Form, links, state_of, subject};
 use crate::pages::{ConsentPage, DeviceEnd, ErrorKind, ScopeLine};
+use crate::scopes::Scopes;
 use crate::visit::Visit;
 
 /// `GET /u/consent?state=…`: the page. Without a session it leads back to the start of the sign-in.
@@ -125,9 +126,10 @@ async fn page(visit: &Visit, request: &Request, session: &Session, user: &User, 
         let listed = api?.scopes.as_ref()?.iter().find(|listed| listed.value == scope)?;
         listed.description.clone().filter(|_| described)
     };
-    let scopes = request.consented();
-    let scopes =
-        scopes.iter().map(|scope| ScopeLine { value: scope.into(), description: description(scope) });
+    let asked = request.consented();
+    // Whoever asks for nothing still learns who it is.
+    let asked = if asked.is_empty() { Scopes::from_list(vec!["openid".to_owned()]) } else { asked };
+    let scopes = asked.iter().map(|scope| ScopeLine { value: scope.into(), description: description(scope) });
     ConsentPage {
         client_name: request.client.name.clone(),
         client_logo: request.client.logo_uri.clone(),

@@ -54,7 +54,9 @@ async fn beginning(
         Some(client_id) => clients::find(&visit.app, &visit.tenant.id, client_id).await?,
         None => None,
     };
-    let uri = client.as_ref().and_then(|client| client.initiate_login_uri.as_deref());
+    // Whoever may register a client themselves says nothing about where people are led.
+    let own = client.as_ref().filter(|client| client.is_first_party);
+    let uri = own.and_then(|client| client.initiate_login_uri.as_deref());
     let Some(uri) = uri.filter(|uri| !uri.is_empty() && !uri.contains('{')) else {
         return Ok(visit.settings().await?.default_redirection_uri.clone());
     };

@@ -158,7 +158,7 @@ pub async fn user_access_token(
 }
 
 /// Whether tokens for the API hold all that their subject may do there, whatever was asked for (authentication contract §2.1).
-fn tells_permissions(api: &ResourceServer) -> bool {
+pub fn tells_permissions(api: &ResourceServer) -> bool {
     let dialect = api.token_dialect.as_deref().unwrap_or_default();
     api.enforce_policies == Some(true) && dialect.ends_with("_authz")
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::contents::total;
-use crate::sqlite::{copy_file, create, lock};
+use crate::sqlite::{copy_file, create, forget, lock};
 use crate::{Batch, Db, Error, Migration, params};
 
 /// What is written into a backup, and into it alone.
@@ -102,9 +102,11 @@ pub async fn restore<E: From<Error>>(
     migrations: &'static [Migration],
     check: impl AsyncFnOnce(&Db, &Backup) -> Result<(), E>,
 ) -> Result<Backup, E> {
+    // By whatever name: what is locked and moved is the file itself.
+    let to = &to.canonicalize().unwrap_or_else(|_| to.to_owned());
     let kept = beside(to, ".replaced");
     let free = |path: &Path| match path.exists() {
-        true => Err(Error::Failed(format!("{} exists already", path.display()))),
+        true => Err(Error::Failed(format!("{} exists already: move it away first", path.display()))),
         false => Ok(()),
     };
     free(if replace { &kept } else { to })?;
@@ -117,13 +119,14 @@ pub async fn restore<E: From<Error>>(
     let looked = inspect(&db, migrations, check).await;
     db.close().await;
     let backup = looked?;
+    forget(&draft.0, TABLE)?;
     let moved = |error| Error::Failed(format!("{}: {error}", to.display()));
-    if to.exists() {
-        for suffix in ["-wal", "-shm", ""] {
-            let (old, new) = (beside(to, suffix), beside(&kept, suffix));
-            if old.exists() {
-                fs::rename(old, new).map_err(moved)?;
-            }
+    // Also where the file itself is gone: a log that was left would be taken for the new one's.
+    for suffix in ["-wal", "-shm", ""] {
+        let (old, new) = (beside(to, suffix), beside(&kept, suffix));
+        if old.exists() {
+            free(&new)?;
+            fs::rename(old, new).map_err(moved)?;
         }
     }
     draft.become_file(to)?;
@@ -159,9 +162,6 @@ async fn inspect<E: From<Error>>(
     if total(&contents) != backup.digest {
         return Err(damaged().into());
     }
-    let mut batch = Batch::new();
-    batch.execute("DROP TABLE backup", params![]);
-    db.commit(batch).await?;
     db.migrate(migrations).await?;
     check(db, &backup).await?;
     Ok(backup)
@@ -200,6 +200,10 @@ impl Draft {
 
     /// Under its own name, and on the disk.
     fn become_file(self, path: &Path) -> Result<(), Error> {
+        if beside(&self.0, "-wal").metadata().is_ok_and(|log| log.len() > 0) {
+            let why = "the last of it could not be written into the file: is the disk full?";
+            return Err(Error::Failed(format!("{}: {why}", path.display())));
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let moved = File::open(&self.0)
             .and_then(|file| file.sync_all())
@@ -219,5 +223,105 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         self.remove();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: &[Migration] = &[];
+
+    async fn filled(path: &Path, rows: usize) -> Db {
+        let db = Db::open(&format!("sqlite:{}", path.display())).await.unwrap();
+        db.migrate(NONE).await.unwrap();
+        let mut batch = Batch::new();
+        batch.execute("CREATE TABLE things (id BIGINT NOT NULL PRIMARY KEY, text TEXT NOT NULL)", params![]);
+        for row in 0..rows {
+            batch
+                .execute("INSERT INTO things VALUES ($1, $2)", params![row as i64, "x".repeat(500)])
+                .expect(1);
+        }
+        db.commit(batch).await.unwrap();
+        db
+    }
+
+    async fn count(path: &Path) -> usize {
+        let db = Db::open(&format!("sqlite:{}", path.display())).await.unwrap();
+        let there = db.read("SELECT id FROM things LIMIT 1000", params![]).await.unwrap().len();
+        db.close().await;
+        there
+    }
+
+    /// A backup with three rows, in a directory of its own.
+    async fn backup(key: Option<&str>) -> (tempfile::TempDir, PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from.db"), directory.path().join("backup.db"));
+        filled(&from, 3).await.close().await;
+        let note = Note { made_at: 1, program: "1".into(), master_key: key.map(str::to_owned) };
+        make(&from, &to, note).await.unwrap();
+        (directory, to)
+    }
+
+    async fn put_back(from: &Path, to: &Path, replace: bool) -> Result<Backup, Error> {
+        restore(from, to, replace, NONE, async |_, _| Ok::<_, Error>(())).await
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_left_is_not_taken_for_that_of_the_restored_file() {
+        let (directory, backup) = backup(None).await;
+        let to = directory.path().join("live.db");
+        // As a kill leaves it: the last of it is in the log alone. Then somebody moves the file away.
+        let db = filled(&to, 50).await;
+        let log = beside(&to, "-wal");
+        let left = fs::read(&log).unwrap();
+        assert!(!left.is_empty());
+        db.close().await;
+        fs::remove_file(&to).unwrap();
+        fs::write(&log, left).unwrap();
+        put_back(&backup, &to, false).await.unwrap();
+        assert!(beside(&to, ".replaced-wal").exists());
+        assert_eq!(count(&to).await, 3);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn what_is_open_is_not_replaced_under_another_name() {
+        let (directory, backup) = backup(None).await;
+        let (real, link) = (directory.path().join("real.db"), directory.path().join("link.db"));
+        let db = filled(&real, 1).await;
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let refused = put_back(&backup, &link, true).await.unwrap_err();
+        assert!(refused.to_string().contains("in use by another process"), "{refused}");
+        db.close().await;
+        put_back(&backup, &link, true).await.unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(count(&real).await, 3);
+    }
+
+    #[tokio::test]
+    async fn a_master_key_stays_in_no_page_of_the_restored_file() {
+        let key = "master-key-of-this-test".repeat(50);
+        let (directory, backup) = backup(Some(&key)).await;
+        let holds = |path: &Path| {
+            fs::read(path).unwrap().windows(23).any(|bytes| bytes == b"master-key-of-this-test")
+        };
+        assert!(holds(&backup));
+        let to = directory.path().join("live.db");
+        let told = put_back(&backup, &to, false).await.unwrap();
+        assert_eq!(told.master_key.as_deref(), Some(&*key));
+        assert!(!holds(&to));
+        assert_eq!(count(&to).await, 3);
+    }
+
+    #[test]
+    fn a_file_whose_log_could_not_be_moved_into_it_is_no_backup() {
+        let directory = tempfile::tempdir().unwrap();
+        let to = directory.path().join("x.db");
+        let draft = Draft::beside(&to).unwrap();
+        fs::write(&draft.0, "most of it").unwrap();
+        fs::write(beside(&draft.0, "-wal"), "the rest").unwrap();
+        assert!(draft.become_file(&to).unwrap_err().to_string().contains("is the disk full?"));
+        assert!(!to.exists());
     }
 }

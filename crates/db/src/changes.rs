@@ -42,6 +42,10 @@ async fn poll(db: &Db, position: Option<i64>) -> Result<i64, Error> {
                 params![position, PAGE],
             )
             .await?;
+        if rows.is_empty() && counter(db).await? < position {
+            // A primary that had not heard of the last changes has taken over.
+            return restart(db).await;
+        }
         let full = i64::try_from(rows.len()) == Ok(PAGE);
         let before = position;
         for mut row in rows {
@@ -62,10 +66,15 @@ async fn poll(db: &Db, position: Option<i64>) -> Result<i64, Error> {
 
 /// Reads the position first and drops everything then: whatever was loaded before is gone, whatever comes later is followed.
 async fn restart(db: &Db) -> Result<i64, Error> {
-    let row = db.read_one("SELECT seq FROM changes_counter", params![]).await?;
-    let position = row.ok_or_else(|| Error::Failed("the changes have no counter".into()))?.take()?;
+    let position = counter(db).await?;
     db.0.cache.clear();
     Ok(position)
+}
+
+/// The number of the last change.
+async fn counter(db: &Db) -> Result<i64, Error> {
+    let row = db.read_one("SELECT seq FROM changes_counter", params![]).await?;
+    row.ok_or_else(|| Error::Failed("the changes have no counter".into()))?.take()
 }
 
 /// Deletes old entries, once every so many new ones.

@@ -34,7 +34,13 @@ impl AuthorizationDetails {
         };
         // A NUL is in no column.
         let storable = !text.contains("\\u0000");
-        ((1..=MOST).contains(&details.len()) && details.iter().all(typed) && storable)
+        let shallow = |detail: &Map<String, Json>| {
+            detail.values().all(|value| document::is_shallow(value, document::DEEPEST))
+        };
+        ((1..=MOST).contains(&details.len())
+            && details.iter().all(typed)
+            && details.iter().all(shallow)
+            && storable)
             .then_some(Self { details })
             .ok_or(Malformed)
     }

@@ -68,6 +68,18 @@ pub fn shallow(value: &Json, most: usize) -> Json {
     }
 }
 
+/// The most levels that may be kept of what a stranger sent: it lies some levels deep in a document, which is read again as a whole.
+pub const DEEPEST: usize = 64;
+
+/// Whether nothing in `value` lies deeper than `most` levels.
+pub fn is_shallow(value: &Json, most: usize) -> bool {
+    match value {
+        Json::Object(object) => most > 0 && object.values().all(|value| is_shallow(value, most - 1)),
+        Json::Array(items) => most > 0 && items.iter().all(|item| is_shallow(item, most - 1)),
+        _ => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

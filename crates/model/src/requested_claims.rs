@@ -110,6 +110,9 @@ fn requested(name: &str, request: &Json) -> Result<RequestedClaim, Malformed> {
         (None, Some(values)) => values.as_array().ok_or(Malformed)?.clone(),
         (None, None) => Vec::new(),
     };
+    if !values.iter().all(|value| document::is_shallow(value, document::DEEPEST)) {
+        return Err(Malformed);
+    }
     Ok(RequestedClaim { name: name.to_owned(), essential, values })
 }
 

@@ -3,7 +3,7 @@
 use db::{Batch, params};
 
 use crate::attack_protection::MOST_STRANGERS;
-use crate::clock::Timestamp;
+use crate::clock::{SKEW, Timestamp};
 use crate::ids::TenantId;
 use crate::{Model, attack_protection, logs, recovery, sessions, tenants, transactions};
 
@@ -38,7 +38,7 @@ struct Expiring {
     kept: i64,
 }
 
-/// Children before nobody: what hangs on a row goes with it.
+/// Children before nobody: what hangs on a row goes with it. What may be renewed meanwhile is asked again when its row is held.
 const EXPIRING: &[Expiring] = &[
     Expiring {
         delete: "DELETE FROM transactions WHERE tenant = $1 AND id IN
@@ -60,19 +60,21 @@ const EXPIRING: &[Expiring] = &[
     Expiring {
         delete: "DELETE FROM refresh_token_families WHERE tenant = $1 AND id IN
                  (SELECT id FROM refresh_token_families WHERE tenant = $1 AND expires_at < $2
-                  ORDER BY expires_at, id LIMIT $3)",
+                  ORDER BY expires_at, id LIMIT $3) AND expires_at < $2",
         kept: 0,
     },
     Expiring {
         delete: "DELETE FROM refresh_token_families WHERE tenant = $1 AND id IN
                  (SELECT id FROM refresh_token_families WHERE tenant = $1 AND idle_expires_at < $2
-                  ORDER BY idle_expires_at, id LIMIT $3)",
+                  ORDER BY idle_expires_at, id LIMIT $3)
+                 AND idle_expires_at < $2",
         kept: 0,
     },
     Expiring {
         delete: "DELETE FROM factor_codes WHERE tenant = $1 AND purpose IN
                  (SELECT purpose FROM factor_codes WHERE tenant = $1 AND expires_at < $2
-                  ORDER BY expires_at, purpose LIMIT $3)",
+                  ORDER BY expires_at, purpose LIMIT $3)
+                 AND expires_at < $2",
         kept: 0,
     },
     Expiring {
@@ -84,7 +86,8 @@ const EXPIRING: &[Expiring] = &[
     Expiring {
         delete: "DELETE FROM passwordless_codes WHERE tenant = $1 AND (connection, address) IN
                  (SELECT connection, address FROM passwordless_codes WHERE tenant = $1 AND expires_at < $2
-                  ORDER BY expires_at, connection, address LIMIT $3)",
+                  ORDER BY expires_at, connection, address LIMIT $3)
+                 AND expires_at < $2",
         kept: 0,
     },
     Expiring {
@@ -143,7 +146,8 @@ const EXPIRING: &[Expiring] = &[
     },
     Expiring {
         delete: "DELETE FROM mail_counts WHERE tenant = $1 AND key IN
-                 (SELECT key FROM mail_counts WHERE tenant = $1 AND began_at < $2 ORDER BY began_at, key LIMIT $3)",
+                 (SELECT key FROM mail_counts WHERE tenant = $1 AND began_at < $2 ORDER BY began_at, key LIMIT $3)
+                 AND began_at < $2",
         kept: recovery::WINDOW,
     },
     Expiring {
@@ -163,7 +167,8 @@ const EXPIRING: &[Expiring] = &[
         delete: "DELETE FROM spent_ids WHERE tenant = $1 AND hash IN
                  (SELECT hash FROM spent_ids WHERE tenant = $1 AND expires_at < $2
                   ORDER BY expires_at, hash LIMIT $3)",
-        kept: 0,
+        // A node whose clock is behind would take them once more.
+        kept: SKEW,
     },
     Expiring {
         delete: "DELETE FROM jobs WHERE tenant = $1 AND id IN
@@ -174,7 +179,8 @@ const EXPIRING: &[Expiring] = &[
     Expiring {
         delete: "DELETE FROM jobs WHERE tenant = $1 AND id IN
                  (SELECT id FROM jobs WHERE tenant = $1 AND status = 'uploading' AND leased_until < $2
-                  ORDER BY leased_until, id LIMIT $3)",
+                  ORDER BY leased_until, id LIMIT $3)
+                 AND leased_until < $2",
         kept: 0,
     },
     Expiring {
@@ -186,13 +192,15 @@ const EXPIRING: &[Expiring] = &[
     Expiring {
         delete: "DELETE FROM login_attempts WHERE tenant = $1 AND (subject, ip) IN
                  (SELECT subject, ip FROM login_attempts WHERE tenant = $1 AND expires_at < $2
-                  ORDER BY expires_at, subject, ip LIMIT $3)",
+                  ORDER BY expires_at, subject, ip LIMIT $3)
+                 AND expires_at < $2",
         kept: 0,
     },
     Expiring {
         delete: "DELETE FROM address_attempts WHERE tenant = $1 AND (stage, ip) IN
                  (SELECT stage, ip FROM address_attempts WHERE tenant = $1 AND full_at < $2
-                  ORDER BY full_at, stage, ip LIMIT $3)",
+                  ORDER BY full_at, stage, ip LIMIT $3)
+                 AND full_at < $2",
         kept: ADDRESSES,
     },
 ];

@@ -99,8 +99,12 @@ async fn file(Path(path): Path<String>, request: Request) -> Response {
 fn send(path: &str, asked: &HeaderMap) -> Response {
     let Some(plain) = page::file(path) else { return Refusal::NOT_FOUND.render(Shape::OAuth) };
     let etag = plain.etag;
+    // The build names what lies in assets/ by its content.
+    let forever = path.starts_with("assets/");
+    let cache = if forever { "public, max-age=31536000, immutable" } else { "no-cache" };
     if asked.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes()) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response();
+        let same = [(CACHE_CONTROL, cache), (VARY, "Accept-Encoding"), (ETAG, etag.as_str())];
+        return (StatusCode::NOT_MODIFIED, same).into_response();
     }
     let (encoding, bytes) = match accepted(asked)
         .find_map(|(name, ending)| page::file(&format!("{path}{ending}")).map(|file| (name, file.bytes)))
@@ -113,9 +117,6 @@ fn send(path: &str, asked: &HeaderMap) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
-    // The build names what lies in assets/ by its content.
-    let forever = path.starts_with("assets/");
-    let cache = if forever { "public, max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         headers.insert(ETAG, etag);

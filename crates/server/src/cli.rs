@@ -113,6 +113,8 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     [tls]                                               # without: plain HTTP, for the proxies alone\n  \
     certificate = \"/etc/doorward/chain.pem\"\n  \
     key = \"/etc/doorward/key.pem\"\n  \
+    client_certificates = false                         # ask clients for theirs (RFC 8705)\n  \
+    client_authorities = \"/etc/doorward/clients.pem\"  # optional: who vouches for them\n  \
     [acme]                                              # in place of [tls]: certificates by ACME, from Let's Encrypt unless told\n  \
     agree_to_terms = true                               # the authority's\n  \
     store = \"/var/lib/doorward/acme\"                   # for the account, the certificate and its key\n  \
@@ -120,6 +122,8 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     [self_service]                                      # optional: one person's Management API calls\n  \
     calls_per_second = 10                               # 0 for no limit\n  \
     burst = 50\n  \
+    [imports]                                           # optional\n  \
+    largest_file = 512000                               # bytes of a file of users\n  \
     [monitoring]                                        # optional: /metrics, /health and /ready in plain HTTP\n  \
     listen = \"127.0.0.1:9464\"\n  \
     [stopping]                                          # optional\n  \
@@ -139,10 +143,11 @@ const SERVE: &str = "Run in production with the settings of a TOML file:\n\n  \
     from_proxies = false                                # go on with what trusted proxies began\n\n\
     Each key can be overridden by a variable: DOORWARD_DATABASE, DOORWARD_DATABASE_REPLICA, DOORWARD_LISTEN, DOORWARD_ISSUER, \
     DOORWARD_MASTER_KEY_FILE, DOORWARD_BREACHED_PASSWORDS_FILE, DOORWARD_LOG, DOORWARD_TRUSTED_PROXIES (with commas), DOORWARD_TLS_CERTIFICATE, \
-    DOORWARD_TLS_KEY, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST, DOORWARD_MONITORING_LISTEN, DOORWARD_STOPPING_ANNOUNCE_SECONDS, DOORWARD_STOPPING_DRAIN_SECONDS, DOORWARD_LIMITS_PLAN, DOORWARD_LIMITS_CONNECTIONS, DOORWARD_LIMITS_HEADERS_SECONDS, \
+    DOORWARD_TLS_KEY, DOORWARD_TLS_CLIENT_CERTIFICATES, DOORWARD_TLS_CLIENT_AUTHORITIES, DOORWARD_IMPORTS_LARGEST_FILE, DOORWARD_SELF_SERVICE_CALLS_PER_SECOND, DOORWARD_SELF_SERVICE_BURST, DOORWARD_MONITORING_LISTEN, DOORWARD_STOPPING_ANNOUNCE_SECONDS, DOORWARD_STOPPING_DRAIN_SECONDS, DOORWARD_LIMITS_PLAN, DOORWARD_LIMITS_CONNECTIONS, DOORWARD_LIMITS_HEADERS_SECONDS, \
     DOORWARD_LIMITS_REQUEST_SECONDS, DOORWARD_OUTBOUND_ALLOW, DOORWARD_TRACES_COLLECTOR, DOORWARD_TRACES_SHARE, DOORWARD_TRACES_HEADERS (name=value, with commas), \
     DOORWARD_TRACES_FROM_PROXIES. A setting that is unknown, contradictory or unsafe stops the start with a message.\n\n\
-    SIGTERM and SIGINT finish the requests in flight, within 30 seconds unless told. SIGHUP reads the certificate again.";
+    SIGTERM and SIGINT finish the requests in flight, within 30 seconds unless told. SIGHUP reads the certificate's files again, and changes \
+    nothing where there are none.";
 
 const BACKUP: &str = "Copy the SQLite database into one file as it is at this moment, while the server runs and writes: every change that was \
     answered before is in it, and nothing by halves. The file carries a digest of what it holds, and is its owner's alone.\n\n\

@@ -10,7 +10,7 @@ use db::{Db, Health};
 use model::attack_protection::Breaches;
 use model::factors::Kind;
 use model::migrations::MIGRATIONS;
-use model::seal::{MasterKey, opens};
+use model::seal::{MasterKey, opens, signing_keys_open};
 use model::tenants::{self, Tenant};
 use model::{App, Clock, Net, guardian, mail};
 use rustls::client::WebPkiServerVerifier;
@@ -270,7 +270,8 @@ async fn database(report: &mut Report, config: &Config, keys: &[MasterKey]) {
 
 /// What only the tenants' own data tells.
 async fn within(report: &mut Report, app: &App) -> Result<(), db::Error> {
-    match opens(&app.db, &app.seal).await? {
+    let keys_open = signing_keys_open(&app.db, &app.seal).await?;
+    match opens(&app.db, &app.seal).await?.map(|opens| opens && keys_open) {
         Some(false) => report.wrong(
             "master key",
             "it does not open what is sealed in the database",

@@ -1,9 +1,10 @@
 //! What runs beside the requests: following other nodes' configuration changes, delivering mail, telling applications of
-//! logouts, deleting what has ended, and the
-//! jobs that callers of the Management API asked for.
+//! logouts, deleting what has ended, and the jobs that callers of the Management API asked for.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use model::mail::{self, Delivery};
 use model::{App, jobs, log_streams, logout_notices, recovery, retention};
 use tokio::task::JoinHandle;
@@ -59,7 +60,7 @@ async fn deliver(app: App, delivery: Delivery) {
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        if let Err(error) = post(&app, delivery).await {
+        if let Err(error) = survived(post(&app, delivery)).await {
             tracing::warn!(%error, "cannot look after the mail; trying again later");
         }
     }
@@ -70,7 +71,7 @@ async fn stream(app: App) {
     let mut clock = interval_at(Instant::now() + STREAMS, STREAMS);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match log_streams::deliver(&app).await {
+        match survived(log_streams::deliver(&app)).await {
             Ok(1..) => {}
             Ok(0) => {
                 clock.tick().await;
@@ -88,7 +89,7 @@ async fn tell(app: App) {
     let mut clock = interval_at(Instant::now() + LOGOUTS, LOGOUTS);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match logout_notices::deliver(&app).await {
+        match survived(logout_notices::deliver(&app)).await {
             Ok(1..) => {}
             Ok(0) => {
                 clock.tick().await;
@@ -106,9 +107,25 @@ async fn tell(app: App) {
 /// # Errors
 /// When the database fails. Nothing is lost: what was not done is done by the next step.
 pub async fn post(app: &App, delivery: Delivery) -> Result<(), db::Error> {
-    // Whatever came together is answered together.
+    let answered = answer_requests(app).await;
+    // Whatever became of those: other letters do not wait for it.
+    mail::deliver(app, delivery).await?;
+    answered
+}
+
+/// Whatever came together is answered together.
+async fn answer_requests(app: &App) -> Result<(), db::Error> {
     while recovery::process(app).await? == recovery::AT_A_TIME as usize {}
-    mail::deliver(app, delivery).await.map(drop)
+    Ok(())
+}
+
+/// A step to its end. A panic on its way, whose place the log tells, ends the step and not the job.
+async fn survived<T>(step: impl Future<Output = Result<T, db::Error>>) -> Result<T, db::Error> {
+    // Unwind safety: what the step held is dropped; shared state is the database's, which a panic leaves consistent.
+    AssertUnwindSafe(step)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(db::Error::Failed("it panicked".into())))
 }
 
 async fn sweep(app: App) {
@@ -116,7 +133,7 @@ async fn sweep(app: App) {
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
-        match retention::sweep(&app).await {
+        match survived(retention::sweep(&app)).await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "deleted what has ended"),
             Err(error) => tracing::warn!(%error, "cannot delete what has ended; trying again later"),
@@ -129,7 +146,7 @@ async fn run(app: App) {
     let mut clock = interval_at(Instant::now() + LOOK, LOOK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        match jobs::run_next(&app).await {
+        match survived(jobs::run_next(&app)).await {
             Ok(true) => {}
             Ok(false) => {
                 clock.tick().await;
@@ -139,5 +156,20 @@ async fn run(app: App) {
                 clock.tick().await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_job_goes_on_after_a_step_that_panicked() {
+        let step = async |number: u32| match number {
+            1 => panic!("a defect"),
+            number => Ok(number),
+        };
+        assert!(matches!(survived(step(1)).await, Err(db::Error::Failed(_))));
+        assert_eq!(survived(step(2)).await.expect("a step"), 2);
     }
 }

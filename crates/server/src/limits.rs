@@ -1,10 +1,14 @@
 //! What a request may look like before anything else looks at it: sizes and well-formed escapes (HT-06).
 
-use axum::body::HttpBody;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use http_body_util::Limited;
+use hyper::body::{Frame, SizeHint};
 
 use crate::refusal::Refusal;
 
@@ -24,7 +28,68 @@ pub const BODY_BYTES: usize = 1024 * 1024;
 pub fn capped(request: Request) -> Request {
     match request.body().is_end_stream() || counts_itself(request.uri()) {
         true => request,
-        false => request.map(|body| axum::body::Body::new(Limited::new(body, BODY_BYTES))),
+        false => {
+            request.map(|body| Body::new(Limited::new(InPieces { body, piece: Vec::new() }, BODY_BYTES)))
+        }
+    }
+}
+
+/// The least piece of a body but for its last, in bytes: whoever keeps a piece keeps more than is in it.
+const PIECE: usize = 4096;
+
+/// A body in pieces of some size, however small the chunks are that it came in.
+struct InPieces {
+    body: Body,
+    piece: Vec<u8>,
+}
+
+impl InPieces {
+    fn take(&mut self) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.piece).into()))))
+    }
+}
+
+impl HttpBody for InPieces {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        loop {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)?) {
+                Some(frame) => match frame.into_data() {
+                    Ok(data) if self.piece.is_empty() && data.len() >= PIECE => {
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                    Ok(data) => {
+                        self.piece.extend_from_slice(&data);
+                        if self.piece.len() >= PIECE {
+                            return self.take();
+                        }
+                    }
+                    // Trailers, which nobody here reads.
+                    Err(_) => {}
+                },
+                None if self.piece.is_empty() => return Poll::Ready(None),
+                None => return self.take(),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.piece.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (left, here) = (self.body.size_hint(), self.piece.len() as u64);
+        let mut hint = SizeHint::new();
+        hint.set_lower(left.lower() + here);
+        if let Some(upper) = left.upper() {
+            hint.set_upper(upper + here);
+        }
+        hint
     }
 }
 
@@ -83,6 +148,7 @@ fn is_well_formed(escaped: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyExt;
 
     #[test]
     fn escapes_are_whole_utf8_and_never_nul() {
@@ -92,6 +158,22 @@ mod tests {
         for bad in ["%", "%z", "%zz", "%4", "a%", "%00", "%ff", "%C3", "%C3%28", "%+1", "%ed%a0%80"] {
             assert!(!is_well_formed(bad), "{bad}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_body_of_tiny_chunks_is_kept_in_few_pieces() {
+        let chunks =
+            futures_util::stream::iter((0..10_000).map(|at| Ok::<_, std::io::Error>(vec![at as u8])));
+        let mut body = InPieces { body: Body::from_stream(chunks), piece: Vec::new() };
+        let (mut pieces, mut bytes) = (0, Vec::new());
+        while let Some(frame) = body.frame().await {
+            pieces += 1;
+            bytes.extend_from_slice(frame.expect("a piece").data_ref().expect("of data"));
+        }
+        assert_eq!((pieces, bytes.len(), bytes[9_999]), (3, 10_000, 9_999_u32 as u8));
+        let large = InPieces { body: Body::from(vec![7; 100_000]), piece: Vec::new() };
+        assert_eq!(large.size_hint().exact(), Some(100_000));
+        assert_eq!(large.collect().await.expect("a body").to_bytes().len(), 100_000);
     }
 
     #[test]

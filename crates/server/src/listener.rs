@@ -335,7 +335,8 @@ impl<S: Answering> Server<S> {
         let at_once = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
         let answer = match at_once {
             Poll::Ready(answer) => Ok(answer),
-            Poll::Pending => tokio::time::timeout(self.bounds.request, answer).await,
+            // The router has answered by then, unless it is what hangs.
+            Poll::Pending => tokio::time::timeout(self.bounds.request + LAST_WORDS, answer).await,
         };
         let mut response = answer.unwrap_or_else(|_| Ok(Refusal::UNAVAILABLE.render(shape)))?;
         if last || old && self.stopping.load(Ordering::Relaxed) {

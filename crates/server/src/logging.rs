@@ -46,8 +46,15 @@ fn discreet(filter: EnvFilter) -> EnvFilter {
 }
 
 fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
-    let filter =
-        EnvFilter::try_new(filter).context("`log` is no filter: write \"info\" or \"warn,server=debug\"")?;
+    const ADVICE: &str = "`log` is no filter: write \"info\" or \"warn,server=debug\"";
+    // A word alone would be taken for a part of the program that has such a name, and everything else would be silent.
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let alone = filter.split(',').map(str::trim).filter(|directive| !directive.contains(['=', '[']));
+    for word in alone {
+        let known = levels.iter().any(|level| level.eq_ignore_ascii_case(word));
+        anyhow::ensure!(known, "{ADVICE}; {word:?} is no level");
+    }
+    let filter = EnvFilter::try_new(filter).context(ADVICE)?;
     Ok(discreet(filter))
 }
 

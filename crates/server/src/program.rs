@@ -12,7 +12,7 @@ use model::clients::{self, Client};
 use model::keys::Keys;
 use model::migrations::MIGRATIONS;
 use model::passwords::Hasher;
-use model::seal::{MasterKey, Sealer};
+use model::seal::{MasterKey, Sealer, signing_keys_open};
 use model::tenants::{self, Tenant};
 use model::{App, Clock, Model, Net, Random, connections, logs};
 use serde_json::json;
@@ -35,6 +35,12 @@ pub async fn open(
         bail!("there is no master key");
     }
     let app = model(open_with(database, replica).await?, master_keys, breaches, net);
+    if !signing_keys_open(&app.db, &app.seal).await? {
+        bail!(
+            "the master key is not the one of this database: its signing keys do not open. Put the key into its place that they were sealed \
+             with; after `keys rewrap` the older one may go"
+        );
+    }
     bootstrap::complete_tenants(&app).await.context("cannot complete the tenants")?;
     Ok(app)
 }

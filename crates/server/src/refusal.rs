@@ -61,6 +61,26 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The answer as it is, or in this shape where the framework gave it, in plain text, for a body that it could not read.
+    pub fn of_unread_body(self, response: Response) -> Response {
+        let refused = match response.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "The request body is too large.")
+            }
+            StatusCode::BAD_REQUEST => {
+                Refusal::new(StatusCode::BAD_REQUEST, "The request body cannot be read.")
+            }
+            _ => return response,
+        };
+        let plain = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/plain");
+        match response.headers().get(CONTENT_TYPE).is_some_and(plain) {
+            true => refused.render(self),
+            false => response,
+        }
+    }
+}
+
 impl Refusal {
     /// No such host, path or file.
     pub const NOT_FOUND: Self = Self::new(StatusCode::NOT_FOUND, "Not Found");

@@ -65,7 +65,7 @@ impl Entry {
         let span = tracing::info_span!(
             "request",
             id,
-            method = %request.method(),
+            method = metrics::method(request.method()),
             route = pattern,
             ip = tracing::field::Empty,
             tenant = tracing::field::Empty,

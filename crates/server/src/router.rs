@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use auth::ForEverybody;
 use axum::Router;
@@ -15,14 +16,16 @@ use futures_util::future::Either;
 use management::{Buckets, Limits};
 use model::tenants::Tenant;
 use model::{App, TenantId};
+use tokio::time::timeout;
 use tower::Service;
 use tracing::Instrument;
 
 use crate::cors::Origins;
 use crate::kept::{Kept, KeptAnswers, Question};
+use crate::listener::Bounds;
 use crate::metrics::Metrics;
 use crate::peer::Proxies;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Shape};
 use crate::request_log::{Counter, Entry};
 use crate::{account, host, limits, panics, peer, rate, security_headers};
 
@@ -39,21 +42,22 @@ pub fn layered(
     limits: Limits,
     extend: impl FnOnce(Router<App>) -> Router<App>,
 ) -> Front {
-    counted(app, proxies, limits, Metrics::default(), extend)
+    counted(app, proxies, limits, (Metrics::default(), Bounds::DEFAULT.request), extend)
 }
 
-/// [`layered`] with the counters that the requests are counted in.
+/// [`layered`] with the counters that the requests are counted in, and how long a handler may take.
 pub fn counted(
     app: App,
     proxies: Proxies,
     limits: Limits,
-    metrics: Metrics,
+    (metrics, patience): (Metrics, Duration),
     extend: impl FnOnce(Router<App>) -> Router<App>,
 ) -> Front {
     let way = Arc::new(Way {
         counter: Counter::new(&app.random),
         proxies,
         metrics,
+        patience,
         rate: Buckets::new(limits.plan.authentication()),
         kept: KeptAnswers::default(),
         app: app.clone(),
@@ -109,6 +113,7 @@ struct Way {
     counter: Counter,
     proxies: Proxies,
     metrics: Metrics,
+    patience: Duration,
     /// For each tenant, whatever is not the Management API.
     rate: Buckets<TenantId>,
     kept: KeptAnswers,
@@ -159,7 +164,7 @@ async fn within(way: &Way, tenant: &Tenant, request: Request, next: Next) -> Res
     }
     let mut response = match rate::take(&way.rate, &way.app.clock, tenant, &request) {
         Ok(standing) => {
-            let mut response = panics::answer(request, next).await;
+            let mut response = handled(way, request, next).await;
             // For all that is still to come at once.
             response.headers_mut().reserve(12);
             if let Some(standing) = standing {
@@ -173,6 +178,15 @@ async fn within(way: &Way, tenant: &Tenant, request: Request, next: Next) -> Res
     };
     origins.mark(response.headers_mut());
     response
+}
+
+/// What the handler answers, in the shape of its surface also where it is the framework that refuses, or nobody in time.
+async fn handled(way: &Way, request: Request, next: Next) -> Response {
+    let shape = Shape::of(&request);
+    match timeout(way.patience, panics::answer(request, next)).await {
+        Ok(response) => shape.of_unread_body(response),
+        Err(_) => Refusal::UNAVAILABLE.render(shape),
+    }
 }
 
 async fn not_found(request: Request) -> Response {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use model::Net;
 use model::mail::Delivery;
 use model::tenants;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::acme::Renewal;
 use crate::client_certificates::ClientCertificates;
@@ -20,6 +20,8 @@ use crate::{jobs, panics, program, router};
 
 /// Runs until SIGTERM or SIGINT. Everything that can be refused is refused before the first connection is accepted.
 pub async fn run(path: &Path) -> anyhow::Result<()> {
+    // Before anything takes time: a service's manager sends it to whatever runs, and it ends who does not listen.
+    let hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let config = program::configuration(path)?;
     #[cfg(not(feature = "otel"))]
     crate::logging::structured(&config.log)?;
@@ -64,23 +66,16 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         Some(address) => Some(Monitoring::start(address, &app, &metrics).await?),
         None => None,
     };
-    if let (Some(certificate), Transport::Tls { certificate: chain, key }) = (certificate, config.transport) {
-        let mut hangup = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
-        tokio::spawn(async move {
-            while hangup.recv().await.is_some() {
-                match Certificate::read(&chain, &key) {
-                    Ok(fresh) => {
-                        certificate.replace(fresh);
-                        tracing::info!("serving the certificate read again");
-                    }
-                    Err(error) => tracing::error!(%error, "keeping the old certificate"),
-                }
-            }
-        });
-    }
+    tokio::spawn(reread(hangup, certificate, config.transport));
     let begin_traces = config.traces.is_some_and(|traces| traces.from_proxies);
     let proxies = Proxies { only: listener.is_plain(), trusted: config.trusted_proxies.into(), begin_traces };
-    let router = router::counted(app.clone(), proxies, config.self_service, metrics, |routes| routes);
+    let router = router::counted(
+        app.clone(),
+        proxies,
+        config.self_service,
+        (metrics, config.bounds.request),
+        |routes| routes,
+    );
     let jobs = jobs::start(&app, Delivery::Provider);
     let renewal = renewal.map(|renewal| tokio::spawn(renewal.run()));
     let stop = program::stop_signal()?;
@@ -107,4 +102,22 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     #[cfg(feature = "otel")]
     traces.end().await;
     Ok(())
+}
+
+/// Reads the certificate's files again on each SIGHUP. Where there are none the signal changes nothing, and ends nothing either.
+async fn reread(mut hangup: Signal, certificate: Option<Certificate>, transport: Transport) {
+    while hangup.recv().await.is_some() {
+        let (Some(certificate), Transport::Tls { certificate: chain, key }) = (&certificate, &transport)
+        else {
+            tracing::info!("there is no certificate's file to read again");
+            continue;
+        };
+        match Certificate::read(chain, key) {
+            Ok(fresh) => {
+                certificate.replace(fresh);
+                tracing::info!("serving the certificate read again");
+            }
+            Err(error) => tracing::error!(%error, "keeping the old certificate"),
+        }
+    }
 }

@@ -29,6 +29,7 @@ use crate::device;
 use crate::factors::{self, Missing};
 use crate::hints;
 use crate::initiate;
+use crate::issue;
 use crate::login::directories;
 use crate::pages::ErrorKind;
 use crate::params::{Params, ParamsError};
@@ -292,11 +293,14 @@ async fn named_subject(visit: &Visit, request: &Request, session: &Session) -> R
     Ok(named.contains(&sub.as_str()))
 }
 
-/// §1.7: whether what is granted here is the user's to consent to.
+/// §1.7: whether what is granted here is the user's to consent to. To a stranger everything is, also who they are, and so is what an API's
+/// tokens tell without being asked.
 pub fn needs_consent(request: &Request) -> bool {
-    let skips = request.client.is_first_party
-        && request.audience.api().is_none_or(|api| api.skip_consent_for_verifiable_first_party_clients);
-    !skips && !request.consented().is_empty()
+    let (client, api) = (&request.client, request.audience.api());
+    if client.is_first_party && api.is_none_or(|api| api.skip_consent_for_verifiable_first_party_clients) {
+        return false;
+    }
+    !client.is_first_party || !request.consented().is_empty() || api.is_some_and(issue::tells_permissions)
 }
 
 /// §1.7: whether the user must still be asked.

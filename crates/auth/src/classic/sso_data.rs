@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use model::sessions::{self, Session};
 use model::users::User;
-use model::{App, clients, connections};
+use model::{App, clients, connections, subjects};
 use serde_json::{Value, json};
 
 use crate::cross_origin::own_origin;
@@ -44,13 +44,23 @@ async fn data(
     let strategy = connection.as_ref().map(|connection| connection.strategy.as_str());
     let connection = json!({ "name": session.connection, "strategy": strategy });
     let shown = sessions::find(&app.db, tenant, &session.sid, app.clock.now()).await?;
-    let clients = shown.map(|shown| shown.clients).unwrap_or_default();
+    let mut clients = shown.map(|shown| shown.clients).unwrap_or_default();
+    let mut subject = user.id.to_string();
+    let client = match client_id {
+        Some(client_id) => clients::find(app, tenant, client_id).await?,
+        None => None,
+    };
+    if let Some(client) = client.filter(|client| client.sector().is_some()) {
+        // It learns of nobody what another could recognise.
+        subject = subjects::of(app, tenant, &client, &user.id).await?;
+        clients.retain(|id| *id == client.client_id);
+    }
     Ok(Some(json!({
         "sso": true,
         "connection": connection,
         "lastUsedConnection": connection,
         "lastUsedUsername": name(&user),
-        "lastUsedUserID": user.id,
+        "lastUsedUserID": subject,
         "sessionClients": clients,
     })))
 }

@@ -54,7 +54,8 @@ pub(super) async fn authenticate(
     }
     let claims = jose::named_claims(assertion).ok_or_else(|| refused("no token"))?;
     let client_id = claims.get("sub").and_then(serde_json::Value::as_str).ok_or_else(|| refused("no sub"))?;
-    if client_id.len() > LONGEST_NAME || params.get("client_id").is_some_and(|given| given != client_id) {
+    let is_name = client_id.len() <= LONGEST_NAME && !client_id.contains('\0');
+    if !is_name || params.get("client_id").is_some_and(|given| given != client_id) {
         return Err(refused("another client"));
     }
     let client = find(visit, client_id).await?.ok_or_else(|| refused("unknown client"))?;

@@ -17,6 +17,7 @@ use super::bearer::{Bearer, Proof};
 use super::{oob_channel, oob_purpose, send_code};
 use crate::client_authentication;
 use crate::errors::{NoStore, OAuthError};
+use crate::factors::{Missing, next};
 use crate::params::Params;
 use crate::visit::Visit;
 
@@ -24,7 +25,8 @@ use crate::visit::Visit;
 /// none yet.
 ///
 /// # Errors
-/// 400 `invalid_request`; 401; 403 `access_denied` for a user who is enrolled already, `invalid_grant`, `insufficient_scope`; 429.
+/// 400 `invalid_request`; 401; 403 `access_denied` for a user who is enrolled already, `invalid_grant`, `insufficient_scope`,
+/// `insufficient_user_authentication` where the self-service policy asks for a later or surer sign-in; 429.
 pub async fn associate(
     State(_): State<App>,
     visit: Visit,
@@ -55,8 +57,14 @@ async fn associated(
     let guardian = guardian::find(app, tenant).await?;
     let (kind, address) = wanted(body, &guardian, bearer)?;
     let all = factors::list(&app.db, tenant, &bearer.user.id).await?;
-    if matches!(bearer.proof, Proof::First(_)) && all.iter().any(Factor::protects) {
-        return Err(OAuthError::access_denied("User is already enrolled."));
+    match bearer.proof {
+        // An address that codes go to protects too, though nobody enrolled it.
+        Proof::First(_) if !matches!(next(&guardian, &all, &bearer.user), Missing::Enrollment(_)) => {
+            return Err(OAuthError::access_denied("User is already enrolled."));
+        }
+        // A factor that is added opens as much as one that is taken away.
+        Proof::Whole { .. } if all.iter().any(Factor::protects) => bearer.may_change_factors(visit).await?,
+        _ => {}
     }
     if all.len() >= factors::MOST {
         return Err(OAuthError::access_denied("The user has too many authenticators."));

@@ -5,7 +5,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::factors::{self, Factor, Kind};
-use model::self_service::{self, Change};
 use model::{App, logs, mail};
 use serde_json::{Map, Value};
 
@@ -89,18 +88,10 @@ async fn end(visit: &Visit, headers: &HeaderMap, id: &str) -> Result<(), OAuthEr
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let bearer = Bearer::of_header(visit, headers).await?;
     bearer.may("remove:authenticators")?;
-    let Proof::Whole { authenticated_at, mfa, .. } = bearer.proof else {
+    if matches!(bearer.proof, Proof::First(_)) {
         return Err(OAuthError::access_denied("An mfa_token removes no authenticator"));
-    };
-    let rule = self_service::find(app, tenant).await?;
-    let rule = rule.of(Change::RemoveFactor);
-    let age = authenticated_at.map(|at| app.clock.now().seconds().saturating_sub(at));
-    let late = rule.max_age.is_some_and(|max_age| age.is_none_or(|age| age > max_age));
-    if late || rule.asks_mfa() && !mfa {
-        let description = "Removing an authenticator needs a later or surer sign-in";
-        let status = StatusCode::FORBIDDEN;
-        return Err(OAuthError::new(status, "insufficient_user_authentication", description));
     }
+    bearer.may_change_factors(visit).await?;
     let decide = async || {
         let nothing = (Batch::new(), false);
         let Some(mut user) = model::users::find(&app.db, tenant, &bearer.user.id).await? else {

@@ -5,6 +5,7 @@ use model::clients::{self, Client};
 use model::jose::VerifyError;
 use model::mfa_tokens::{self, MfaToken};
 use model::protocol;
+use model::self_service::{self, Change};
 use model::users::{self, User};
 use model::{ClientId, UserId};
 
@@ -101,6 +102,25 @@ impl Bearer {
             true => Ok(()),
             false => Err(OAuthError::invalid_grant("Malformed mfa_token")),
         }
+    }
+
+    /// Refuses a sign-in that is older or less sure than the self-service policy wants for a change of somebody's factors.
+    ///
+    /// # Errors
+    /// 403 `insufficient_user_authentication`.
+    pub async fn may_change_factors(&self, visit: &Visit) -> Result<(), OAuthError> {
+        let Proof::Whole { authenticated_at, mfa, .. } = self.proof else { return Ok(()) };
+        let (app, tenant) = (&visit.app, &visit.tenant.id);
+        let policy = self_service::find(app, tenant).await?;
+        let rule = policy.of(Change::RemoveFactor);
+        let age = authenticated_at.map(|at| app.clock.now().seconds().saturating_sub(at));
+        let late = rule.max_age.is_some_and(|max_age| age.is_none_or(|age| age > max_age));
+        if late || rule.asks_mfa() && !mfa {
+            let description = "Changing authenticators needs a later or surer sign-in";
+            let status = StatusCode::FORBIDDEN;
+            return Err(OAuthError::new(status, "insufficient_user_authentication", description));
+        }
+        Ok(())
     }
 
     /// Refuses an access token without this scope. An `mfa_token` has none, and goes as far as the caller says.

@@ -75,21 +75,33 @@ pub async fn send(
     }
     if goes_out && connection.sends_codes_by_sms() {
         let text = sms::words(connection, &address.given, &code, &client.name);
-        let message = Message { to: &address.given, text: &text, asked_by: visit.peer.told() };
-        if let Err(error) = sms::send(app, &visit.tenant.issuer, connection, message).await {
-            app.audit.push(events::code_not_sent(
-                visit,
-                client,
-                connection,
-                &address.given,
-                &error.to_string(),
-            ));
-            // Where nobody new may sign up, that would tell who is there.
-            let told = if connection.takes_new_users() { Sending::Failed } else { Sending::Sent };
-            return Ok((told, found));
+        let sending =
+            by_gateway(visit.clone(), client.clone(), connection.clone(), address.given.clone(), text);
+        // Where nobody new may sign up, what becomes of it would tell who is there, and so would the time that it takes.
+        if !connection.takes_new_users() {
+            tokio::spawn(sending);
+        } else if !sending.await {
+            return Ok((Sending::Failed, found));
         }
     }
     Ok((Sending::Sent, found))
+}
+
+/// Hands a message to the connection's gateway, and notes where it was not taken. Whether it was.
+async fn by_gateway(
+    visit: Visit,
+    client: Client,
+    connection: Arc<Connection>,
+    to: String,
+    text: String,
+) -> bool {
+    let message = Message { to: &to, text: &text, asked_by: visit.peer.told() };
+    let sent = sms::send(&visit.app, &visit.tenant.issuer, &connection, message).await;
+    if let Err(error) = &sent {
+        let event = events::code_not_sent(&visit, &client, &connection, &to, &error.to_string());
+        visit.app.audit.push(event);
+    }
+    sent.is_ok()
 }
 
 /// The letter, to the address as it is kept, and of a linked account to that account's own.

@@ -6,12 +6,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
-use model::App;
 use model::clients::{self, Client, Registration};
+use model::{App, protocol};
 use serde_json::{Map, Value};
 
 use super::metadata::{self, Metadata};
-use super::{answer, bearer, check_addresses, is_on, take_credentials};
+use super::{admit, answer, bearer, check_addresses, is_on, provide, take_credentials};
 use crate::errors::{OAuthError, no_store_json};
 use crate::events;
 use crate::visit::Visit;
@@ -54,11 +54,11 @@ async fn replaced(
     let (app, tenant) = (&visit.app, &visit.tenant.id);
     let (client, _, _) = own(visit, id, headers).await?;
     identified(&client, body)?;
+    let protocol = protocol::find(app, tenant).await?;
     let metadata = Metadata::read(body)?;
+    admit(visit, &protocol).await?;
     check_addresses(visit, &metadata).await?;
-    for algorithm in metadata.algorithms() {
-        app.keys.provide(app, tenant, algorithm).await?;
-    }
+    provide(visit, &protocol, &metadata).await?;
     let decide = async || {
         let made = change(visit, &metadata, own(visit, id, headers).await);
         Ok::<_, db::Error>(match made {

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use model::clients::{Client, Registration, urls};
+use model::document::{DEEPEST, is_shallow};
 use model::jose::Algorithm;
 use model::protocol::ClientProtocol;
 use serde_json::{Map, Value, json};
@@ -12,6 +13,10 @@ use crate::errors::OAuthError;
 
 /// The most addresses of one kind.
 const MOST: usize = 50;
+/// The longest body, in bytes: of a client everything is kept, and held in memory while it is used.
+const LONGEST: usize = 64 * 1024;
+/// The longest set of keys, in bytes as it is kept.
+const LONGEST_KEYS: usize = 16 * 1024;
 
 /// The longest time, in seconds.
 const MOST_SECONDS: i64 = i32::MAX as i64;
@@ -74,8 +79,14 @@ pub fn invalid(description: impl Into<std::borrow::Cow<'static, str>>) -> OAuthE
 impl Metadata {
     /// Reads the body. What is not known is left out (RFC 7591 §2).
     pub fn read(body: &[u8]) -> Result<Self, OAuthError> {
+        if body.len() > LONGEST {
+            return Err(invalid("The body is too long"));
+        }
         let body: Value =
             serde_json::from_slice(body).map_err(|_| invalid("The body is not a JSON object"))?;
+        if !is_shallow(&body, DEEPEST) {
+            return Err(invalid("The body nests too deep"));
+        }
         let body = body.as_object().ok_or_else(|| invalid("The body is not a JSON object"))?;
         let redirect_uris = texts(body, "redirect_uris")?.unwrap_or_default();
         if redirect_uris.is_empty() || !redirect_uris.iter().all(|uri| may_redirect(uri)) {
@@ -404,6 +415,9 @@ fn keys(body: &Map<String, Value>) -> Result<Vec<Value>, OAuthError> {
     let keys = set.get("keys").and_then(Value::as_array).ok_or_else(|| invalid("jwks must be a key set"))?;
     if keys.is_empty() || keys.len() > MOST || !keys.iter().all(Value::is_object) {
         return Err(invalid("jwks must be a key set"));
+    }
+    if set.to_string().len() > LONGEST_KEYS {
+        return Err(invalid("jwks is too long"));
     }
     let secret = ["d", "p", "q", "k"];
     if keys.iter().any(|key| secret.iter().any(|member| key.get(member).is_some())) {

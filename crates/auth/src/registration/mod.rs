@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::clients::{self, Client, Registration};
-use model::jose::VerifyError;
+use model::jose::{Algorithm, VerifyError};
 use model::protocol::Protocol;
 use model::{App, connections, protocol};
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ use crate::errors::{OAuthError, no_store_json};
 use crate::events;
 use crate::visit::Visit;
 pub use manage::{get, remove, replace};
-use metadata::Metadata;
+use metadata::{Metadata, invalid};
 
 /// The scope of the Management API that lets a machine register clients here, where the tenant asks for a token.
 const SCOPE: &str = "create:clients";
@@ -62,16 +62,10 @@ async fn accept(visit: &Visit, headers: &HeaderMap, body: &[u8]) -> Result<Map<S
         return Err(OAuthError::new(StatusCode::UNAUTHORIZED, "invalid_token", description));
     }
     let metadata = Metadata::read(body)?;
-    // Before anything is fetched or stored.
-    if !protocol.registration_needs_token && !clients::admit(app, tenant, visit.peer.ip).await? {
-        let description = "Too many clients were registered from this address";
-        return Err(OAuthError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", description));
-    }
+    admit(visit, &protocol).await?;
     check_addresses(visit, &metadata).await?;
     let (mut client, secret, token) = make(visit, &protocol, &metadata)?;
-    for algorithm in metadata.algorithms() {
-        app.keys.provide(app, tenant, algorithm).await?;
-    }
+    provide(visit, &protocol, &metadata).await?;
     let now = app.clock.now();
     let mut batch = Batch::new();
     clients::insert(app, &mut batch, tenant, &mut client, &secret, now);
@@ -81,6 +75,31 @@ async fn accept(visit: &Visit, headers: &HeaderMap, body: &[u8]) -> Result<Map<S
     model::logs::record(&mut batch, events::client_registered(visit, &client));
     app.db.commit(batch).await?;
     Ok(answer(visit, &client, &metadata, Some(&secret), &token))
+}
+
+/// Counts a stranger's call, before anything is fetched or stored for it.
+async fn admit(visit: &Visit, protocol: &Protocol) -> Result<(), OAuthError> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    if protocol.registration_needs_token || clients::admit(app, tenant, visit.peer.ip).await? {
+        return Ok(());
+    }
+    let description = "Too many clients were registered or changed from this address";
+    Err(OAuthError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", description))
+}
+
+/// Makes the keys that the client's answers are to be signed with. For a stranger no other kind of key is published than there is: programs
+/// that know RSA alone would read none of them any more.
+async fn provide(visit: &Visit, protocol: &Protocol, metadata: &Metadata) -> Result<(), OAuthError> {
+    let (app, tenant) = (&visit.app, &visit.tenant.id);
+    let published = app.keys.published(app, tenant).await?;
+    for algorithm in metadata.algorithms() {
+        let other = matches!(algorithm, Algorithm::ES256 | Algorithm::EdDSA);
+        if other && published.current(algorithm).is_none() && !protocol.registration_needs_token {
+            return Err(invalid("The tenant does not sign with that algorithm"));
+        }
+        app.keys.provide(app, tenant, algorithm).await?;
+    }
+    Ok(())
 }
 
 /// Whether the caller shows an access token of a machine that may create clients: for the Management API, bound to no key.

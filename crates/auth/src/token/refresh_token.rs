@@ -108,6 +108,10 @@ async fn decide(
         return nothing("bound to another key");
     }
     let settings = &client.refresh_token;
+    // Whoever switches rotation on does not mean to leave a token alone that never changes.
+    if presented.family.rotating != settings.rotate() {
+        return Ok((end(visit, &presented.family), Outcome::Refused("of before rotation was switched")));
+    }
     let exchange = presented.exchange(settings.leeway, now);
     if exchange == Exchange::Reused {
         return Ok((end(visit, &presented.family), Outcome::Reused(Box::new(presented.family))));
@@ -174,18 +178,23 @@ async fn by_policy(
         None => return denied(),
     };
     let mut scopes = held.only(|scope| is_own || is_openid(scope)).to_vec();
-    scopes.extend(policy.scope.iter().filter(|scope| !held.has(scope)).cloned());
+    // Nobody is here who could be asked for consent.
+    if !is_own || own.api().is_some_and(|api| api.skip_consent_for_verifiable_first_party_clients) {
+        scopes.extend(policy.scope.iter().filter(|scope| !held.has(scope)).cloned());
+    }
     let scopes = Scopes::from_list(scopes);
     match granted_now(visit, client, user, audience, &scopes).await? {
-        // Nobody is here who could be asked, and our own APIs are for whoever signs in to them.
-        Some((audience, scopes)) if is_own || audience.api().is_some_and(may_follow) => {
-            Ok(Ok((audience, scopes)))
+        Some(given) if is_own => Ok(Ok(given)),
+        // What it is exchanged for stays the family's, also where the other API gives no refresh tokens itself.
+        Some((audience, given)) if audience.api().is_some_and(may_follow) => {
+            let given = scopes.only(|scope| given.has(scope) || scope == "offline_access");
+            Ok(Ok((audience, given)))
         }
         _ => denied(),
     }
 }
 
-/// Whether a refresh token for another API may be exchanged for one for this.
+/// Whether a refresh token for another API may be exchanged for one for this: our own APIs are for whoever signs in to them.
 fn may_follow(api: &ResourceServer) -> bool {
     !api.is_system && api.skip_consent_for_verifiable_first_party_clients
 }

@@ -330,7 +330,7 @@ impl Attempt<'_> {
             Missing::Challenge(_) => ways(guardian, &factors, &user),
             _ => Vec::new(),
         };
-        let may_enroll = whole || !factors.iter().any(Factor::protects);
+        let may_enroll = whole || matches!(missing, Missing::Enrollment(_));
         Ok(Some(Now { user, factors, ways, may_enroll, at: app.clock.now() }))
     }
 }

@@ -204,7 +204,7 @@ pub(crate) fn lock(path: &Path) -> Result<Lock, Error> {
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::Failed(format!(
-            "{} is in use by another process; only one may open it",
+            "{} is in use by another process; only one may open it: stop the server first, or ask it by the Management API",
             path.display()
         ))),
         Err(TryLockError::Error(error)) => Err(cannot(&error)),
@@ -251,6 +251,15 @@ pub(crate) fn copy_file(from: &Path, to: &Path) -> Result<(), Error> {
         StepResult::Done => Ok(()),
         _ => Err(Error::Failed(format!("{} is busy; try again", from.display()))),
     }
+}
+
+/// Drops a table of a database that nobody has open, with what its pages held: a later copy of the file does not hold it either.
+pub(crate) fn forget(path: &Path, table: &str) -> Result<(), Error> {
+    let failed = |error| Error::Failed(format!("{}: {error}", path.display()));
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed)?;
+    connection.pragma_update(None, "secure_delete", true).map_err(failed)?;
+    connection.execute_batch(&format!("DROP TABLE {table}")).map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))
 }
 
 /// The connections that read: as many as threads have read at the same time.

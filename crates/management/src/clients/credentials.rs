@@ -67,6 +67,10 @@ pub struct ListCredentials {
     pub per_page: Option<u32>,
     /// Ignored.
     pub include_totals: Option<bool>,
+    /// Ignored.
+    pub take: Option<u32>,
+    /// Ignored.
+    pub from: Option<String>,
 }
 
 /// `GET /clients/{client_id}/credentials`: all of them, oldest first.

@@ -118,7 +118,7 @@ pub async fn delete(
     let decide = async || {
         let mut batch = Batch::new();
         if let Some(connection) = connections::load(&app, &grant.tenant.id, &id).await? {
-            connections::remove(&mut batch, &grant.tenant.id, &connection);
+            connections::remove(&mut batch, &grant.tenant.id, &connection, app.clock.now());
         }
         grant.wrote(&app, &mut batch, StatusCode::ACCEPTED, &answer);
         Ok::<_, Error>((batch, ()))

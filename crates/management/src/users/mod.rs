@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use db::Batch;
 use model::connections::{self, Connection};
+use model::factors::remembered;
 use model::logout_notices::End;
 use model::mail::Kind;
 use model::paging::{Page, Paging};
@@ -187,6 +188,8 @@ pub async fn update(
             users::save(&mut batch, &mut user);
             if let Some((position, password)) = password {
                 password.set(&mut batch, tenant, &user.identities[position], now);
+                // Whoever knew the old one may have had their browser remembered.
+                remembered::forget(&mut batch, tenant, &user.id);
             }
             prepared.tell(&app, &mut batch, &grant.tenant, &policy, &before, &user)?;
             if let Some(initiator) = prepared.shuts_out(&before, &user) {

@@ -37,7 +37,7 @@ pub async fn origin_listed(app: &Model, tenant: &TenantId, origin: &str) -> Resu
     Ok(found.is_some_and(|listed| listed.iter().any(|one| urls::matches_origin(one, &origin))))
 }
 
-/// The oldest client that lists exactly this callback.
+/// The tenant's oldest own client that lists exactly this callback. A stranger may register one with any.
 pub async fn find_by_callback(
     app: &Model,
     tenant: &TenantId,
@@ -50,7 +50,8 @@ pub async fn find_by_callback(
                ORDER BY c.created_at, c.client_id LIMIT 1000";
     for row in app.db.read(sql, params![tenant, urls::family(&origin), origin]).await? {
         let client = store::parse(row)?;
-        if client.callbacks.iter().flatten().any(|listed| listed == callback) {
+        let own = client.is_first_party && !client.global;
+        if own && client.callbacks.iter().flatten().any(|listed| listed == callback) {
             return Ok(Some(client.client_id));
         }
     }

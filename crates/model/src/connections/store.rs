@@ -7,8 +7,9 @@ use db::{Batch, Row, params};
 use super::{Connection, enabled};
 use crate::clock::Timestamp;
 use crate::ids::TenantId;
+use crate::logout_notices::{End, Initiator};
 use crate::paging::{self, List, Page, Paging};
-use crate::{Model, document, seal};
+use crate::{Model, document, seal, sessions};
 
 /// What a list is narrowed to.
 #[derive(Clone, Debug, Default)]
@@ -189,13 +190,15 @@ const USERS_AT_A_TIME: u32 = 500;
 pub async fn clear_users(app: &Model, tenant: &TenantId, connection: &Connection) -> Result<(), db::Error> {
     loop {
         let mut batch = Batch::new();
+        let end = End::new(Initiator::AccountDeleted, app.clock.now());
+        sessions::remove_of_users_of(&mut batch, tenant, &connection.name, USERS_AT_A_TIME, end);
         batch.execute(
             "DELETE FROM users WHERE tenant = $1 AND id IN \
              (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0 \
              ORDER BY user_id LIMIT $3)",
             params![tenant, &connection.name, USERS_AT_A_TIME],
         );
-        let removed = app.db.commit(batch).await?.affected.first().copied().unwrap_or_default();
+        let removed = app.db.commit(batch).await?.affected.last().copied().unwrap_or_default();
         if removed < u64::from(USERS_AT_A_TIME) {
             return Ok(());
         }
@@ -203,14 +206,16 @@ pub async fn clear_users(app: &Model, tenant: &TenantId, connection: &Connection
 }
 
 /// Removes a connection with its users, if nobody has changed it since it was read. Other users lose the identities
-/// that were linked to them.
-pub fn remove(batch: &mut Batch, tenant: &TenantId, connection: &Connection) {
+/// that were linked to them, and what began with those.
+pub fn remove(batch: &mut Batch, tenant: &TenantId, connection: &Connection, now: Timestamp) {
     batch
         .execute(
             "DELETE FROM connections WHERE tenant = $1 AND id = $2 AND version = $3",
             params![tenant, &connection.id, connection.version],
         )
         .expect(1);
+    let end = End::new(Initiator::AccountDeleted, now);
+    sessions::remove_of_connection(batch, tenant, &connection.name, end);
     batch.execute(
         "DELETE FROM users WHERE tenant = $1 AND id IN \
          (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0)",

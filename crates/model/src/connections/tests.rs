@@ -251,7 +251,7 @@ async fn a_removed_connection_takes_its_users_along_and_no_others() {
         assert_eq!(enabled_for(&model, &model.tenant, &client).await.unwrap().len(), 1);
 
         let mut batch = Batch::new();
-        remove(&mut batch, &model.tenant, &gone);
+        remove(&mut batch, &model.tenant, &gone, model.clock.now());
         model.db.commit(batch).await.unwrap();
         assert!(find_by_name(&model, &model.tenant, "gone").await.unwrap().is_none());
         assert!(find(&model, &model.tenant, &gone.id).await.unwrap().is_none());

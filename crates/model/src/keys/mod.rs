@@ -119,7 +119,8 @@ pub struct Published {
 }
 
 impl Published {
-    fn current(&self, alg: Algorithm) -> Option<Arc<SigningKey>> {
+    /// The key that signs with the algorithm now, if the tenant has ever used it.
+    pub fn current(&self, alg: Algorithm) -> Option<Arc<SigningKey>> {
         self.current.iter().find(|key| key.algorithm() == alg).cloned()
     }
 }

@@ -42,28 +42,42 @@ struct Due {
 /// # Errors
 /// When the database fails; what was leased then goes later.
 pub async fn deliver(app: &Model) -> Result<usize, db::Error> {
-    let sql =
-        "SELECT tenant, cursor, attempts, failing_since, next_at, id, sink, doc, version FROM log_streams
-         WHERE type = 'http' AND status = 'active' AND next_at <= $1 ORDER BY next_at, tenant, id LIMIT $2";
+    let now = app.clock.now();
+    let settled = logs::ids_from(now.plus_seconds(-SETTLED));
+    // Those that have nothing to tell would stand before the others for ever.
+    let sql = "SELECT tenant, id, cursor, attempts, failing_since, next_at, id, sink, doc, version FROM log_streams
+         WHERE type = 'http' AND status = 'active' AND next_at <= $1 AND EXISTS
+           (SELECT 1 FROM logs WHERE logs.tenant = log_streams.tenant AND logs.id > log_streams.cursor AND logs.id < $2)
+         ORDER BY next_at, tenant, id LIMIT $3";
     let mut due = Vec::new();
-    for mut row in app.db.read(sql, params![app.clock.now(), STREAMS]).await? {
-        let tenant: TenantId = row.take()?;
+    for mut row in app.db.read(sql, params![now, &settled, STREAMS]).await? {
+        let (tenant, id): (TenantId, String) = (row.take()?, row.take()?);
         let (cursor, attempts) = (row.take()?, row.take()?);
         let (failing_since, next_at) = (row.take()?, row.take()?);
-        let stream = from_row(app, &tenant, row)?;
-        due.push(Due { tenant, stream, cursor, attempts, failing_since, next_at });
+        match from_row(app, &tenant, row) {
+            Ok(stream) => due.push(Due { tenant, stream, cursor, attempts, failing_since, next_at }),
+            // It keeps no other.
+            Err(error) => {
+                tracing::error!(%tenant, id, %error, "a log stream cannot be read; trying again later");
+                let mut batch = Batch::new();
+                batch.execute(
+                    "UPDATE log_streams SET next_at = $1 WHERE tenant = $2 AND id = $3 AND next_at = $4",
+                    params![now.plus_seconds(LEASE), &tenant, id, next_at],
+                );
+                app.db.commit(batch).await?;
+            }
+        }
     }
     let mut busy = 0;
-    for done in join_all(due.into_iter().map(|due| step(app, due))).await {
+    for done in join_all(due.into_iter().map(|due| step(app, due, &settled))).await {
         busy += usize::from(done?);
     }
     Ok(busy)
 }
 
 /// Whether there was something to do.
-async fn step(app: &Model, due: Due) -> Result<bool, db::Error> {
-    let settled = logs::ids_from(app.clock.now().plus_seconds(-SETTLED));
-    let entries = logs::list_between(&app.db, &due.tenant, &due.cursor, &settled, ENTRIES).await?;
+async fn step(app: &Model, due: Due, settled: &str) -> Result<bool, db::Error> {
+    let entries = logs::list_between(&app.db, &due.tenant, &due.cursor, settled, ENTRIES).await?;
     let Some(last) = entries.last().map(|entry| entry.id().to_owned()) else { return Ok(false) };
     let leased_until = app.clock.now().plus_seconds(LEASE);
     let mut batch = Batch::new();

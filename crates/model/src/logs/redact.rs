@@ -34,7 +34,9 @@ const SECRET: &[&str] = &[
     "configuration",
     "connectionstring",
     "cookie",
+    "customheaders",
     "custompasswordhash",
+    "decryptionkey",
     "devicecode",
     "dpop",
     "hash",
@@ -45,6 +47,7 @@ const SECRET: &[&str] = &[
     "key",
     "linkwith",
     "loginticket",
+    "masterkey",
     "mfarecoverycode",
     "oobcode",
     "otp",
@@ -55,6 +58,7 @@ const SECRET: &[&str] = &[
     "secrets",
     "setcookie",
     "signature",
+    "signingkey",
     "smtppass",
     "state",
     "sumosourceaddress",
@@ -117,7 +121,7 @@ impl Room {
             Value::Array(items) => Value::Array(
                 items.iter().map_while(|item| self.take(0).then(|| self.copy(item, depth + 1))).collect(),
             ),
-            Value::String(text) if is_token(text) => MASK.into(),
+            Value::String(text) if is_token(text) || names_a_user(text) => MASK.into(),
             Value::String(text) if text.len() > MOST_TEXT || text.len() > self.bytes => CUT.into(),
             Value::String(text) => {
                 self.bytes -= text.len();
@@ -152,6 +156,12 @@ fn is_secret(key: &str, value: &Value) -> bool {
     SECRET.contains(&key.as_str()) || SECRET_ENDINGS.iter().any(|ending| key.ends_with(ending))
 }
 
+/// Whether a text is an address that says who asks, and by which password.
+fn names_a_user(text: &str) -> bool {
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    authority.is_some_and(|authority| authority.contains('@'))
+}
+
 /// Whether a text is a signed or encrypted token: its first part is the base64url of a JSON object.
 fn is_token(text: &str) -> bool {
     text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() >= 2
@@ -179,6 +189,12 @@ mod tests {
     }
 
     #[test]
+    fn an_address_with_a_password_in_it_is_masked() {
+        let value = json!({"gateway_url": "https://us:s3cret@sms.test/send", "url": "https://sms.test/a@b"});
+        assert_eq!(redacted(value), json!({"gateway_url": "*****", "url": "https://sms.test/a@b"}));
+    }
+
+    #[test]
     fn secrets_are_masked_by_their_names_however_deep() {
         for key in [
             "client_secret",
@@ -195,6 +211,10 @@ mod tests {
             "otp",
             "client_assertion",
             "x-api-key",
+            "masterkey",
+            "decryptionKey",
+            "signing_key",
+            "customHeaders",
         ] {
             let value = json!({"a": [{"b": {key: "s3cret"}}]});
             assert_eq!(redacted(value), json!({"a": [{"b": {key: "*****"}}]}), "{key}");

@@ -4,7 +4,7 @@ use db::{Batch, Db, params};
 
 use super::PAUSE;
 use crate::app::Model;
-use crate::clock::Timestamp;
+use crate::clock::{SKEW, Timestamp};
 use crate::connections::Connection;
 use crate::ids::{ClientId, TenantId};
 use crate::seal::{digest, same};
@@ -52,7 +52,7 @@ pub fn send(
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (tenant, connection, address) DO UPDATE
              SET hash = $4, client_id = $5, tries = $6, sent_at = $7, expires_at = $8
-             WHERE passwordless_codes.sent_at <= $9",
+             WHERE passwordless_codes.sent_at <= $9 OR passwordless_codes.sent_at > $10",
             params![
                 tenant,
                 &connection.name,
@@ -63,6 +63,7 @@ pub fn send(
                 now,
                 now.plus_seconds(lifetime),
                 now.plus_seconds(-PAUSE),
+                now.plus_seconds(SKEW),
             ],
         )
         .expect(1);

@@ -21,8 +21,10 @@ pub const LINK_LIFETIME: i64 = 300;
 /// Seconds before another is sent to the same address.
 pub const PAUSE: i64 = 10;
 
-/// Codes and links to one address in an hour.
-pub const MOST_TO_ADDRESS: i64 = 10;
+/// Codes and links to one address in an hour that one IP address asks for, and whoever does: a stranger alone locks nobody out.
+pub const MOST_TO_ADDRESS_FROM_IP: i64 = 10;
+/// See [`MOST_TO_ADDRESS_FROM_IP`].
+pub const MOST_TO_ADDRESS: i64 = 30;
 
 /// Codes and links that one IP address asks for in an hour; of IPv6 its whole network.
 pub const MOST_FROM_IP: i64 = 50;
@@ -38,8 +40,10 @@ pub async fn admit(
     address: &str,
     ip: std::net::IpAddr,
 ) -> Result<bool, db::Error> {
-    let ip = format!("passwordless/ip/{}", network(ip));
-    // Whoever asks too often leaves no more rows: of addresses there are many, and each has one.
-    Ok(counted(app, tenant, &ip).await? <= MOST_FROM_IP
+    let network = network(ip);
+    // Whoever asks too often leaves no more rows, and counts no more for others: of addresses there are many.
+    Ok(counted(app, tenant, &format!("passwordless/ip/{network}")).await? <= MOST_FROM_IP
+        && counted(app, tenant, &format!("passwordless/ip/{network}/{address}")).await?
+            <= MOST_TO_ADDRESS_FROM_IP
         && counted(app, tenant, &format!("passwordless/address/{address}")).await? <= MOST_TO_ADDRESS)
 }

@@ -21,6 +21,9 @@ const MOST_MEMORY: u32 = 128 * 1024;
 const MOST_WORK: u64 = 1024 * 1024;
 pub(super) const MOST_BCRYPT: u32 = 15;
 
+/// Where bcrypt takes about as long as a hash of today's cost.
+const QUICK_BCRYPT: u32 = 8;
+
 /// The least that bcrypt can cost.
 const LEAST_BCRYPT: u32 = 4;
 
@@ -67,25 +70,35 @@ impl Engine {
         let text = password;
         let password = text.as_bytes();
         match hash.and_then(Stored::read) {
-            Some(Stored::Argon2(stored)) => self.verify_argon2(password, &stored),
+            Some(Stored::Argon2(stored)) => {
+                let verdict = self.verify_argon2(password, &stored);
+                self.take_time(password, !verdict.matches && stored.is_quick(self.cost));
+                verdict
+            }
             Some(Stored::Imported(stored)) => {
                 let matches = stored.matches(text);
-                if !matches && stored.is_quick() {
-                    // Else the time would tell that there is such a user. One that matches is replaced, which takes as long.
-                    self.argon2id(password, &[0; SALT]);
-                }
+                self.take_time(password, !matches && stored.is_quick());
                 Verdict { matches, rehash: matches }
             }
             // bcrypt takes 72 bytes and, in its first implementations, what stands before a NUL: beyond that
             // passwords would be interchangeable.
             Some(Stored::Bcrypt(hash)) if password.len() <= BCRYPT_LONGEST && !password.contains(&0) => {
                 let matches = bcrypt::verify(password, hash).unwrap_or(false);
+                self.take_time(password, !matches && is_quick_bcrypt(hash));
                 Verdict { matches, rehash: matches }
             }
             Some(Stored::Bcrypt(_)) | None => {
                 self.argon2id(password, &[0; SALT]);
                 NO
             }
+        }
+    }
+
+    /// A hash of today's cost beside a comparison that took less: else the time would tell that there is such a user. One that matches is replaced,
+    /// which takes as long.
+    fn take_time(&mut self, password: &[u8], quick: bool) {
+        if quick {
+            self.argon2id(password, &[0; SALT]);
         }
     }
 
@@ -140,8 +153,16 @@ pub(super) fn read_argon2(hash: &str) -> Result<(), Unreadable> {
 
 /// Whether a bcrypt hash (`$2b$10$…`) costs no more than a login may take.
 pub(super) fn is_bearable_bcrypt(hash: &str) -> bool {
-    let cost = hash.strip_prefix("$2").and_then(|rest| rest.get(2..4)).and_then(|cost| cost.parse().ok());
-    cost.is_some_and(|cost: u32| (LEAST_BCRYPT..=MOST_BCRYPT).contains(&cost))
+    bcrypt_cost(hash).is_some_and(|cost| (LEAST_BCRYPT..=MOST_BCRYPT).contains(&cost))
+}
+
+/// Whether a bcrypt hash is compared sooner than one is made today.
+pub(super) fn is_quick_bcrypt(hash: &str) -> bool {
+    bcrypt_cost(hash).is_none_or(|cost| cost < QUICK_BCRYPT)
+}
+
+fn bcrypt_cost(hash: &str) -> Option<u32> {
+    hash.strip_prefix("$2")?.get(2..4)?.parse().ok()
 }
 
 struct StoredArgon2 {
@@ -181,6 +202,13 @@ impl StoredArgon2 {
             salt: hash.salt.ok_or(NOT)?.as_ref().to_vec(),
             output: hash.hash.ok_or(NOT)?.as_bytes().to_vec(),
         })
+    }
+
+    /// Whether it is compared sooner than one is made today; a salt that is too short is not even begun with.
+    fn is_quick(&self, cost: Cost) -> bool {
+        let work = |memory: u32, passes: u32| u64::from(memory) * u64::from(passes);
+        work(self.params.m_cost(), self.params.t_cost()) < work(cost.memory, cost.passes)
+            || self.salt.len() < argon2::MIN_SALT_LEN
     }
 
     /// Whether a new hash would be of the same kind and cost.
@@ -260,12 +288,25 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_password_takes_as_long_where_the_hash_is_a_mere_digest() {
+    fn a_wrong_password_takes_as_long_where_the_hash_costs_little() {
         let md5 = serde_json::json!({ "algorithm": "md5", "hash": { "value": "00".repeat(16), "encoding": "hex" } });
         let hash = super::super::imported::custom_hash(md5.as_object().unwrap()).unwrap();
         let mut engine = Engine::new(TINY);
         assert_eq!(engine.verify("password", Some(&hash)), NO);
         assert!(!engine.is_rested(), "a hash of today's cost was computed");
+        // Nor by any that costs little.
+        let short = "$argon2id$v=19$m=256,t=2,p=1$c29t$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        for quick in [BCRYPT, short] {
+            let mut engine = Engine::new(TINY);
+            assert_eq!(engine.verify("wrong", Some(quick)), NO);
+            assert!(!engine.is_rested(), "{quick}");
+        }
+        let costly = bcrypt::hash_with_salt("right", QUICK_BCRYPT, [7; 16]).unwrap().to_string();
+        let mut engine = Engine::new(TINY);
+        assert_eq!(engine.verify("wrong", Some(&costly)), NO);
+        assert!(engine.is_rested(), "it took its time itself");
+        assert!(!StoredArgon2::read(ARGON2ID).unwrap().is_quick(TINY));
+        assert!(StoredArgon2::read(ARGON2ID).unwrap().is_quick(Cost::default()));
     }
 
     #[test]

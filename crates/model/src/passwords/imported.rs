@@ -16,6 +16,9 @@ use crate::seal::same;
 /// The most that PBKDF2 may take: rounds, times the blocks of the key.
 const MOST_PBKDF2: u64 = 2_000_000;
 
+/// Where PBKDF2 and scrypt, in the units of the two bounds, take about as long as a hash of today's cost.
+const QUICK: u64 = 60_000;
+
 /// The most that scrypt may take: cost, block size and parallelization multiplied. It bounds its memory to 128 MiB.
 const MOST_SCRYPT: u64 = 1 << 20;
 
@@ -165,9 +168,20 @@ impl Imported {
         imported.method.is_bearable().then_some(imported)
     }
 
-    /// Whether it is compared in no time at all.
+    /// Whether it is compared sooner than one is made today.
     pub(super) fn is_quick(&self) -> bool {
-        matches!(self.method, Method::Digest { .. } | Method::Hmac { .. })
+        match &self.method {
+            Method::Digest { .. } | Method::Hmac { .. } => true,
+            Method::Pbkdf2 { digest, rounds, hash } => {
+                let blocks = hash.0.len().div_ceil(digest.length()) as u64;
+                u64::from(rounds.get()).saturating_mul(blocks) < QUICK
+            }
+            Method::Scrypt { cost, block_size, parallelization, .. } => {
+                let lanes = u64::from(*block_size) * u64::from(*parallelization);
+                lanes.checked_shl((*cost).into()).is_some_and(|work| work < QUICK)
+            }
+            Method::Bcrypt { hash } => formats::is_quick_bcrypt(hash),
+        }
     }
 
     /// Whether it is the hash of `password`.

@@ -35,6 +35,26 @@ pub async fn first(app: &Model, tenant: &TenantId, what: &str, user: &UserId) ->
     Ok(counted(app, tenant, &format!("{what}/{user}")).await? == 1)
 }
 
+/// What the links to new passwords are counted under that go to a user.
+fn resets(user: &UserId) -> [u8; 32] {
+    digest(&format!("reset/{user}"))
+}
+
+/// Whether a user may be written to once more in this window, by whichever name they were asked for.
+pub(super) async fn may_write_to(app: &Model, tenant: &TenantId, user: &UserId) -> Result<bool, db::Error> {
+    let now = app.clock.now();
+    let sql = "SELECT 1 FROM mail_counts
+               WHERE tenant = $1 AND key = $2 AND count >= $3 AND began_at > $4 AND began_at <= $5";
+    let window = (now.plus_seconds(-WINDOW), now.plus_seconds(SKEW));
+    let given = params![tenant, &resets(user), MOST_TO_ADDRESS, window.0, window.1];
+    Ok(app.db.read_one(sql, given).await?.is_none())
+}
+
+/// Counts what is written to a user in this batch.
+pub(super) fn writes_to(batch: &mut Batch, tenant: &TenantId, user: &UserId, now: Timestamp) {
+    add(batch, tenant, &resets(user), now);
+}
+
 /// Counts one more, and answers how many there were in the window.
 pub(crate) async fn counted(app: &Model, tenant: &TenantId, what: &str) -> Result<i64, db::Error> {
     let mut batch = Batch::new();

@@ -104,8 +104,15 @@ pub async fn process(app: &Model) -> Result<usize, db::Error> {
         match answer(app, &pending).await {
             Ok(()) => done += 1,
             // Another node has it, or the user changed just now: then it is looked at again.
-            Err(db::Error::Conflict { .. } | db::Error::Retry) => {}
-            Err(error) => return Err(error),
+            Err(db::Error::Conflict { .. } | db::Error::Retry | db::Error::Unknown) => {}
+            // It is this request's fault, and keeps no other; where it is the database's, this fails too.
+            Err(error) => {
+                let mut batch = Batch::new();
+                remove(&mut batch, &pending);
+                app.db.commit(batch).await?;
+                tracing::error!(tenant = %pending.tenant, %error, "a request for a new password is given up");
+                done += 1;
+            }
         }
     }
     Ok(done)
@@ -127,8 +134,11 @@ async fn answer(app: &Model, pending: &Pending) -> Result<(), db::Error> {
     };
     let mut batch = Batch::new();
     match find(app, &tenant, pending).await? {
+        // An address, a user name and a number, each in many spellings, may all be one person's.
+        Some(found) if !limits::may_write_to(app, &tenant.id, &found.user.id).await? => {}
         Some(found) => {
             users::unchanged(&mut batch, &found.user);
+            limits::writes_to(&mut batch, &tenant.id, &found.user.id, app.clock.now());
             let links = Links::of(app, &tenant, Kind::ResetEmail, pending.client_id.as_ref()).await?;
             let whom = (&found.user, found.identity);
             queue_reset(app, &mut batch, &tenant, whom, pending.client_id.as_ref(), &links);
@@ -168,6 +178,7 @@ fn remove(batch: &mut Batch, pending: &Pending) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connections::Connection;
     use crate::testing::TestModel;
 
     #[tokio::test]
@@ -184,6 +195,35 @@ mod tests {
             for expected in [AT_A_TIME as usize, 1, 0] {
                 assert_eq!(process(&app).await.unwrap(), expected);
             }
+        }
+    }
+
+    /// What was asked for at a connection that cannot be read any more is given up; what came after it is looked at.
+    #[tokio::test]
+    async fn a_request_that_cannot_be_answered_keeps_no_other() {
+        for app in TestModel::each().await {
+            let tenant = tenants::find(&app, &app.tenant).await.unwrap().unwrap();
+            let mut batch = Batch::new();
+            let body = serde_json::json!({ "name": "broken", "strategy": "auth0" });
+            let broken = Connection::new(&app.random, body.as_object().unwrap()).unwrap();
+            connections::insert(&app, &mut batch, &app.tenant, &broken, app.clock.now());
+            batch
+                .execute(
+                    "UPDATE connections SET options = $1 WHERE tenant = $2 AND id = $3",
+                    params![b"no seal".to_vec(), &app.tenant, &broken.id],
+                )
+                .expect(1);
+            app.db.commit(batch).await.unwrap();
+            let peer = Peer { ip: IpAddr::from([10, 0, 0, 1]), user_agent: None };
+            for (connection, later) in [("broken", 0), ("none", 1)] {
+                app.clock.advance(later);
+                let asked = NewRequest { connection, login: "ann@acme.test", client_id: None };
+                request(&app, &tenant, &peer, asked).await.unwrap();
+            }
+            assert_eq!(process(&app).await.unwrap(), 2);
+            assert_eq!(process(&app).await.unwrap(), 0);
+            let refused = "SELECT type FROM logs WHERE tenant = $1 AND type = 'fcpr'";
+            assert_eq!(app.db.read(refused, params![&app.tenant]).await.unwrap().len(), 1);
         }
     }
 }

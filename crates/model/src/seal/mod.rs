@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 pub use master::{MasterKey, MasterKeyError};
-pub use rewrap::{Rewrapped, SEALED, SealedColumn, opens, rewrap};
+pub use rewrap::{Rewrapped, SEALED, SealedColumn, opens, rewrap, signing_keys_open};
 
 use crate::random::Random;
 

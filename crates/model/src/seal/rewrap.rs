@@ -62,6 +62,23 @@ pub async fn rewrap(db: &Db, sealer: &Sealer, columns: &[SealedColumn]) -> Resul
     Ok(total)
 }
 
+/// Whether every signing key in the database opens. Whoever goes on with another master key would seal the next ones with that.
+///
+/// # Errors
+/// When the database fails.
+pub async fn signing_keys_open(db: &Db, sealer: &Sealer) -> Result<bool, db::Error> {
+    let rows =
+        db.read("SELECT tenant, kid, private FROM signing_keys WHERE private IS NOT NULL", params![]).await?;
+    for mut row in rows {
+        let (tenant, kid): (String, String) = (row.take()?, row.take()?);
+        let envelope: Vec<u8> = row.take()?;
+        if sealer.open(&context("signing_keys", &[&tenant, &kid], "private"), &envelope).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Whether what is sealed in the database opens: one envelope of each column is tried. `None` if nothing is sealed yet.
 ///
 /// # Errors

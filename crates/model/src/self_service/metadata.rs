@@ -1,5 +1,8 @@
 //! What people may write to their own `user_metadata`: one piece for a change by their token and for a sign-up.
 
+use std::collections::HashMap;
+
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::Metadata;
@@ -74,8 +77,54 @@ pub fn check(
 /// # Errors
 /// What is wrong with it.
 pub fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
+    if weight(schema, schema, &mut HashMap::new()) > MOST_WEIGHT {
+        return Err("it is too much work to hold a document against it: it has too many parts, its references followed".into());
+    }
     let patterns = jsonschema::PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20);
     jsonschema::options().with_pattern_options(patterns).build(schema).map_err(|error| error.to_string())
+}
+
+/// The most parts that a schema may have, its references followed: a few that name the next twice are more work than anybody has.
+const MOST_WEIGHT: u64 = 10_000;
+
+/// Where a part of a schema names another.
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+
+/// How many parts `part` of a schema has, its references followed. What is named in another way than by its place counts as too much.
+fn weight(schema: &Value, part: &Value, known: &mut HashMap<String, u64>) -> u64 {
+    let sum = |sum: u64, more: u64| sum.saturating_add(more);
+    match part {
+        Value::Object(object) => {
+            if object.contains_key("$id") && !std::ptr::eq(part, schema) {
+                return u64::MAX;
+            }
+            let own = object.iter().filter(|(name, _)| *name != "$defs" && *name != "definitions");
+            own.map(|(name, value)| match value {
+                Value::String(place) if REFERENCES.contains(&name.as_str()) => {
+                    referenced(schema, place, known)
+                }
+                value => weight(schema, value, known),
+            })
+            .fold(1, sum)
+        }
+        Value::Array(items) => items.iter().map(|item| weight(schema, item, known)).fold(0, sum),
+        _ => 0,
+    }
+}
+
+fn referenced(schema: &Value, place: &str, known: &mut HashMap<String, u64>) -> u64 {
+    if let Some(weight) = known.get(place) {
+        return *weight;
+    }
+    // One that leads to itself goes no deeper than the document that is held against it.
+    known.insert(place.to_owned(), 1);
+    let pointer = place.strip_prefix('#').and_then(|place| percent_decode_str(place).decode_utf8().ok());
+    let weight = match pointer.and_then(|pointer| schema.pointer(&pointer)) {
+        Some(part) => weight(schema, part, known),
+        None => u64::MAX,
+    };
+    known.insert(place.to_owned(), weight);
+    weight
 }
 
 #[cfg(test)]
@@ -97,6 +146,26 @@ mod tests {
             Err(Refused::Rule { rule, problem }) => format!("{rule}: {problem}"),
             Err(other) => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_schema_whose_references_multiply_is_no_schema() {
+        let chain = |length: u32| {
+            let part = |at: u32| match at {
+                0 => json!({ "type": "object" }),
+                at => {
+                    json!({ "allOf": [{ "$ref": format!("#/$defs/l{}", at - 1) }, { "$ref": format!("#/$defs/l{}", at - 1) }] })
+                }
+            };
+            let parts: Map<String, Value> = (0..=length).map(|at| (format!("l{at}"), part(at))).collect();
+            json!({ "$defs": parts, "$ref": format!("#/$defs/l{length}") })
+        };
+        assert!(compile(&chain(8)).is_ok());
+        for long in [20, 40, 200] {
+            assert!(compile(&chain(long)).unwrap_err().starts_with("it is too much work"), "{long}");
+        }
+        let tree = json!({ "properties": { "left": { "$ref": "#" }, "right": { "$ref": "#" } } });
+        assert!(compile(&tree).is_ok(), "one that names itself");
     }
 
     #[test]

@@ -93,6 +93,40 @@ pub(crate) fn remove_of_identity(
     .add(batch, tenant, end, params![user_id, identity.as_user_id(), &identity.connection]);
 }
 
+/// Ends the sessions of the first `most` users, by id, whose main identity is of a connection: who go with it next.
+pub(crate) fn remove_of_users_of(
+    batch: &mut Batch,
+    tenant: &TenantId,
+    connection: &str,
+    most: u32,
+    end: End,
+) {
+    ending!(
+        "user_id IN (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0
+             ORDER BY user_id LIMIT $3)",
+        "s.user_id IN (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $4 AND position = 0
+             ORDER BY user_id LIMIT $5)"
+    )
+    .add(batch, tenant, end, params![connection, most]);
+}
+
+/// Ends every session that began with an identity of a connection that goes, or that is a user's who goes with it, and the refresh tokens that
+/// were bought by those that others had linked.
+pub(crate) fn remove_of_connection(batch: &mut Batch, tenant: &TenantId, connection: &str, end: End) {
+    batch.execute(
+        "DELETE FROM refresh_token_families WHERE tenant = $1 AND identity IN
+             (SELECT provider || '|' || subject FROM identities WHERE tenant = $1 AND connection = $2)",
+        params![tenant, connection],
+    );
+    ending!(
+        "(connection = $2 OR user_id IN
+             (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND position = 0))",
+        "(s.connection = $4 OR s.user_id IN
+             (SELECT user_id FROM identities WHERE tenant = $1 AND connection = $4 AND position = 0))"
+    )
+    .add(batch, tenant, end, params![connection]);
+}
+
 /// Ends the tenant's sessions that were not used for too long, or are too old. Answers how many there were. Several nodes may do so at once.
 ///
 /// # Errors

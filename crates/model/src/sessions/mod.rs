@@ -12,8 +12,8 @@ use crate::ids::{ClientId, TenantId, UserId};
 use crate::seal::digest;
 use crate::tenants::Settings;
 
-pub(crate) use end::remove_of_identity;
 pub use end::{end_expired, remove, remove_by_token, remove_for_user};
+pub(crate) use end::{remove_of_connection, remove_of_identity, remove_of_users_of};
 pub use list::{Shown, count, describe, find, of_user};
 
 /// A browser's sign-in.
@@ -215,7 +215,8 @@ pub fn stepped_up(
     token
 }
 
-/// Notes that the session was used for `client_id`, and from where, and moves its idle limit. An ended session is a `Conflict`.
+/// Notes that the session was used for `client_id`, and from where, and moves its idle limit. A session that has ended, or has another token by
+/// now, is a `Conflict`: an answer would put the old one back.
 pub fn touch(
     batch: &mut Batch,
     (tenant, peer): (&TenantId, &Peer),
@@ -227,14 +228,15 @@ pub fn touch(
     batch
         .execute(
             "UPDATE sessions SET last_interacted_at = $1, idle_expires_at = $2, last_ip = $3, last_user_agent = $4
-             WHERE tenant = $5 AND sid = $6",
+             WHERE tenant = $5 AND sid = $6 AND hash = $7",
             params![
                 now,
                 now.plus_seconds(limits.idle),
                 peer.ip.to_string(),
                 &peer.user_agent,
                 tenant,
-                &session.sid
+                &session.sid,
+                &session.hash
             ],
         )
         .expect(1);
@@ -249,8 +251,8 @@ pub fn add_client(batch: &mut Batch, tenant: &TenantId, sid: &str, client_id: &C
     );
 }
 
-/// Gives a living session of `from` to `to`, as if it had begun with their main identity: whoever links has proved that too. A second factor
-/// that was given in it was `from`'s, and counts no more. One that has ended, or is somebody else's, stays as it is.
+/// Gives a living session of `from` to `to`. It began with an identity that `from` had, and ends when that is unlinked: its browser has proved no
+/// other. A second factor that was given in it was `from`'s, and counts no more. One that has ended, or is somebody else's, stays as it is.
 pub(crate) fn hand_over(
     batch: &mut Batch,
     tenant: &TenantId,
@@ -259,7 +261,7 @@ pub(crate) fn hand_over(
     now: Timestamp,
 ) {
     batch.execute(
-        "UPDATE sessions SET user_id = $1, identity = $1, mfa_at = NULL
+        "UPDATE sessions SET user_id = $1, mfa_at = NULL
          WHERE tenant = $2 AND sid = $3 AND user_id = $4 AND idle_expires_at > $5 AND expires_at > $5",
         params![to, tenant, sid, from, now],
     );

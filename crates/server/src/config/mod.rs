@@ -28,6 +28,8 @@ const VARIABLES: &[&str] = &[
     "DOORWARD_ISSUER",
     "DOORWARD_TLS_CERTIFICATE",
     "DOORWARD_TLS_KEY",
+    "DOORWARD_TLS_CLIENT_CERTIFICATES",
+    "DOORWARD_TLS_CLIENT_AUTHORITIES",
     "DOORWARD_TRUSTED_PROXIES",
     "DOORWARD_MASTER_KEY_FILE",
     "DOORWARD_MASTER_KEY",
@@ -245,7 +247,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let line =
                 error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-            Error::Syntax(path.into(), line, error.message().to_owned())
+            Error::Syntax(path.into(), line, discreet(error.message()))
         })?;
         let variables = Variables::collect(environment)?;
         Self::check(path.parent().unwrap_or(Path::new("")), file, variables)
@@ -360,6 +362,15 @@ impl Issuer {
     }
 }
 
+/// A reader's complaint without the text that it quotes, which may be a password or a key: what is wrong with it stays.
+fn discreet(message: &str) -> String {
+    match (message.split_once(": string \""), message.rsplit_once("\", expected ")) {
+        (Some((what, _)), Some((_, expected))) => format!("{what}: a text, expected {expected}"),
+        _ if message.contains("://") => "a key that is none".to_owned(),
+        _ => message.to_owned(),
+    }
+}
+
 /// The overrides that the environment holds.
 struct Variables(BTreeMap<String, String>);
 
@@ -462,7 +473,7 @@ fn bounds(variable: &mut Numbers<'_>, stopping: Stopping, limits: &LimitsTable) 
         let seconds = number(key, name, written, least..=AN_HOUR)?;
         Ok::<_, Error>(seconds.map_or(usual, |seconds| Duration::from_secs(seconds.into())))
     };
-    Ok(Bounds {
+    let mut bounds = Bounds {
         connections: connections.unwrap_or(usual.connections),
         headers: seconds(
             "limits.headers_seconds",
@@ -493,7 +504,10 @@ fn bounds(variable: &mut Numbers<'_>, stopping: Stopping, limits: &LimitsTable) 
             usual.drain,
         )?,
         ..usual
-    })
+    };
+    // Whatever asks a connection to end, the request on it keeps the time that it was given.
+    bounds.leave = bounds.leave.max(bounds.request).max(bounds.drain);
+    Ok(bounds)
 }
 
 fn plan(name: Option<String>) -> Result<Plan, Error> {

@@ -78,6 +78,30 @@ fn a_syntax_error_names_the_line_and_quotes_nothing() {
     let message = refusal("listen = \"0.0.0.0:1\"\ndatabase = \"postgres://u:hunter2@db\" x", &[]);
     assert!(message.starts_with("/etc/doorward/doorward.toml:2: "), "{message}");
     assert!(!message.contains("hunter2"), "{message}");
+    for (text, rest) in [
+        ("[traces]\nheaders = \"x-api-key=hunter2\"", "2: invalid type: a text, expected a map"),
+        ("listen = \"0.0.0.0:1\"\n\"postgres://u:hunter2@db\" = 1", "2: a key that is none"),
+    ] {
+        assert_eq!(refusal(text, &[]), format!("/etc/doorward/doorward.toml:{rest}"));
+    }
+}
+
+#[test]
+fn each_variable_is_taken() {
+    let mut variables = Variables::collect(VARIABLES.iter().map(|name| ((*name).to_owned(), "1".to_owned())));
+    let variables = variables.as_mut().expect("all are known");
+    assert_eq!(variables.0.len(), VARIABLES.len());
+    let asked = parse(GOOD, &[("DOORWARD_TLS_CLIENT_CERTIFICATES", "true")]).expect("is good");
+    assert!(asked.client_certificates);
+    let asked = parse(GOOD, &[("DOORWARD_TLS_CLIENT_AUTHORITIES", "ca.pem")]).expect("is good");
+    assert_eq!(asked.client_authorities, Some("ca.pem".into()));
+}
+
+#[test]
+fn a_request_keeps_its_time_when_its_connection_is_to_end() {
+    let limits = format!("{GOOD}[limits]\nrequest_seconds = 300\n[stopping]\ndrain_seconds = 120");
+    assert_eq!(parse(&limits, &[]).expect("is good").bounds.leave, Duration::from_secs(300));
+    assert_eq!(parse(GOOD, &[]).expect("is good").bounds, Bounds::DEFAULT);
 }
 
 #[test]
@@ -173,7 +197,7 @@ fn monitoring_and_bounds_are_set_one_by_one() {
     let config = parse(&tables, &[("DOORWARD_STOPPING_DRAIN_SECONDS", "60")]).expect("is good");
     assert_eq!(config.monitoring, Some("10.0.0.1:9464".parse().unwrap()));
     let [announce, drain] = [5, 60].map(Duration::from_secs);
-    assert_eq!(config.bounds, Bounds { announce, drain, connections: 7, ..Bounds::DEFAULT });
+    assert_eq!(config.bounds, Bounds { announce, drain, leave: drain, connections: 7, ..Bounds::DEFAULT });
     assert_eq!(
         refusal(GOOD, &[("DOORWARD_MONITORING_LISTEN", "9464")]),
         "`monitoring.listen` is not an address and port: \"9464\"; write \"127.0.0.1:9464\""

@@ -38,6 +38,11 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
     let now = Clock::system().now();
     let data = data_directory(&command.data)?;
     let authority = Authority::open(&data, now)?;
+    // First of all: it helps the browser also where a server runs already.
+    if command.trust {
+        let installed = trust::install(&authority.certificate, std::env::home_dir().as_deref());
+        installed.iter().for_each(|line| println!("{line}"));
+    }
     let certificate = Certificate::new(authority.issue(now)?);
     let listener = listen(command.listen, &certificate).await?;
     let port = listener.address()?.port();
@@ -61,11 +66,6 @@ pub async fn run(command: Dev) -> anyhow::Result<()> {
         router::layered(app.clone(), Proxies::default(), Limits::default(), |all| routes::extend(all, tools));
     let jobs = jobs::start(&app, Delivery::Outbox);
     let stop = program::stop_signal()?;
-    if command.trust {
-        trust::install(&authority.certificate, std::env::home_dir().as_deref())
-            .iter()
-            .for_each(|line| println!("{line}"));
-    }
     print!("{}", welcome(&tenant, &credentials, &file, &authority.certificate, &pages));
     listener.serve(router, stop).await;
     jobs.stop().await;

@@ -159,6 +159,10 @@ mod tests {
             ("{{ a | shell }}", "`shell` is no filter in line 1"),
             ("{% for a on b %}{% endfor %}", "a `for` reads `for item in list` in line 1"),
             ("{{ a b }}", "`b` is one too many in line 1"),
+            ("a {%} b", "`{%` without `%}` in line 1"),
+            ("{%", "`{%` without `%}` in line 1"),
+            ("{{}", "`{{` without `}}` in line 1"),
+            ("{% raw %}{%}", "`raw` without `endraw` in line 1"),
         ] {
             assert_eq!(Template::parse(source).unwrap_err().to_string(), what, "{source}");
         }

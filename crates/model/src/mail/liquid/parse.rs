@@ -114,8 +114,10 @@ fn pieces(source: &str) -> Result<Vec<Piece<'_>>, Error> {
             return Ok(pieces);
         }
         let (open, close) = if tagged.starts_with("{{") { ("{{", "}}") } else { ("{%", "%}") };
-        let end = tagged.find(close).ok_or_else(|| syntax(format!("`{open}` without `{close}`"), line))?;
-        let inner = &tagged[2..end];
+        // `{%}` opens, and does not close.
+        let length =
+            tagged[2..].find(close).ok_or_else(|| syntax(format!("`{open}` without `{close}`"), line))?;
+        let (inner, end) = (&tagged[2..2 + length], 2 + length);
         trim = inner.ends_with('-');
         let inner = inner.strip_prefix('-').unwrap_or(inner);
         let content = inner.strip_suffix('-').unwrap_or(inner).trim();
@@ -144,7 +146,7 @@ fn pieces(source: &str) -> Result<Vec<Piece<'_>>, Error> {
 fn until<'a>(rest: &'a str, word: &str) -> Option<(&'a str, &'a str, bool)> {
     let mut from = 0;
     while let Some(start) = rest[from..].find("{%").map(|start| from + start) {
-        let end = start + rest[start..].find("%}")?;
+        let end = start + 2 + rest[start + 2..].find("%}")?;
         let inner = &rest[start + 2..end];
         let trimmed = inner.trim_matches('-').trim();
         if trimmed.strip_prefix("end") == Some(word) {

@@ -75,7 +75,7 @@ impl Compiler {
         let (root, path) = name.split_once('.').ok_or_else(unknown)?;
         let (_, column) = self.schema.metadata.iter().find(|(name, _)| *name == root).ok_or_else(unknown)?;
         let keys: Vec<&str> = path.split('.').collect();
-        if keys.iter().any(|key| key.is_empty()) || keys.len() > MOST_KEYS {
+        if keys.iter().any(|key| key.is_empty() || key.contains('$')) || keys.len() > MOST_KEYS {
             return Err(unknown());
         }
         self.metadata(column, &keys, test)

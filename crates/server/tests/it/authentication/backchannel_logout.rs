@@ -5,7 +5,7 @@ use model::{logout_notices, retention};
 use serde_json::{Value, json};
 
 use crate::security::{claims, prepared, signed_in, stored};
-use crate::support::app::PASSWORD;
+use crate::support::app::{CONNECTION, PASSWORD};
 use crate::support::hook::Hook;
 use crate::support::{Answer, Authorize, Browser, TestApp};
 
@@ -303,6 +303,24 @@ both_databases! {
             let token = told(&app, &hook).await.remove(0);
             assert_eq!(claims(&token)["session_metadata"], noted);
         }
+    }
+
+    /// Whoever goes with their connection is logged out like anybody who goes, and what a linked identity of it began ends too.
+    async fn a_connection_that_goes_ends_what_began_with_it(app: TestApp) {
+        let app = prepared(app).await;
+        let hook = Hook::open().await;
+        has_told(&app, "web", &hook, json!({ "mode": "all" })).await;
+        let mut alice = signed_in(&app, "alice").await;
+        let connections = app.admin().get("/api/v2/connections?strategy=auth0").await.body;
+        let connection = connections.as_array().expect("a list").iter().find(|one| one["name"] == CONNECTION);
+        let id = connection.expect("it is there")["id"].as_str().expect("is text").to_owned();
+        assert_eq!(app.admin().delete(&format!("/api/v2/connections/{id}")).await.status, 204);
+        let tokens = told(&app, &hook).await;
+        let [token] = &tokens[..] else { panic!("{tokens:?}") };
+        assert_eq!(claims(token)["sub"], "auth0|alice");
+        let silent = alice.get(&Authorize::code("web").with("prompt", "none").path()).await;
+        assert_eq!(silent.param("error"), "login_required");
+        assert_eq!(stored::<i64>(&app, "SELECT COUNT(*) FROM sessions WHERE tenant = $1", params![]).await, 0);
     }
 
     async fn a_client_that_went_is_not_told(app: TestApp) {

@@ -4,7 +4,7 @@ use model::jose::{Algorithm, SigningKey};
 use serde_json::{Value, json};
 
 use crate::security::exchange::{assert_refused, base64};
-use crate::security::{API, prepared};
+use crate::security::{API, prepared, stored};
 use crate::support::app::secret_of;
 use crate::support::client_key::{ClientKey, assertion_claims, keyed_client};
 use crate::support::{Answer, Caller, TestApp};
@@ -120,6 +120,11 @@ both_databases! {
         model::retention::sweep(&app.app).await.expect("sweeps");
         assert_invalid(&asserted(&app.caller(), &assertion, &[]).await, "a second before its end");
         app.app.clock.advance(2);
+        // A node whose clock is behind still knows it.
+        model::retention::sweep(&app.app).await.expect("sweeps");
+        let known: i64 = stored(&app, "SELECT COUNT(*) FROM spent_ids WHERE tenant = $1", vec![]).await;
+        assert_eq!(known, 1);
+        app.app.clock.advance(60);
         assert!(model::retention::sweep(&app.app).await.expect("sweeps") > 0);
         assert_invalid(&asserted(&app.caller(), &assertion, &[]).await, "after its end");
     }

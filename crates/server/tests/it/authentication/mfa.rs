@@ -228,6 +228,41 @@ both_databases! {
         assert_eq!((&listed.body[0]["oob_channel"], &listed.body[0]["name"], &listed.body[0]["active"]), (&json!("email"), &json!("*****@exam*******"), &json!(true)));
     }
 
+    /// Who gets codes at their own address is asked for one, and names no other in its place: the password alone would be enough.
+    async fn mf_01_a_password_enrols_no_other_address_where_codes_are_mailed(app: TestApp) {
+        let app = ready(app, &["email"], &["all-applications"]).await;
+        let oob = json!({ "authenticator_types": ["oob"], "oob_channels": ["email"], "email": "other@example.com" });
+        let token = mfa_token(&app, &password("alice")).await;
+        let refused = associate(&app, &token, oob.clone()).await;
+        assert_refused(&refused, 403, "access_denied", "User is already enrolled.");
+        assert!(app.letters("mfa_oob_code").await.is_empty());
+        // Nor is an enrolment ended that was begun while there was something else to enrol.
+        app.guard(&["otp", "email"], &["all-applications"]).await;
+        let begun = associate(&app, &token, oob).await;
+        let oob_code = begun.body["oob_code"].as_str().expect("is text").to_owned();
+        let (_, variables) = app.letters("mfa_oob_code").await.pop().expect("a letter");
+        app.guard(&["email"], &["all-applications"]).await;
+        let exchange = give(OOB, &token).with("oob_code", &oob_code);
+        let answer = exchange.with("binding_code", variables["code"].as_str().expect("is text")).send(&app).await;
+        assert_eq!((answer.status, &answer.body["error"]), (403, &json!("invalid_grant")), "{answer:?}");
+    }
+
+    /// What the self-service policy asks before a factor is taken away, it asks before one is added to others.
+    async fn a_factor_is_added_to_others_with_the_proof_that_takes_one_away(app: TestApp) {
+        let app = ready(app, &["otp"], &[]).await;
+        let whole = password("alice").with("audience", MFA).with("scope", "enroll");
+        let bought = grant_of(&whole.send(&app).await);
+        let policy = json!({ "remove_factor": { "max_age": 5 } });
+        assert_eq!(app.admin().patch("/api/v2/doorward/self-service", policy).await.status, 200);
+        let otp = json!({ "authenticator_types": ["otp"] });
+        app.app.clock.advance(7);
+        let first = associate(&app, &bought.access_token, otp.clone()).await;
+        assert_eq!(first.status, 200, "{first:?}");
+        app.add_totp("auth0|alice").await;
+        let refused = associate(&app, &bought.access_token, otp).await;
+        assert_eq!((refused.status, &refused.body["error"]), (403, &json!("insufficient_user_authentication")), "{refused:?}");
+    }
+
     /// The API over second factors: its tokens are got with what is there, and take it away.
     async fn an_authenticator_is_removed_by_who_gave_it(app: TestApp) {
         let app = ready(app, &["otp", "email"], &[]).await;

@@ -48,7 +48,7 @@ both_databases! {
             (ask.clone(), API, "openid offline_access read:a write:a"),
             (ask.with("audience", API), API, "openid offline_access read:a write:a"),
             (ask.with("scope", "read:a"), API, "read:a"),
-            (ask.with("audience", NEXT), NEXT, "openid read:b write:b"),
+            (ask.with("audience", NEXT), NEXT, "openid offline_access read:b write:b"),
             (ask.with("audience", NEXT).with("scope", "write:b read:a"), NEXT, "write:b"),
             (ask.clone(), API, "openid offline_access read:a write:a"),
         ] {
@@ -90,7 +90,7 @@ both_databases! {
         let mut alice = signed_in(&app, "alice").await;
         let first = bought(&app, &mut alice, "web", "read:a", API).await.refresh_token;
         let second = grant_of(&Exchange::refresh("web", &first).with("audience", NEXT).send(&app).await);
-        assert_eq!(second.scope, "openid read:b");
+        assert_eq!(second.scope, "openid offline_access read:b");
         let third = grant_of(&Exchange::refresh("web", &second.refresh_token).send(&app).await);
         assert_eq!(third.scope, "openid offline_access read:a");
         let dead = Exchange::refresh("web", &first).with("audience", NEXT).send(&app).await;

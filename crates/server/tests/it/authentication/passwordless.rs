@@ -341,11 +341,16 @@ both_databases! {
         let many = start(&app, json!({})).await;
         assert_eq!((many.status, &many.body["error"]), (429, &json!("too_many_attempts")));
         assert_eq!(app.letters("auth_email_by_code").await.len(), 10);
+        // Who asked for them locks nobody out who asks from elsewhere.
+        let body = json!({ "client_id": "phone", "connection": "email", "email": "ann@example.com", "send": "code" });
+        let elsewhere = app.caller().from("198.51.100.7").post("/passwordless/start", body).await;
+        assert_eq!(elsewhere.status, 200, "{elsewhere:?}");
+        assert_eq!(app.letters("auth_email_by_code").await.len(), 11);
         // Two at once are one letter.
         for _ in 0..2 {
             assert_eq!(start(&app, json!({ "email": "eve@example.com" })).await.status, 200);
         }
-        assert_eq!(app.letters("auth_email_by_code").await.len(), 11);
+        assert_eq!(app.letters("auth_email_by_code").await.len(), 12);
         for number in 0..40 {
             assert!([200, 429].contains(&start(&app, json!({ "email": format!("{number}@example.com") })).await.status));
         }

@@ -1,6 +1,7 @@
 //! Clients that register themselves (RFC 7591, authentication contract §11).
 
 use axum::http::Method;
+use model::jose::Algorithm;
 use serde_json::{Value, json};
 
 use crate::security::exchange::grant_of;
@@ -92,6 +93,21 @@ both_databases! {
         assert_eq!(app.caller().form("/oauth/revoke", &fields).await.status, 200);
     }
 
+    /// What is kept of a stranger's client is little.
+    async fn a_client_registers_no_more_than_is_kept_of_one(app: TestApp) {
+        let app = open(app).await;
+        let long = |bytes: usize| json!({ "keys": [{ "kty": "x", "a": "x".repeat(bytes) }] });
+        for (name, value) in [("jwks", long(17_000)), ("unknown", json!("x".repeat(70_000)))] {
+            let mut wanted = metadata();
+            wanted[name] = value;
+            let refused = app.caller().post("/oidc/register", wanted).await;
+            assert_eq!((refused.status, &refused.body["error"]), (400, &json!("invalid_client_metadata")), "{refused:?}");
+        }
+        let mut wanted = metadata();
+        wanted["jwks"] = long(1000);
+        registered(&app.caller(), wanted).await;
+    }
+
     async fn a_client_registers_what_it_wants_signed_and_how_strictly(app: TestApp) {
         let app = open(app).await;
         assert_eq!(app.admin().patch("/api/v2/doorward/protocol", json!({ "strict_registration": true })).await.status, 200);
@@ -101,6 +117,14 @@ both_databases! {
         }
         wanted["dpop_bound_access_tokens"] = json!(true);
         wanted["unknown"] = json!({ "a": 1 });
+        // A stranger has no other kinds of keys published than there are.
+        let before = app.caller().get("/.well-known/jwks.json").await.text;
+        let refused = app.caller().post("/oidc/register", wanted.clone()).await;
+        assert_eq!((refused.status, &refused.body["error"]), (400, &json!("invalid_client_metadata")), "{refused:?}");
+        assert_eq!(app.caller().get("/.well-known/jwks.json").await.text, before);
+        for alg in [Algorithm::ES256, Algorithm::EdDSA] {
+            app.app.keys.provide(&app.app, &app.tenant.id, alg).await.expect("keys are made");
+        }
         let answer = registered(&app.caller(), wanted).await;
         assert_eq!((&answer.body["id_token_signed_response_alg"], &answer.body["dpop_bound_access_tokens"], answer.body.get("unknown")), (&json!("ES256"), &json!(true), None));
         let client = answer.body["client_id"].as_str().expect("has one").to_owned();

@@ -83,6 +83,42 @@ async fn a_new_certificate_is_served_without_a_restart() {
     assert_eq!(&tls::ask(&roots, server.address, "id.test", "/").await.0, second.cert.der());
 }
 
+/// A manager of services sends SIGHUP to whatever runs. Where there are no files to read again nothing ends.
+#[tokio::test]
+async fn a_hangup_ends_no_server_that_has_no_certificate_of_its_own() {
+    let site = Site::with("sqlite:doorward.db", "issuer = \"https://id.test/\"");
+    let server = site.serve();
+    server.signal("-HUP");
+    server.logs("there is no certificate's file to read again");
+    let answer = server.ask("GET", "/.well-known/jwks.json", "", "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Whoever started with a strange key would seal with it what the right one does not open.
+#[tokio::test]
+async fn another_master_key_is_refused_before_it_seals_anything() {
+    let site = Site::with("sqlite:doorward.db", "issuer = \"https://id.test/\"");
+    let server = site.serve();
+    server.terminate();
+    assert_eq!(server.wait().code(), Some(0));
+    let key = site.directory.path().join("master.key");
+    let right = std::fs::read(&key).expect("the key is there");
+    let other = Site::with("sqlite:doorward.db", "issuer = \"https://id.test/\"");
+    std::fs::copy(other.directory.path().join("master.key"), &key).expect("another takes its place");
+    for command in [&["serve"][..], &["keys", "rotate"], &["admin", "create-client", "--all-scopes"]] {
+        let refused = site.command(command);
+        let said = complaint(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{command:?}: {said}");
+        assert!(said.contains("the master key is not the one of this database"), "{command:?}: {said}");
+    }
+    std::fs::write(&key, right).expect("it comes back");
+    let server = site.serve();
+    let answer = server.ask("GET", "/.well-known/jwks.json", "", "").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+}
+
 both_databases! {
     /// Requests that were accepted when SIGTERM came are answered, none is cut off, and the program ends well.
     async fn st_08_a_stop_drops_no_request(engine: Engine) {

@@ -199,7 +199,7 @@ impl Before<'_> {
             let mut batch = Batch::new();
             let ours = self.default_connection().await.filter(|ours| ours.name == connection.name);
             if let Some(ours) = ours {
-                connections::remove(&mut batch, &self.tenant.id, &ours);
+                connections::remove(&mut batch, &self.tenant.id, &ours, self.app.clock.now());
             }
             connection.enabled_clients.retain(|client_id| !self.born.contains(client_id.as_str()));
             for client_id in &connection.enabled_clients {

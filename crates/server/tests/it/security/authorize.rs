@@ -207,6 +207,47 @@ both_databases! {
         assert!(!consented.param("code").is_empty(), "{consented:?}");
     }
 
+    /// A stranger's app learns nothing without consent: not who it is, and not what they may do, which tokens tell unasked.
+    async fn az_08_a_stranger_who_asks_for_no_scope_needs_consent_too(app: TestApp) {
+        let app = prepared(app).await;
+        let theirs = json!({
+            "app_type": "spa", "oidc_conformant": true, "is_first_party": false, "callbacks": [CALLBACK],
+            "token_endpoint_auth_method": "none", "grant_types": ["authorization_code", "implicit"],
+        });
+        app.add_client("theirs", theirs).await;
+        let api = json!({
+            "scopes": [{ "value": "read:orders" }], "enforce_policies": true, "token_dialect": "access_token_authz",
+        });
+        app.add_api("https://orders.test", api).await;
+        let granted = json!({
+            "client_id": "theirs", "audience": "https://orders.test", "scope": ["read:orders"], "subject_type": "user",
+        });
+        assert_eq!(app.admin().post("/api/v2/client-grants", granted).await.status, 201);
+        let mut alice = signed_in(&app, "alice").await;
+        let before = codes(&app).await;
+        let at_api = |client: &str| Authorize::new(client, "token").with("audience", "https://orders.test");
+        let asked = [
+            Authorize::code("theirs"),
+            Authorize::new("theirs", "token"),
+            Authorize::new("theirs", "id_token").with("nonce", "n"),
+            at_api("theirs"),
+            at_api("page"),
+        ];
+        for request in &asked {
+            let request = request.without("scope");
+            let silent = alice.get(&request.with("prompt", "none").path()).await;
+            assert_returned(&silent, "consent_required", "Consent required");
+        }
+        assert_eq!(codes(&app).await, before);
+        let request = asked[2].without("scope");
+        let page = alice.open(&request.path()).await;
+        assert!(page.text.contains("Recognise you when you come back"), "{}", page.text);
+        let landed = alice.submit(&page, &[("action", "accept")]).await;
+        assert!(!landed.param("id_token").is_empty(), "{landed:?}");
+        let again = alice.get(&request.with("prompt", "none").path()).await;
+        assert!(!again.param("id_token").is_empty(), "once is enough: {again:?}");
+    }
+
     async fn az_09_a_hostile_value_is_only_ever_data(app: TestApp) {
         let app = prepared(app).await;
         let mut alice = signed_in(&app, "alice").await;
