@@ -148,6 +148,10 @@ both_databases! {
         assert_eq!(app.admin().post("/api/v2/client-grants", grant).await.status, 201);
         let answer = asserted(&app.caller(), &key.assertion(&assertion_claims(&app, &name, "long name")), &[]).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
+        // What can be no name is looked up nowhere.
+        let claims = base64("{\"sub\":\"a\\u0000b\"}");
+        let none = format!("{}.{}.x", base64("{\"alg\":\"HS256\"}").trim_end_matches('='), claims.trim_end_matches('='));
+        assert_invalid(&asserted(&app.caller(), &none, &[]).await, "a NUL");
     }
 
     async fn an_assertion_is_signed_by_a_key_of_its_client(app: TestApp) {

@@ -1,6 +1,12 @@
 //! HT-06: what is too large or malformed, over a real socket.
 
+use std::time::Duration;
+
 use axum::http::Method;
+use management::Limits;
+use server::metrics::Metrics;
+use server::peer::Proxies;
+use server::router;
 
 use crate::support::TestApp;
 use crate::support::socket::Socket;
@@ -93,6 +99,24 @@ both_databases! {
         let answer = socket.raw(broken.as_bytes()).await;
         assert_eq!(status(&answer), 400, "{answer}");
         assert!(answer.contains("application/json") && answer.contains("\"error\""), "{answer}");
+        socket.stop().await;
+    }
+
+    /// Who sends no more of a body than its beginning is answered with all that an answer has, and counted.
+    async fn ht_06_a_body_that_never_comes_is_answered_and_counted(app: TestApp) {
+        let (metrics, patience) = (Metrics::default(), Duration::from_millis(200));
+        let bounds = (metrics.clone(), patience);
+        let router = router::counted(app.app.clone(), Proxies::default(), Limits::default(), bounds, |routes| routes);
+        let socket = Socket::open(router).await;
+        let begun = "POST /oauth/token HTTP/1.1\r\nhost: id.test\r\nconnection: close\r\ncontent-length: 100\r\n\r\na";
+        let answer = socket.raw(begun.as_bytes()).await;
+        assert_eq!(status(&answer), 503, "{answer}");
+        for header in ["x-request-id: ", "x-content-type-options: nosniff", "cache-control: no-store", "retry-after: 1"] {
+            assert!(answer.contains(header), "{header}: {answer}");
+        }
+        let counted = metrics.text(&app.app);
+        let line = counted.lines().find(|line| line.starts_with("doorward_requests_total") && line.contains("/oauth/token"));
+        assert!(line.is_some_and(|line| line.contains("5xx") && line.ends_with(" 1")), "{line:?}");
         socket.stop().await;
     }
 }
