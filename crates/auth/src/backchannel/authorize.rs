@@ -1,7 +1,5 @@
 //! `POST /bc-authorize`: an app asks.
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -9,7 +7,6 @@ use axum::response::{IntoResponse, Response};
 use db::Batch;
 use model::backchannel_requests::{self, INTERVAL, LIFETIME, MOST_OPEN, Wanted};
 use model::clients::Client;
-use model::connections::{self, Connection};
 use model::users::{self, User};
 use model::{App, UserId, logs};
 use serde_json::{Value, json};
@@ -82,14 +79,13 @@ async fn begun(visit: &Visit, client: &Client, params: &Params) -> Result<Value,
     }
     let message = binding_message(params)?;
     let lifetime = lifetime(params)?;
-    let usable = connections::enabled_for(app, &tenant.id, &client.client_id).await?;
-    user(visit, params, &usable).await?;
+    user(visit, params).await?;
     let audience = user_tokens::audience(visit, params).await?;
     let granted = audience.grantable(app, tenant, client, &asked, true).await.map_err(user_tokens::closed)?;
     let (token, scope) = (app.random.token(), granted.to_string());
     let decide = async || {
         let now = app.clock.now();
-        let user = match user(visit, params, &usable).await {
+        let user = match user(visit, params).await {
             Ok(user) => user,
             Err(error) => return Ok((Batch::new(), Err(error))),
         };
@@ -143,9 +139,8 @@ fn lifetime(params: &Params) -> Result<i64, OAuthError> {
     }
 }
 
-/// The user that `login_hint` names: `{"format":"iss_sub","iss":…,"sub":…}` of this issuer. One who is blocked is unknown, and so is one
-/// who could not sign in to the client, by any of its connections.
-async fn user(visit: &Visit, params: &Params, usable: &[Arc<Connection>]) -> Result<User, OAuthError> {
+/// The user that `login_hint` names: `{"format":"iss_sub","iss":…,"sub":…}` of this issuer. One who is blocked is unknown.
+async fn user(visit: &Visit, params: &Params) -> Result<User, OAuthError> {
     let unknown =
         || OAuthError::new(StatusCode::BAD_REQUEST, "unknown_user_id", "User ID is malformed or unknown");
     let hint = params.get("login_hint").ok_or_else(|| OAuthError::missing("login_hint"))?;
@@ -156,9 +151,5 @@ async fn user(visit: &Visit, params: &Params, usable: &[Arc<Connection>]) -> Res
     }
     let id = text("sub").filter(|sub| !sub.contains('\0')).ok_or_else(unknown)?;
     let user = users::find(&visit.app.db, &visit.tenant.id, &UserId::from(id.to_owned())).await?;
-    let signs_in = |user: &User| {
-        let mut names = user.identities.iter().map(|identity| &identity.connection);
-        names.any(|name| usable.iter().any(|connection| connection.is_active() && connection.name == *name))
-    };
-    user.filter(|user| !user.is_blocked() && signs_in(user)).ok_or_else(unknown)
+    user.filter(|user| !user.is_blocked()).ok_or_else(unknown)
 }
