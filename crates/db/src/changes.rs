@@ -129,6 +129,17 @@ mod tests {
         assert_eq!(cached(&db, 3).await, 2);
     }
 
+    /// A standby that had not heard of the last changes has taken its primary's place.
+    #[tokio::test]
+    async fn a_counter_that_went_back_drops_everything() {
+        let db = changed(3).await;
+        assert_eq!(poll(&db, Some(7)).await.unwrap(), 3);
+        assert_eq!(cached(&db, 2).await, 2);
+        changed_elsewhere(&db).await;
+        assert_eq!(poll(&db, Some(3)).await.unwrap(), 4);
+        assert_eq!(cached(&db, 3).await, 3);
+    }
+
     #[tokio::test]
     async fn without_a_position_or_with_a_gap_everything_is_dropped() {
         let db = changed(3).await;

@@ -201,7 +201,11 @@ mod tests {
         );
         let mut known = HeaderMap::new();
         known.insert(IF_NONE_MATCH, first.headers()[ETAG].clone());
-        assert_eq!(send("index.html", &known).status(), 304);
+        let same = send("index.html", &known);
+        assert_eq!(same.status(), 304);
+        for name in [CACHE_CONTROL, VARY, ETAG] {
+            assert_eq!(same.headers()[&name], first.headers()[&name], "{name}");
+        }
     }
 
     #[test]

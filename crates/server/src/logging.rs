@@ -104,6 +104,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_word_that_is_no_level_is_no_filter() {
+        for good in ["info", "WARN", "off", "warn,server=debug", "server[request]=trace,info"] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in ["inof", "warning", "warn,server", ""] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn no_filter_lets_libraries_tell_what_they_read() {
         let filter = discreet(EnvFilter::new("trace,h2=trace"));
         for kept in KEPT_SHORT {

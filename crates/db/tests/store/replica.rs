@@ -1,5 +1,7 @@
 //! A PostgreSQL primary and its standby: lists from the standby, and what happens when it takes the primary's place.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use db::testing::{Pair, Postgres};
@@ -82,8 +84,9 @@ async fn what_was_acknowledged_outlives_a_primary() {
     let db = Db::open(&pair.either(&addresses)).await.unwrap();
     db.migrate(&MIGRATIONS).await.unwrap();
     let mut writers = JoinSet::new();
+    let seen = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     for writer in 0..8 {
-        let db = db.clone();
+        let (db, seen) = (db.clone(), seen.clone());
         writers.spawn(async move {
             let (mut written, mut refused) = (Vec::new(), 0);
             let begun = Instant::now();
@@ -97,9 +100,13 @@ async fn what_was_acknowledged_outlives_a_primary() {
                         written.push(id);
                         break;
                     }
-                    Ok(_) => written.push(id),
+                    Ok(_) => {
+                        written.push(id);
+                        seen[0].fetch_add(1, Ordering::SeqCst);
+                    }
                     Err(Error::Retry | Error::Unknown) => {
                         refused += 1;
+                        seen[1].fetch_add(1, Ordering::SeqCst);
                         tokio::time::sleep(Duration::from_millis(50)).await;
                     }
                     Err(error) => panic!("{error:?}"),
@@ -109,9 +116,9 @@ async fn what_was_acknowledged_outlives_a_primary() {
             written
         });
     }
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    soon(async || seen[0].load(Ordering::SeqCst) > 50).await;
     pair.kill_primary();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    soon(async || seen[1].load(Ordering::SeqCst) > 0).await;
     pair.promote().await;
     for id in writers.join_all().await.concat() {
         let found = db.read("SELECT 1 FROM users WHERE id = $1", params![&id]).await.unwrap();

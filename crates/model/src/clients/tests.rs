@@ -338,6 +338,9 @@ async fn any_clients_origins_are_known_to_the_tenant() {
 async fn a_client_is_found_by_a_callback() {
     for model in TestModel::each().await {
         model.add_client(json!({ "name": "a", "callbacks": ["https://a.test/other"] })).await;
+        let strangers =
+            json!({ "name": "s", "callbacks": ["https://a.test/account/"], "is_first_party": false });
+        model.add_client(strangers).await;
         let client = model.add_client(json!({ "name": "b", "callbacks": ["https://a.test/account/"] })).await;
         let found = async |callback: &str| find_by_callback(&model, &model.tenant, callback).await.unwrap();
         assert_eq!(found("https://a.test/account/").await, Some(client.client_id));

@@ -45,7 +45,7 @@ pub async fn deliver(app: &Model) -> Result<usize, db::Error> {
     let now = app.clock.now();
     let settled = logs::ids_from(now.plus_seconds(-SETTLED));
     // Those that have nothing to tell would stand before the others for ever.
-    let sql = "SELECT tenant, id, cursor, attempts, failing_since, next_at, id, sink, doc, version FROM log_streams
+    let sql = "SELECT tenant, id, cursor, attempts, failing_since, next_at, sink, doc, version FROM log_streams
          WHERE type = 'http' AND status = 'active' AND next_at <= $1 AND EXISTS
            (SELECT 1 FROM logs WHERE logs.tenant = log_streams.tenant AND logs.id > log_streams.cursor AND logs.id < $2)
          ORDER BY next_at, tenant, id LIMIT $3";
@@ -54,7 +54,7 @@ pub async fn deliver(app: &Model) -> Result<usize, db::Error> {
         let (tenant, id): (TenantId, String) = (row.take()?, row.take()?);
         let (cursor, attempts) = (row.take()?, row.take()?);
         let (failing_since, next_at) = (row.take()?, row.take()?);
-        match from_row(app, &tenant, row) {
+        match from_row(app, &tenant, id.clone(), row) {
             Ok(stream) => due.push(Due { tenant, stream, cursor, attempts, failing_since, next_at }),
             // It keeps no other.
             Err(error) => {

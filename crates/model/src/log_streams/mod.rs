@@ -129,7 +129,7 @@ impl LogStream {
 pub async fn list(app: &Model, tenant: &TenantId) -> Result<Vec<LogStream>, db::Error> {
     let sql = "SELECT id, sink, doc, version FROM log_streams WHERE tenant = $1 ORDER BY id LIMIT 1000";
     let rows = app.db.read(sql, params![tenant]).await?;
-    rows.into_iter().map(|row| from_row(app, tenant, row)).collect()
+    rows.into_iter().map(|mut row| from_row(app, tenant, row.take()?, row)).collect()
 }
 
 /// A stream.
@@ -139,12 +139,12 @@ pub async fn list(app: &Model, tenant: &TenantId) -> Result<Vec<LogStream>, db::
 pub async fn load(app: &Model, tenant: &TenantId, id: &str) -> Result<Option<LogStream>, db::Error> {
     let sql = "SELECT id, sink, doc, version FROM log_streams WHERE tenant = $1 AND id = $2";
     let row = app.db.read_one(sql, params![tenant, id]).await?;
-    row.map(|row| from_row(app, tenant, row)).transpose()
+    row.map(|mut row| from_row(app, tenant, row.take()?, row)).transpose()
 }
 
-/// `id`, `sink`, `doc`, `version`.
-fn from_row(app: &Model, tenant: &TenantId, mut row: Row) -> Result<LogStream, db::Error> {
-    let (id, sealed): (String, Vec<u8>) = (row.take()?, row.take()?);
+/// `sink`, `doc`, `version` of the stream with this id.
+fn from_row(app: &Model, tenant: &TenantId, id: String, mut row: Row) -> Result<LogStream, db::Error> {
+    let sealed: Vec<u8> = row.take()?;
     let mut doc: Map<String, Json> = row.take()?;
     let text = document::unseal(app, &place(tenant, &id), &sealed)?;
     let sink: Json = serde_json::from_str(&text)

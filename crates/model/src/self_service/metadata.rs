@@ -78,7 +78,7 @@ pub fn check(
 /// What is wrong with it.
 pub fn compile(schema: &Value) -> Result<jsonschema::Validator, String> {
     if weight(schema, schema, &mut HashMap::new()) > MOST_WEIGHT {
-        return Err("it is too much work to hold a document against it: it has too many parts, its references followed".into());
+        return Err("it is too much work to hold a document against it: it has too many parts, its references followed, or leads back to itself".into());
     }
     let patterns = jsonschema::PatternOptions::regex().size_limit(1 << 20).dfa_size_limit(1 << 20);
     jsonschema::options().with_pattern_options(patterns).build(schema).map_err(|error| error.to_string())
@@ -116,8 +116,8 @@ fn referenced(schema: &Value, place: &str, known: &mut HashMap<String, u64>) -> 
     if let Some(weight) = known.get(place) {
         return *weight;
     }
-    // One that leads to itself goes no deeper than the document that is held against it.
-    known.insert(place.to_owned(), 1);
+    // One that leads back to itself twice would double with each level of the document.
+    known.insert(place.to_owned(), u64::MAX);
     let pointer = place.strip_prefix('#').and_then(|place| percent_decode_str(place).decode_utf8().ok());
     let weight = match pointer.and_then(|pointer| schema.pointer(&pointer)) {
         Some(part) => weight(schema, part, known),
@@ -164,8 +164,8 @@ mod tests {
         for long in [20, 40, 200] {
             assert!(compile(&chain(long)).unwrap_err().starts_with("it is too much work"), "{long}");
         }
-        let tree = json!({ "properties": { "left": { "$ref": "#" }, "right": { "$ref": "#" } } });
-        assert!(compile(&tree).is_ok(), "one that names itself");
+        let doubling = json!({ "properties": { "x": { "allOf": [{ "$ref": "#" }, { "$ref": "#" }] } } });
+        assert!(compile(&doubling).is_err(), "it doubles with each level of the document");
     }
 
     #[test]

@@ -266,3 +266,40 @@ pub(crate) fn hand_over(
         params![to, tenant, sid, from, now],
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::TestModel;
+
+    /// An answer under way would put the cookie back that a second factor has just replaced.
+    #[tokio::test]
+    async fn a_session_that_got_another_token_is_not_touched_by_its_old_one() {
+        for app in TestModel::each().await {
+            let user = app.add_user().await;
+            let client = app.add_client(serde_json::json!({ "name": "a" })).await;
+            let peer = Peer { ip: [10, 0, 0, 1].into(), user_agent: None };
+            let limits = Limits { idle: 60, absolute: 600 };
+            let (session, token) = Session::begin(&app, &peer, user.id.clone(), user.primary(), limits);
+            let touched = async |session: &Session| {
+                let mut batch = Batch::new();
+                let (whose, now) = ((&app.tenant, &peer), app.clock.now());
+                touch(&mut batch, whose, session, &client.client_id, now, limits);
+                app.db.commit(batch).await.map(drop)
+            };
+            let mut batch = Batch::new();
+            insert(&mut batch, &app.tenant, &session);
+            app.db.commit(batch).await.unwrap();
+            touched(&session).await.unwrap();
+            let mut batch = Batch::new();
+            let next = stepped_up(&mut batch, &app, &app.tenant, &session, app.clock.now());
+            app.db.commit(batch).await.unwrap();
+            assert!(matches!(touched(&session).await, Err(db::Error::Conflict { .. })));
+            let found = async |token: &str| {
+                find_by_token(&app.db, &app.tenant, token, app.clock.now()).await.unwrap()
+            };
+            assert!(found(&token).await.is_none());
+            touched(&found(&next).await.unwrap()).await.unwrap();
+        }
+    }
+}

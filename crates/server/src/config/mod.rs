@@ -1,7 +1,6 @@
 //! The configuration of `doorward serve`: a TOML file, overridden key by key from the environment, checked before
 //! anything starts. A message names the key and what to do, and never quotes a secret.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -17,43 +16,10 @@ use crate::listener::Bounds;
 
 mod acme;
 mod traces;
+mod variables;
 
 pub use traces::Traces;
-
-/// The variables that override a key, in the order of the file's documentation.
-const VARIABLES: &[&str] = &[
-    "DOORWARD_DATABASE",
-    "DOORWARD_DATABASE_REPLICA",
-    "DOORWARD_LISTEN",
-    "DOORWARD_ISSUER",
-    "DOORWARD_TLS_CERTIFICATE",
-    "DOORWARD_TLS_KEY",
-    "DOORWARD_TLS_CLIENT_CERTIFICATES",
-    "DOORWARD_TLS_CLIENT_AUTHORITIES",
-    "DOORWARD_TRUSTED_PROXIES",
-    "DOORWARD_MASTER_KEY_FILE",
-    "DOORWARD_MASTER_KEY",
-    "DOORWARD_BREACHED_PASSWORDS_FILE",
-    "DOORWARD_SELF_SERVICE_CALLS_PER_SECOND",
-    "DOORWARD_SELF_SERVICE_BURST",
-    "DOORWARD_IMPORTS_LARGEST_FILE",
-    "DOORWARD_MONITORING_LISTEN",
-    "DOORWARD_STOPPING_ANNOUNCE_SECONDS",
-    "DOORWARD_STOPPING_DRAIN_SECONDS",
-    "DOORWARD_OUTBOUND_ALLOW",
-    "DOORWARD_LIMITS_PLAN",
-    "DOORWARD_LIMITS_CONNECTIONS",
-    "DOORWARD_LIMITS_HEADERS_SECONDS",
-    "DOORWARD_LIMITS_REQUEST_SECONDS",
-    "DOORWARD_LOG",
-    "DOORWARD_TRACES_COLLECTOR",
-    "DOORWARD_TRACES_FROM_PROXIES",
-    "DOORWARD_TRACES_HEADERS",
-    "DOORWARD_TRACES_SHARE",
-];
-
-/// Read by the build and by a command; they may be left over in the environment.
-const OTHER_VARIABLES: [&str; 2] = ["DOORWARD_REQUIRE_ACCOUNT", "DOORWARD_COPY_TO"];
+use variables::{VARIABLES, Variables};
 
 /// A configuration that can be served: complete, consistent and safe.
 pub struct Config {
@@ -319,6 +285,7 @@ impl Config {
         let traces = Traces::check(file.traces, &mut |name| variables.take(name))?;
         let plan = plan(variables.take("DOORWARD_LIMITS_PLAN").or(limits.plan))?;
         let self_service = Limits { plan, ..self_service };
+        debug_assert!(variables.are_taken(), "a variable that is known does nothing");
         Ok(Self {
             database,
             replica,
@@ -368,29 +335,6 @@ fn discreet(message: &str) -> String {
         (Some((what, _)), Some((_, expected))) => format!("{what}: a text, expected {expected}"),
         _ if message.contains("://") => "a key that is none".to_owned(),
         _ => message.to_owned(),
-    }
-}
-
-/// The overrides that the environment holds.
-struct Variables(BTreeMap<String, String>);
-
-impl Variables {
-    fn collect(environment: impl Iterator<Item = (String, String)>) -> Result<Self, Error> {
-        let mut found = BTreeMap::new();
-        for (name, value) in environment.filter(|(name, _)| name.starts_with("DOORWARD_")) {
-            if OTHER_VARIABLES.contains(&&*name) {
-                continue;
-            }
-            if !VARIABLES.contains(&&*name) {
-                return Err(Error::UnknownVariable(name));
-            }
-            found.insert(name, value);
-        }
-        Ok(Self(found))
-    }
-
-    fn take(&mut self, name: &str) -> Option<String> {
-        self.0.remove(name)
     }
 }
 

@@ -86,15 +86,48 @@ fn a_syntax_error_names_the_line_and_quotes_nothing() {
     }
 }
 
+/// Whoever sets one has it heeded: `check` holds that each that is known is taken, and no other.
 #[test]
 fn each_variable_is_taken() {
-    let mut variables = Variables::collect(VARIABLES.iter().map(|name| ((*name).to_owned(), "1".to_owned())));
-    let variables = variables.as_mut().expect("all are known");
-    assert_eq!(variables.0.len(), VARIABLES.len());
-    let asked = parse(GOOD, &[("DOORWARD_TLS_CLIENT_CERTIFICATES", "true")]).expect("is good");
-    assert!(asked.client_certificates);
-    let asked = parse(GOOD, &[("DOORWARD_TLS_CLIENT_AUTHORITIES", "ca.pem")]).expect("is good");
-    assert_eq!(asked.client_authorities, Some("ca.pem".into()));
+    let values = [
+        ("DATABASE", "postgres://d@db/d"),
+        ("DATABASE_REPLICA", "postgres://d@replica/d"),
+        ("LISTEN", "0.0.0.0:443"),
+        ("ISSUER", "https://id.test/"),
+        ("TLS_CERTIFICATE", "chain.pem"),
+        ("TLS_KEY", "key.pem"),
+        ("TLS_CLIENT_CERTIFICATES", "true"),
+        ("TLS_CLIENT_AUTHORITIES", "ca.pem"),
+        ("TRUSTED_PROXIES", "10.0.0.7"),
+        ("MASTER_KEY_FILE", "master.key"),
+        ("BREACHED_PASSWORDS_FILE", "pwned.txt"),
+        ("SELF_SERVICE_CALLS_PER_SECOND", "1"),
+        ("SELF_SERVICE_BURST", "2"),
+        ("IMPORTS_LARGEST_FILE", "1000"),
+        ("MONITORING_LISTEN", "127.0.0.1:9464"),
+        ("STOPPING_ANNOUNCE_SECONDS", "3"),
+        ("STOPPING_DRAIN_SECONDS", "4"),
+        ("OUTBOUND_ALLOW", "10.0.0.0/8"),
+        ("LIMITS_PLAN", "free"),
+        ("LIMITS_CONNECTIONS", "5"),
+        ("LIMITS_HEADERS_SECONDS", "6"),
+        ("LIMITS_REQUEST_SECONDS", "7"),
+        ("LOG", "warn"),
+        ("TRACES_COLLECTOR", "http://127.0.0.1:4318/v1/traces"),
+        ("TRACES_FROM_PROXIES", "true"),
+        ("TRACES_HEADERS", "a=b"),
+        ("TRACES_SHARE", "0.5"),
+    ];
+    // The key itself is in the place of its file.
+    assert_eq!(values.len() + 1, VARIABLES.len());
+    // A program without traces refuses a collector once it has taken it.
+    let heeded = |(name, _): &(&str, &str)| cfg!(feature = "otel") || *name != "TRACES_COLLECTOR";
+    let names = values.into_iter().filter(heeded).map(|(name, value)| (format!("DOORWARD_{name}"), value));
+    let names: Vec<_> = names.collect();
+    let set: Vec<(&str, &str)> = names.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let config = parse("", &set).expect("is good");
+    assert!(config.client_certificates);
+    assert_eq!(config.client_authorities, Some("ca.pem".into()));
 }
 
 #[test]

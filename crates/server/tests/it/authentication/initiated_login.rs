@@ -36,6 +36,15 @@ both_databases! {
         }
     }
 
+    /// Who registers a client leads nobody anywhere by it.
+    async fn a_strangers_application_begins_no_sign_in(app: TestApp) {
+        let app = prepared(app).await;
+        let theirs = json!({ "is_first_party": false, "initiate_login_uri": "https://evil.test/start" });
+        app.add_client("theirs", theirs).await;
+        let answer = browser(&app).get("/login?client_id=theirs").await;
+        assert_eq!((answer.status, answer.has("location")), (400, false), "{answer:?}");
+    }
+
     /// A page that was left open too long leads back to the application, and not to an error.
     async fn a_sign_in_that_took_too_long_begins_anew(app: TestApp) {
         let app = prepared(app).await;

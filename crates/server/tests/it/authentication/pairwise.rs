@@ -55,6 +55,18 @@ both_databases! {
         assert_eq!(claims(renewed.body["id_token"].as_str().expect("one"))["sub"], json!(own));
     }
 
+    /// What tells pages of a session tells them no more than the ID token does.
+    async fn a_page_is_told_that_name_of_who_is_signed_in(app: TestApp) {
+        let app = prepared(app).await;
+        let other = json!({ "app_type": "regular_web", "oidc_conformant": true, "callbacks": [CALLBACK] });
+        app.add_client("other", other).await;
+        pairwise(&app, "other", json!({})).await;
+        let mut alice = signed_in(&app, "alice").await;
+        let own = sub(&mut alice, "other").await;
+        let told = alice.caller().get("/user/ssodata?client_id=other").await;
+        assert_eq!((&told.body["lastUsedUserID"], &told.body["sessionClients"]), (&json!(own), &json!(["other"])), "{told:?}");
+    }
+
     /// What is for an API names the user as the tenant knows them, whatever the client knows (docs/decisions/0013).
     async fn an_api_is_told_who_the_user_is(app: TestApp) {
         let app = prepared(app).await;

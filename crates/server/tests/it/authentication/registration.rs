@@ -106,6 +106,15 @@ both_databases! {
         let mut wanted = metadata();
         wanted["jwks"] = long(1000);
         registered(&app.caller(), wanted).await;
+        // What is accepted can be read again.
+        for depth in [20, 60, 70, 120] {
+            let nested: Value = serde_json::from_str(&format!("{}{}", "[".repeat(depth), "]".repeat(depth))).expect("is JSON");
+            let mut wanted = metadata();
+            wanted["jwks"] = json!({ "keys": [{ "kty": "EC" }], "x": nested });
+            let answer = app.caller().post(PATH, wanted).await;
+            assert_eq!(answer.status, if depth < 62 { 201 } else { 400 }, "{depth}: {answer:?}");
+        }
+        assert_eq!(app.admin().get("/api/v2/clients").await.status, 200);
     }
 
     async fn a_client_registers_what_it_wants_signed_and_how_strictly(app: TestApp) {

@@ -98,6 +98,33 @@ both_databases! {
         assert!(!silent.param("code").is_empty(), "{silent:?}");
     }
 
+    /// Where nobody new may sign up the gateway's answer would tell who is there: nobody waits for it.
+    async fn a_gateway_that_fails_tells_nothing_of_who_is_there(app: TestApp) {
+        let gateway = Hook::open().await;
+        let app = ready(app, &gateway).await;
+        assert_eq!(start(&app, json!({})).await.status, 200);
+        grant_of(&give(&code(&gateway)).send(&app).await);
+        let connection = app.admin().get("/api/v2/connections?name=sms").await.body[0].clone();
+        let mut options = connection["options"].clone();
+        options["disable_signup"] = json!(true);
+        let path = format!("/api/v2/connections/{}", connection["id"].as_str().expect("is text"));
+        assert_eq!(app.admin().patch(&path, json!({ "options": options })).await.status, 200);
+        app.app.clock.advance(60);
+        gateway.answers(500);
+        for number in [NUMBER, "+15550199"] {
+            let told = start(&app, json!({ "phone_number": number })).await;
+            assert_eq!((told.status, &told.body["phone_number"]), (200, &json!(number)), "{told:?}");
+        }
+        // What became of it is noted, once the gateway has answered.
+        for _ in 0..500 {
+            if app.events().await.contains(&"fn".to_owned()) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("nothing is noted");
+    }
+
     async fn a_gateway_that_fails_is_told(app: TestApp) {
         let gateway = Hook::open().await;
         let app = ready(app, &gateway).await;

@@ -131,6 +131,25 @@ both_databases! {
         assert_eq!(log_streams::deliver(&app.app).await.expect("runs"), 1, "what was written meanwhile comes too");
     }
 
+    /// Streams that have nothing to tell, and one that cannot be read, keep no other.
+    async fn a_stream_waits_for_no_other(app: TestApp) {
+        let hook = Hook::open().await;
+        for _ in 0..20 {
+            stream(&app, &hook, json!({ "startFrom": "2999-01-01T00:00:00.000Z" })).await;
+        }
+        let broken = stream(&app, &hook, json!({})).await;
+        app.app.clock.advance(1);
+        stream(&app, &hook, json!({})).await;
+        let mut batch = db::Batch::new();
+        let sql = "UPDATE log_streams SET sink = $1 WHERE tenant = $2 AND id = $3";
+        batch.execute(sql, db::params![b"no seal".to_vec(), &app.tenant.id, &broken]).expect(1);
+        app.app.db.commit(batch).await.expect("writes");
+        for _ in 0..2 {
+            something(&app).await;
+            assert!(!arrived(&app, &hook).await.is_empty());
+        }
+    }
+
     async fn a_filter_lets_its_categories_through(app: TestApp) {
         let hook = Hook::open().await;
         stream(&app, &hook, json!({ "filters": [{ "type": "category", "name": "auth.token_exchange.fail" }] })).await;

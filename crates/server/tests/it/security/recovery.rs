@@ -159,6 +159,23 @@ both_databases! {
 
     /// The hosted page says the same of everybody.
     /// Where the administrators alone set passwords, no door gives out a link.
+    /// An address, a number and a user name, each in many spellings, lead to one mailbox.
+    async fn rc_02_a_person_gets_so_many_links_by_all_names(app: TestApp) {
+        let named = NewUser {
+            user_id: Some("carol".into()), email: Some("carol@example.com".into()), email_verified: true,
+            phone_number: Some("+15550100".into()), ..NewUser::default()
+        };
+        let app = prepared(app).await;
+        app.add_user_with(named).await;
+        for name in ["carol@example.com", "+15550100", "+1 5550100", "+1 555 0100", "+1-555-0100", "carol@example.com"] {
+            assert_eq!(ask(&app, name).await.status, 200);
+        }
+        assert_eq!(app.letters_to("carol@example.com", "reset_email").await.len(), 3);
+        app.app.clock.advance(3600);
+        asked(&app, "carol@example.com").await;
+        assert_eq!(app.letters_to("carol@example.com", "reset_email").await.len(), 4);
+    }
+
     async fn rc_02_no_link_goes_out_where_people_set_no_passwords(app: TestApp) {
         let app = prepared(app).await;
         let admin = app.admin();
@@ -270,6 +287,20 @@ both_databases! {
         assert!(events.contains(&"scpr".to_owned()) && events.contains(&"scp".to_owned()), "{events:?}");
         let user = app.admin().get("/api/v2/users/auth0%7Calice").await.body;
         assert!(user["last_password_reset"].is_string(), "{user}");
+    }
+
+    /// A password that an administrator sets is for who has lost control of the old one.
+    async fn rc_03_another_password_forgets_the_browsers_that_were_remembered(app: TestApp) {
+        let app = prepared(app).await;
+        let mut batch = Batch::new();
+        for user in ["auth0|alice", "auth0|bob"] {
+            remembered::remember(&mut batch, &app.app, &app.tenant.id, &user.into(), None);
+        }
+        app.app.db.commit(batch).await.expect("writes");
+        let set = app.admin().patch("/api/v2/users/auth0%7Calice", json!({ "password": NEW, "connection": CONNECTION })).await;
+        assert_eq!(set.status, 200, "{}", set.text);
+        let left: i64 = stored(&app, "SELECT COUNT(*) FROM remembered_browsers WHERE tenant = $1", params![]).await;
+        assert_eq!(left, 1, "bob's stays");
     }
 
     /// Who can read the mail has a password then, and not the second factor: nor where the browser was remembered before.

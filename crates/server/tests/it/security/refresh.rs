@@ -86,6 +86,20 @@ both_databases! {
     }
 
     /// One that does not rotate lives as long as it is used.
+    /// Whoever switches rotation means the tokens too that are out (authentication contract §3.4).
+    async fn tk_09_switching_rotation_ends_what_was_there(app: TestApp) {
+        let app = prepared(app).await;
+        add_rotating(&app, "rotating", 0).await;
+        let mut alice = signed_in(&app, "alice").await;
+        for (rotation, expiration) in [("non-rotating", "non-expiring"), ("rotating", "expiring")] {
+            let token = bought(&app, &mut alice, "rotating", "", "").await.refresh_token;
+            let kind = json!({ "refresh_token": { "rotation_type": rotation, "expiration_type": expiration } });
+            assert_eq!(app.admin().patch("/api/v2/clients/rotating", kind).await.status, 200);
+            assert_dead(&refresh(&app, "rotating", &token).await);
+            assert_eq!(families(&app).await, 0, "to {rotation}");
+        }
+    }
+
     async fn tk_09_use_puts_off_the_end_of_a_token_that_stays(app: TestApp) {
         let app = prepared(app).await;
         let body = json!({

@@ -55,7 +55,7 @@ both_databases! {
         for query in [
             "\"", "name:\"alice", "name:alice\"", "(name:alice", "name:alice)", "((((", "))))", "()", "name:", ":alice", "AND", "name:alice AND",
             "OR OR", "NOT", "name:[a TO", "name:[a TO b", "name:{", "_exists_:", "\\", "name:a\\", "*ab", "name:*ab", "name:?ab", "/(a+)+$/",
-            "name:/(a+)+$/", "name:alice~2", "password:*", "password:x", "_exists_:password", "hash:x", "credentials.hash:x", "identities.access_token:x",
+            "name:/(a+)+$/", "name:alice~2", "password:*", "password:x", "_exists_:password", "_exists_:user_metadata.$x", "user_metadata.$:a", "hash:x", "credentials.hash:x", "identities.access_token:x",
             "identities.hash:*", "tenant:x", "u.id:x", "users.id:x", "user_metadata:x", "nobody_knows:x", "created_at:yesterday", "logins_count:many",
             "logins_count:[1 TO many]", &nested(17), &nested(2_000), &negated, &many,
         ] {
